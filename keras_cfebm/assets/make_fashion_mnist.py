@@ -1,0 +1,159 @@
+"""Makes the embedded image set: a class-balanced 12,000 images of Fashion-MNIST.
+
+    python -m keras_cfebm.assets.make_fashion_mnist --source DIR
+
+DIR holds the four files of https://github.com/zalandoresearch/fashion-mnist as
+published (`train-images-idx3-ubyte.gz` and its three companions). They are checked
+by SHA-256 before use. The result is the same file for the same source, byte for byte.
+"""
+
+import argparse
+import gzip
+import hashlib
+import math
+import pathlib
+
+import numpy as np
+
+#: What is shipped with the package, and where.
+ARCHIVE = pathlib.Path(__file__).with_name("fashion_mnist_12k.npz")
+CLASS_NAMES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+#: SHA-256 of the published files; TensorFlow Datasets registers the same ones.
+SHA256 = {
+    "train-images-idx3-ubyte.gz": (
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
+    ),
+    "train-labels-idx1-ubyte.gz": (
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"
+    ),
+    "t10k-images-idx3-ubyte.gz": (
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
+    ),
+    "t10k-labels-idx1-ubyte.gz": (
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
+    ),
+}
+
+
+def read_idx(path):
+    """Reads one IDX file of unsigned bytes, the format of the MNIST family.
+
+    Args:
+        path: file name; `.gz` files are decompressed.
+
+    Returns:
+        A uint8 array: `(n, 28, 28)` for an image file, `(n,)` for a label file.
+
+    Raises:
+        ValueError: if the header is not that of an IDX file of unsigned bytes, or
+            the file holds fewer or more bytes than its header declares.
+    """
+    path = pathlib.Path(path)
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        content = file.read()
+    # Two zero bytes, the type code (8: unsigned byte), then the number of axes.
+    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
+        raise ValueError(
+            f"Expected an IDX file of unsigned bytes (starting 00 00 08), received "
+            f"{path} starting {content[:3].hex(' ') or 'with nothing'}."
+        )
+    rank = content[3]
+    offset = 4 + 4 * rank
+    if len(content) < offset:
+        raise ValueError(f"Expected {rank} sizes in the header of {path}: truncated.")
+    shape = np.frombuffer(content[4:offset], dtype=">u4").tolist()
+    size = math.prod(shape)
+    if len(content) - offset != size:
+        raise ValueError(
+            f"Expected {size} bytes for shape {tuple(shape)} in {path}, received "
+            f"{len(content) - offset}."
+        )
+    return np.frombuffer(content, dtype=np.uint8, offset=offset).reshape(shape)
+
+
+def balanced_indices(labels, per_class, seed):
+    """Draws the same number of examples of every class, classes taking turns.
+
+    Because the classes take turns, the first 10·k examples hold k of each class.
+
+    Args:
+        labels: int array `(n,)`.
+        per_class: how many examples of each class.
+        seed: int.
+
+    Returns:
+        int64 array `(num_classes * per_class,)` of indices into `labels`.
+    """
+    rng = np.random.default_rng(seed)
+    columns = [
+        rng.permutation(np.flatnonzero(labels == label))[:per_class]
+        for label in np.unique(labels)
+    ]
+    return np.stack(columns, axis=1).ravel()
+
+
+def read_split(source, prefix):
+    """Reads one split after checking its files.
+
+    Args:
+        source: folder of the four published files.
+        prefix: `"train"` or `"t10k"`.
+
+    Returns:
+        `(images, labels)`: uint8 `(n, 28, 28)` and uint8 `(n,)`.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if a file is not the published one.
+    """
+    arrays = []
+    for kind in ("images-idx3", "labels-idx1"):
+        path = pathlib.Path(source) / f"{prefix}-{kind}-ubyte.gz"
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != SHA256[path.name]:
+            raise ValueError(
+                f"Expected {path} with SHA-256 {SHA256[path.name]}, received {digest}."
+            )
+        arrays.append(read_idx(path))
+    return tuple(arrays)
+
+
+def make(source, archive=ARCHIVE, train_per_class=1000, test_per_class=200, seed=0):
+    """Writes the embedded archive.
+
+    Args:
+        source: folder of the four published files.
+        archive: the `.npz` file to write.
+        train_per_class: training images of each class (from the `train` files).
+        test_per_class: test images of each class (from the `t10k` files only).
+        seed: int, decides which images are taken.
+    """
+    arrays = {"class_names": np.array(CLASS_NAMES)}
+    for split, prefix, per_class in (
+        ("train", "train", train_per_class),
+        ("test", "t10k", test_per_class),
+    ):
+        images, labels = read_split(source, prefix)
+        chosen = balanced_indices(labels, per_class, seed)
+        arrays[f"{split}_images"] = images[chosen, :, :, None]
+        arrays[f"{split}_labels"] = labels[chosen]
+    np.savez_compressed(archive, **arrays)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--source", required=True, help="folder of the *-ubyte.gz")
+    make(parser.parse_args().source)
+    print(f"Wrote {ARCHIVE} ({ARCHIVE.stat().st_size:,} bytes).")

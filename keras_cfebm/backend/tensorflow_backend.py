@@ -1,0 +1,62 @@
+"""The TensorFlow side: input gradients, compilation and the training step."""
+
+import tensorflow as tf
+
+
+def value_and_input_gradient(energy, x):
+    """E(x) and ∂E/∂x, without gradients of the weights.
+
+    Args:
+        energy: function of images `(batch, …)` that returns energies `(batch,)`.
+        x: float32 tensor of images.
+
+    Returns:
+        Pair of energies `(batch,)` and a gradient of the shape of `x`.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        energies = energy(x)
+    return energies, tape.gradient(energies, x)
+
+
+def compiled(function):
+    """Compiles a function of tensors; XLA only where a GPU pays for it.
+
+    On CPU, XLA's convolutions inside a loop are several times slower than TensorFlow's.
+    """
+    has_gpu = bool(tf.config.list_logical_devices("GPU"))
+    return tf.function(function, reduce_retracing=True, jit_compile=has_gpu)
+
+
+def replica():
+    """Index of this replica and their number, inside or outside a strategy's scope."""
+    context = tf.distribute.get_replica_context()
+    if context is None:
+        return 0, 1
+    return context.replica_id_in_sync_group, context.num_replicas_in_sync
+
+
+class TrainStep:
+    """`train_step` and `test_step` of a model that gives the pieces.
+
+    The model offers `begin_step()`, `draw(data)`, `losses(batch)` and `end_step()`;
+    here is only what needs TensorFlow's tape.
+    """
+
+    def train_step(self, data):
+        self.begin_step()
+        batch = self.draw(data, self.network)
+        _, replicas = replica()
+        with tf.GradientTape() as tape:
+            results = self.losses(batch, self.network, training=True)
+            # Gradients are summed over replicas.
+            loss = self.optimizer.scale_loss(results["loss"] / replicas)
+        gradients = tape.gradient(loss, self.network.trainable_weights)
+        results["gradient_norm"] = tf.linalg.global_norm(gradients)
+        self.optimizer.apply(gradients, self.network.trainable_weights)
+        self.end_step()
+        return self.track(results)
+
+    def test_step(self, data):
+        batch = self.draw(data, self.sampling_network)
+        return self.track(self.losses(batch, self.sampling_network, training=False))

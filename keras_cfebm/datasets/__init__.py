@@ -1,0 +1,26 @@
+"""Image sets of every kind as float32 in [-1, 1], at every resolution of the pyramid.
+
+`load` finds an image set by name or path and returns an `ImageData`, whose `batches`
+method is what training reads.
+"""
+
+from keras_cfebm.datasets.arrays import from_arrays, from_file
+from keras_cfebm.datasets.fit import fit_images
+from keras_cfebm.datasets.folder import from_folder
+from keras_cfebm.datasets.image_data import ImageData
+from keras_cfebm.datasets.loading import load
+from keras_cfebm.datasets.pixels import mean_pool, to_float, to_uint8
+from keras_cfebm.datasets.tfds import from_tfds
+
+__all__ = [
+    "ImageData",
+    "fit_images",
+    "from_arrays",
+    "from_file",
+    "from_folder",
+    "from_tfds",
+    "load",
+    "mean_pool",
+    "to_float",
+    "to_uint8",
+]

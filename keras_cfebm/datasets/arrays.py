@@ -1,0 +1,147 @@
+"""Images from NumPy arrays and from .npy and .npz files."""
+
+import pathlib
+import warnings
+import zipfile
+
+import numpy as np
+
+from keras_cfebm.datasets.fit import check_fit, fit_images
+from keras_cfebm.datasets.image_data import ImageData
+
+#: Rounding of half-precision pipelines; beyond it something is scaled differently.
+TOLERANCE = 1e-2
+
+
+def from_arrays(
+    images,
+    labels=None,
+    class_names=None,
+    resolution=None,
+    fit="exact",
+    crop_size=None,
+    name="arrays",
+):
+    """Makes an image set of arrays that are in memory already.
+
+    Args:
+        images: `(n, height, width, channels)` with 1 or 3 channels, uint8 or
+            floating-point in [-1, 1]. Not copied unless it has to be resized.
+        labels: optional integer array `(n,)`.
+        class_names: optional sequence of str, one per label value.
+        resolution: height and width to bring the images to; None keeps theirs.
+        fit: `"exact"`, `"pad"`, `"resize"` or `"crop"`, see `fit_images`.
+        crop_size: side of the square of `fit="crop"` in pixels, default the largest.
+        name: str, for titles and messages.
+
+    Returns:
+        `ImageData`.
+
+    Raises:
+        ValueError: for any other rank, number of channels, dtype or range; for NaN,
+            no images, labels that do not match, or images that do not fit.
+    """
+    check_fit(fit, resolution, crop_size)
+    images = _checked_images(np.asarray(images), name)
+    if labels is not None:
+        labels = _checked_labels(np.asarray(labels), len(images), class_names)
+    images = fit_images(images, resolution, fit, crop_size)
+    return ImageData(name, images, labels, class_names)
+
+
+def from_file(path, split=None, name=None, **options):
+    """Makes an image set of a `.npy` or `.npz` file; pickled objects are refused.
+
+    Args:
+        path: a `.npy` file of images, memory-mapped; or a `.npz` file with `images`
+            and optionally `labels` and `class_names`, or with `<split>_images` and
+            `<split>_labels` where it holds several splits.
+        split: which split of a `.npz` file; None for one without splits.
+        name: str, for titles and messages; None for that of the file.
+        **options: `resolution`, `fit`, `crop_size` of `from_arrays`.
+
+    Returns:
+        `ImageData`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it cannot be read, or has no such split; and as `from_arrays`.
+    """
+    path = pathlib.Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected an array file at {path}, found none.")
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                arrays = _split_arrays(archive, split, path)
+        else:
+            arrays = {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+        raise ValueError(f"Could not read arrays from {path}: {error}") from error
+    if path.suffix == ".npy" and split is not None:
+        raise ValueError(f"Expected no split with a .npy file, received {split!r}.")
+    return from_arrays(**arrays, **options, name=name or path.stem)
+
+
+def _split_arrays(archive, split, path):
+    prefix = "" if split is None else f"{split}_"
+    if f"{prefix}images" not in archive:
+        raise ValueError(
+            f"expected an array '{prefix}images' for split={split!r}, found "
+            f"{sorted(archive)} in {path.name}."
+        )
+    arrays = {"images": archive[f"{prefix}images"]}
+    if f"{prefix}labels" in archive:
+        arrays["labels"] = archive[f"{prefix}labels"]
+    if "class_names" in archive:
+        arrays["class_names"] = archive["class_names"].tolist()
+    return arrays
+
+
+def _checked_images(images, name):
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        hint = " Add the channel axis: images[..., None]." if images.ndim == 3 else ""
+        raise ValueError(
+            f"Expected images of shape (n, height, width, 1 or 3), received "
+            f"{images.shape}.{hint}"
+        )
+    if not images.size:
+        raise ValueError(f"Expected at least one image, received shape {images.shape}.")
+    if images.dtype == np.uint8:
+        return images
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(
+            f"Expected uint8 images or floats in [-1, 1], received {images.dtype}."
+        )
+    # NaN passes through both, so one test finds it.
+    low, high = float(images.min()), float(images.max())
+    if not (low >= -1 - TOLERANCE and high <= 1 + TOLERANCE):
+        raise ValueError(
+            f"Expected finite floats in [-1, 1], received {low:.4g} … {high:.4g} in "
+            f"{name!r}. Forgotten scaling? Bytes become images / 127.5 - 1, or can be "
+            f"passed as uint8."
+        )
+    if low >= 0 and high > 0:
+        warnings.warn(
+            f"The images of {name!r} lie in {low:.4g} … {high:.4g}; [-1, 1] was "
+            f"expected. Forgotten scaling? From [0, 1] it is 2 * images - 1.",
+            stacklevel=3,
+        )
+    images = images.astype(np.float32, copy=False)
+    return np.clip(images, -1, 1) if low < -1 or high > 1 else images
+
+
+def _checked_labels(labels, num_images, class_names):
+    if labels.shape != (num_images,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"Expected integer labels of shape ({num_images},), received "
+            f"{labels.dtype} {labels.shape}."
+        )
+    if class_names is not None:
+        low, high = labels.min(), labels.max()
+        if low < 0 or high >= len(class_names):
+            raise ValueError(
+                f"Expected labels in 0 … {len(class_names) - 1}, one for each class "
+                f"name, received {low} … {high}."
+            )
+    return labels

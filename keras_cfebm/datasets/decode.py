@@ -1,0 +1,92 @@
+"""Decodes image files of strangers into bytes, or says why not."""
+
+import contextlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from keras_cfebm.datasets.pixels import to_uint8
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+#: 8192 x 8192. A file of a few bytes may declare any size, and decoding allocates it.
+MAX_PIXELS = 2**26
+GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+@contextlib.contextmanager
+def _opened(path):
+    # Opening a pipe or a device would wait for ever.
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no regular file")
+    # The format is recognised by content, not by suffix.
+    with Image.open(path, formats=FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(
+                f"it declares {image.width} x {image.height} pixels, more than "
+                f"{MAX_PIXELS:,}"
+            )
+        yield image
+
+
+def read_header(path):
+    """Reads what a file says about itself, without decoding it.
+
+    Args:
+        path: `pathlib.Path` of an image file.
+
+    Returns:
+        `(width, height, is_grey)`. The EXIF rotation is not applied.
+
+    Raises:
+        Exception: whatever Pillow raises for a damaged file; ValueError if it declares
+            more than `MAX_PIXELS`.
+    """
+    with _opened(path) as image:
+        return image.width, image.height, image.mode in GREY_MODES
+
+
+def decode(path, channels, background=1.0):
+    """Decodes one image file: first frame, upright.
+
+    Args:
+        path: `pathlib.Path` of an image file.
+        channels: 1 or 3.
+        background: see `as_channels`.
+
+    Returns:
+        uint8 `(height, width, channels)`.
+
+    Raises:
+        Exception: as `read_header`.
+    """
+    with _opened(path) as image:
+        return as_channels(ImageOps.exif_transpose(image), channels, background)
+
+
+def as_channels(image, channels, background=1.0):
+    """Converts a Pillow image of any mode.
+
+    Args:
+        image: `PIL.Image.Image`; 16 bits are reduced to 8, palettes resolved.
+        channels: 1 (grey) or 3 (RGB).
+        background: what shows through transparent pixels: a grey, or three numbers
+            (red, green, blue), in [-1, 1].
+
+    Returns:
+        uint8 `(height, width, channels)`.
+    """
+    if image.mode.startswith("I"):
+        image = Image.fromarray(reduce_16_bits(np.asarray(image)))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        colour = np.broadcast_to(to_uint8(np.float32(background)), 3).tolist()
+        canvas = Image.new("RGBA", image.size, (*colour, 255))
+        image = Image.alpha_composite(canvas, image)
+    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def reduce_16_bits(pixels):
+    """Rounds 0 … 65535 to 0 … 255; returns uint8 of the same shape."""
+    return np.rint(np.clip(pixels, 0, 65535) / 257).astype(np.uint8)

@@ -1,0 +1,251 @@
+"""ImageData: images at one resolution, read as batches of any coarser resolution."""
+
+import numpy as np
+
+from keras_cfebm.datasets.checks import check_count, check_seed
+from keras_cfebm.datasets.order import batch_order, epoch_order
+from keras_cfebm.datasets.pixels import mean_pool, to_float
+from keras_cfebm.datasets.tf_data import as_tf_dataset
+
+
+class ImageData:
+    """A set of square images of one size, with or without labels.
+
+    Made by `load`, `from_arrays` and `from_folder`. Immutable: `subset` returns a new
+    one that shares the pixels.
+
+    Args:
+        name: str, for titles and messages.
+        source: where the pixels are: anything with `shape`
+            `(n, resolution, resolution, channels)` that returns, for an int64 index
+            array, those images as uint8, or as float32 in [-1, 1].
+        labels: optional int array `(n,)`.
+        class_names: optional sequence of str, one per label value.
+        indices: optional int64 array: which examples of `source`, in which order.
+
+    Example:
+        >>> data = load("fashion_mnist_embedded", resolution=32, fit="pad")
+        >>> for images in data.batches(resolution=8, batch_size=64):
+        ...     ...  # float32 (64, 8, 8, 1) in [-1, 1], for ever
+    """
+
+    def __init__(self, name, source, labels=None, class_names=None, indices=None):
+        self.name = name
+        self.class_names = None if class_names is None else tuple(class_names)
+        self._source = source
+        self._labels = labels
+        self._indices = np.arange(source.shape[0]) if indices is None else indices
+        if not len(self._indices):
+            raise ValueError(f"Expected at least one image in {name!r}, received none.")
+
+    @property
+    def num_examples(self):
+        """int: how many images."""
+        return len(self._indices)
+
+    @property
+    def resolution(self):
+        """int: height and width of the stored images."""
+        return self._source.shape[1]
+
+    @property
+    def channels(self):
+        """int: 1 or 3."""
+        return self._source.shape[3]
+
+    @property
+    def has_labels(self):
+        """bool: whether `labels` and `batches(labels=True)` can be used."""
+        return self._labels is not None
+
+    def __len__(self):
+        return self.num_examples
+
+    def __repr__(self):
+        size = f"{self.resolution} x {self.resolution} x {self.channels}"
+        return f"ImageData({self.name!r}, {self.num_examples} images of {size})"
+
+    def images(self, limit=None, resolution=None):
+        """Returns images as one array, in stored order.
+
+        Args:
+            limit: at most this many; None for all.
+            resolution: as for `batches`.
+
+        Returns:
+            float32 `(n, resolution, resolution, channels)` in [-1, 1].
+
+        Raises:
+            ValueError: for a limit below 1 or an unreachable resolution.
+        """
+        halvings = self._halvings(resolution)
+        return self._read(self._indices[: self._limit(limit)], halvings)
+
+    def labels(self, limit=None):
+        """Returns labels as one array, in the order of `images`.
+
+        Args:
+            limit: at most this many; None for all.
+
+        Returns:
+            int32 `(n,)`.
+
+        Raises:
+            ValueError: if the set has no labels, or for a limit below 1.
+        """
+        self._require_labels()
+        return self._labels[self._indices[: self._limit(limit)]].astype(np.int32)
+
+    def subset(self, classes=None, exclude_classes=None, limit=None, seed=None):
+        """Selects examples; pixels are shared, labels keep their numbers.
+
+        Args:
+            classes: classes to keep, each an int label or a class name.
+            exclude_classes: classes to leave out, as above. Not with `classes`.
+            limit: at most this many of what is left, the first ones.
+            seed: optional int: shuffle once before `limit` is applied. Of use where
+                the stored order is by class, as in image folders.
+
+        Returns:
+            A new `ImageData`.
+
+        Raises:
+            ValueError: for an unknown class, no labels, or if nothing is left.
+        """
+        if classes is not None and exclude_classes is not None:
+            raise ValueError("Expected classes or exclude_classes, received both.")
+        indices = self._indices
+        if classes is not None:
+            indices = indices[np.isin(self.labels(), self._class_numbers(classes))]
+        if exclude_classes is not None:
+            excluded = self._class_numbers(exclude_classes)
+            indices = indices[~np.isin(self.labels(), excluded)]
+        if seed is not None and len(indices):
+            check_seed(seed)
+            indices = indices[epoch_order(len(indices), seed, epoch=0)[0]]
+        indices = indices[: self._limit(limit)]
+        return ImageData(
+            self.name, self._source, self._labels, self.class_names, indices
+        )
+
+    def batches(
+        self,
+        resolution=None,
+        batch_size=64,
+        seed=0,
+        flip=False,
+        labels=False,
+        repeat=True,
+        start=0,
+        shuffle=True,
+        as_numpy=False,
+    ):
+        """Reads shuffled batches; the same arguments always give the same batches.
+
+        Every example comes once per epoch, epochs are shuffled differently, and
+        `start=k` gives what is left of the same sequence after k batches at the cost
+        of one permutation.
+
+        Args:
+            resolution: height and width of the batches: that of the set, or any that
+                2×2 mean pooling reaches from it. None for that of the set.
+            batch_size: int, at most `num_examples`.
+            seed: int in 0 … 2^64 - 1; decides order and flips.
+            flip: mirror each image left to right with probability 1/2.
+            labels: also return labels.
+            repeat: True goes on for ever, and batches straddle epochs; False is one
+                epoch, whose last batch may be smaller.
+            start: number of batches to skip.
+            shuffle: False keeps the stored order.
+            as_numpy: True returns a plain iterator of NumPy arrays, which needs no
+                TensorFlow; the batches are the same.
+
+        Returns:
+            A `tf.data.Dataset` of float32 images
+            `(batch_size, resolution, resolution, channels)` in [-1, 1]; with
+            `labels=True` of pairs of those and int32 `(batch_size,)`.
+
+        Raises:
+            ValueError: for a resolution that is not reached by halving, a batch larger
+                than the set, labels that do not exist, or counts out of range.
+        """
+        halvings = self._halvings(resolution)
+        check_count("batch_size", batch_size, 1)
+        check_count("start", start, 0)
+        check_seed(seed)
+        if labels:
+            self._require_labels()
+        if batch_size > self.num_examples:
+            raise ValueError(
+                f"Expected a batch_size of at most {self.num_examples}, the number of "
+                f"images in {self.name!r}, received {batch_size}."
+            )
+
+        def generate():
+            for order, flips in batch_order(
+                self.num_examples, batch_size, seed, start, repeat, shuffle
+            ):
+                indices = self._indices[order]
+                images = self._read(indices, halvings)
+                if flip:
+                    images[flips] = images[flips, :, ::-1]
+                if labels:
+                    yield images, self._labels[indices].astype(np.int32)
+                else:
+                    yield images
+
+        if as_numpy:
+            return generate()
+        side = self.resolution // 2**halvings
+        rows = batch_size if repeat else None
+        count = None if repeat else -(-self.num_examples // batch_size) - start
+        shape = (rows, side, side, self.channels)
+        return as_tf_dataset(generate, shape, labels, count)
+
+    def _read(self, indices, halvings):
+        # Indexing by an array copies, so callers may write into what they get.
+        images = np.asarray(self._source[indices])
+        images = to_float(images) if images.dtype == np.uint8 else images
+        return mean_pool(images, halvings)
+
+    def _halvings(self, resolution):
+        reachable = [self.resolution]
+        while reachable[-1] % 2 == 0:
+            reachable.append(reachable[-1] // 2)
+        if resolution is None:
+            return 0
+        if resolution not in reachable:
+            raise ValueError(
+                f"Expected a resolution that halving {self.resolution} reaches, one of "
+                f"{reachable}, received {resolution}."
+            )
+        return reachable.index(resolution)
+
+    def _limit(self, limit):
+        if limit is not None:
+            check_count("limit", limit, 1)
+        return limit
+
+    def _require_labels(self):
+        if not self.has_labels:
+            raise ValueError(f"Expected labels, but {self.name!r} has none.")
+
+    def _class_numbers(self, classes):
+        if isinstance(classes, (str, int, np.integer)):
+            raise ValueError(f"Expected a list of classes, received {classes!r}.")
+        self._require_labels()
+        names = self.class_names
+        if names is None:
+            known = set(np.unique(self._labels).tolist())
+        else:
+            known = set(range(len(names)))
+        numbers = []
+        for name in classes:
+            number = names.index(name) if names and name in names else name
+            if number not in known:
+                raise ValueError(
+                    f"Expected classes of {self.name!r}, one of "
+                    f"{list(names or sorted(known))}, received {name!r}."
+                )
+            numbers.append(number)
+        return numbers

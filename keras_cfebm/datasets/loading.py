@@ -1,0 +1,55 @@
+"""load: one door for every kind of image set."""
+
+import os
+import pathlib
+
+from keras_cfebm.assets import make_fashion_mnist
+from keras_cfebm.datasets.arrays import from_file
+from keras_cfebm.datasets.folder import from_folder
+from keras_cfebm.datasets.tfds import from_tfds
+
+EMBEDDED = "fashion_mnist_embedded"
+
+
+def load(name, split=None, resolution=None, fit="exact", **options):
+    """Loads an image set by name or path.
+
+    Args:
+        name: what is tried, in this order:
+            `"fashion_mnist_embedded"`: 10,000 training and 2,000 test images of
+            28 x 28 x 1 in ten classes, part of this package;
+            a `.npy` or `.npz` file, see `from_file`;
+            a folder of images, see `from_folder`;
+            a name of TensorFlow Datasets, see `from_tfds`.
+        split: `"train"` by default for embedded and TensorFlow sets. Files and folders
+            have no splits by default; with one, its arrays or sub-folder are used.
+        resolution: height and width to bring the images to; None keeps theirs.
+        fit: `"exact"` (sizes must agree), `"pad"`, `"resize"` or `"crop"`, see
+            `fit_images`.
+        **options: further arguments of the function named above, such as `channels`,
+            `crop_size`, `data_dir`, `memory_limit`.
+
+    Returns:
+        `ImageData`.
+
+    Raises:
+        FileNotFoundError: if a path does not exist, or holds no images.
+        ValueError: for an unknown name, split or fit, or images that do not fit.
+
+    Example:
+        >>> load("fashion_mnist_embedded", resolution=32, fit="pad")
+        ImageData('fashion_mnist_embedded', 10000 images of 32 x 32 x 1)
+    """
+    options |= {"resolution": resolution, "fit": fit}
+    name = os.fspath(name)
+    path = pathlib.Path(name).expanduser()
+    if name == EMBEDDED:
+        archive = make_fashion_mnist.ARCHIVE
+        return from_file(archive, split=split or "train", name=name, **options)
+    if path.suffix in (".npy", ".npz"):
+        return from_file(path, split=split, **options)
+    if path.is_dir():
+        return from_folder(path, split=split, **options)
+    if path.is_absolute() or name.startswith(("./", "../", "~")):
+        raise FileNotFoundError(f"Expected a folder or file at {path}, found none.")
+    return from_tfds(name, split=split or "train", **options)

@@ -1,0 +1,76 @@
+"""Pixels: the [-1, 1] convention and the mean-pooling data pyramid.
+
+The only module that knows how bytes become floats. Everything else asks it.
+"""
+
+import numpy as np
+
+
+def to_float(images):
+    """Converts bytes to the range every public function uses.
+
+    Args:
+        images: uint8 array of any shape, 0 … 255.
+
+    Returns:
+        float32 array of the same shape, in [-1, 1] (0 → -1, 255 → 1).
+
+    Raises:
+        ValueError: if `images` is not uint8.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        raise ValueError(f"Expected uint8 images, received {images.dtype}.")
+    return images.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def to_uint8(images):
+    """Converts images to bytes; the inverse of `to_float`.
+
+    Args:
+        images: floating-point array or tensor of any shape. Values outside [-1, 1]
+            are clipped.
+
+    Returns:
+        uint8 NumPy array of the same shape.
+
+    Raises:
+        ValueError: if `images` is not floating-point or holds NaN or infinity.
+    """
+    images = np.asarray(images)
+    # bfloat16 and its kin are no sub-type of np.floating: ask for non-integers.
+    if images.dtype.kind in "biuOSU":
+        raise ValueError(f"Expected floating-point images, received {images.dtype}.")
+    images = images.astype(np.float32)
+    if not np.isfinite(images).all():
+        raise ValueError("Expected finite images, received NaN or infinity.")
+    return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+def mean_pool(images, times=1):
+    """Goes down the data pyramid: 2×2 mean pooling, repeated.
+
+    Args:
+        images: floating-point array or tensor `(batch, height, width, channels)`. Any
+            type with slices and arithmetic: NumPy, TensorFlow, JAX, PyTorch.
+        times: how often to halve; 0 returns `images` itself.
+
+    Returns:
+        `(batch, height / 2^times, width / 2^times, channels)`, same type as `images`.
+
+    Raises:
+        ValueError: if height or width cannot be halved that often.
+
+    Reference:
+        Zhao, Xie, Li, ICLR 2021: x^(s-1) is the 2×2 mean pooling of x^(s).
+    """
+    height, width = images.shape[1:3]
+    if times < 0 or height % 2**times or width % 2**times:
+        raise ValueError(
+            f"Expected sizes divisible by 2^{times}, received {height} x {width}."
+        )
+    for _ in range(times):
+        top = images[:, 0::2, 0::2] + images[:, 0::2, 1::2]
+        bottom = images[:, 1::2, 0::2] + images[:, 1::2, 1::2]
+        images = (top + bottom) * 0.25
+    return images

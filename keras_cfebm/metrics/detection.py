@@ -1,0 +1,77 @@
+"""Figures for anomaly detection. Scores: HIGH = anomalous, as energies are."""
+
+import numpy as np
+
+from keras_cfebm.metrics.checks import optional_import
+
+
+def detection_figures(normal_scores, anomaly_scores):
+    """Computes how well scores separate anomalies (the positive class) from normals.
+
+    Args:
+        normal_scores: Array (n,) of scores of normal samples; high = anomalous.
+        anomaly_scores: Array (m,) of scores of anomalies.
+
+    Returns:
+        A dict of floats in [0, 1]: `auroc`, the probability that an anomaly scores
+        higher than a normal sample (ties count half); `aupr`, the average precision,
+        whose chance level is m / (n + m); `fpr95`, the fraction of normal samples
+        flagged at the highest threshold that flags at least 95 % of the anomalies.
+
+    Raises:
+        ValueError: If a side is empty, not 1-D, or holds NaN or infinity.
+        ImportError: Without the extra `eval` (scikit-learn).
+
+    Reference:
+        Hendrycks, Gimpel, A baseline for detecting misclassified and
+        out-of-distribution examples, ICLR 2017.
+    """
+    normal = _check_scores(normal_scores, "normal_scores")
+    anomaly = _check_scores(anomaly_scores, "anomaly_scores")
+    sklearn_metrics = optional_import("sklearn.metrics", "eval")
+    labels = np.concatenate([np.zeros(len(normal)), np.ones(len(anomaly))])
+    scores = np.concatenate([normal, anomaly])
+    false_positive, true_positive, _ = sklearn_metrics.roc_curve(
+        labels, scores, drop_intermediate=False
+    )
+    return {
+        "auroc": float(sklearn_metrics.roc_auc_score(labels, scores)),
+        "aupr": float(sklearn_metrics.average_precision_score(labels, scores)),
+        "fpr95": float(false_positive[np.argmax(true_positive >= 0.95)]),
+    }
+
+
+def threshold_at(normal_scores, false_positive_rate):
+    """Returns the lowest threshold that keeps to a false positive rate.
+
+    Args:
+        normal_scores: Array (n,) of scores of normal samples; high = anomalous.
+        false_positive_rate: Fraction in [0, 1) of normal samples that may be flagged.
+
+    Returns:
+        A float, one of the scores: `score > threshold` flags at most that fraction of
+        `normal_scores`.
+
+    Raises:
+        ValueError: On empty or malformed scores, or a rate outside [0, 1).
+    """
+    scores = np.sort(_check_scores(normal_scores, "normal_scores"))
+    if not 0 <= false_positive_rate < 1:
+        raise ValueError(
+            "false_positive_rate: expected a fraction in [0, 1), "
+            f"received {false_positive_rate}."
+        )
+    # The tiny term undoes rounding such as 0.29 * 100 = 28.999999999999996.
+    flagged = int(np.floor(false_positive_rate * len(scores) + 1e-9))
+    return float(scores[len(scores) - 1 - flagged])
+
+
+def _check_scores(scores, name):
+    scores = np.asarray(scores, "float64")
+    if scores.ndim != 1 or len(scores) == 0:
+        raise ValueError(
+            f"{name}: expected shape (n,), n >= 1, received {scores.shape}."
+        )
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{name}: expected finite values, received NaN or infinity.")
+    return scores

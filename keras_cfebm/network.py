@@ -1,0 +1,329 @@
+"""② The energy network of one resolution, and its growth (Sec. 3.1, Alg. 1).
+
+`EnergyNetwork` maps images to energies, **low = likely**: p(x) = exp(−E(x)) / Z. Growth
+is a value, not a mutation: `network.grown()` is a new network of twice the resolution
+that computes, at β = 0, exactly the old energy of the mean-pooled image.
+"""
+
+import keras
+from keras import ops
+
+from keras_cfebm import activations
+from keras_cfebm.layers import EnergyHead, ExpandBlock, PrimalBlock, ResidualBlock
+
+
+def default_width(resolution, base_width):
+    """Channels at a resolution (appendix of the paper).
+
+    `4b` up to 32 pixels, `2b` at 64, `b` at 128, `b/2` at 256 and `b/4` at 512.
+
+    Args:
+        resolution: int, side of the feature map.
+        base_width: int, the `b` of the formula.
+
+    Returns:
+        int, at least 1.
+    """
+    width = 4 * base_width
+    while resolution > 32:
+        resolution /= 2
+        width /= 2
+    return max(1, int(width))
+
+
+def levels_of(resolution, base_resolution):
+    """Resolutions from the base to `resolution`, each twice the one before.
+
+    Args:
+        resolution: int, side of the finest images.
+        base_resolution: int, side of the coarsest ones.
+
+    Returns:
+        List of ints, coarsest first.
+
+    Raises:
+        ValueError: if `resolution` is not `base_resolution` times a power of two.
+    """
+    levels = [base_resolution]
+    while levels[-1] < resolution:
+        levels.append(2 * levels[-1])
+    if levels[-1] != resolution or base_resolution < 2:
+        raise ValueError(
+            "The resolution must be base_resolution · 2^k, with a base of at least 2. "
+            f"Received: resolution={resolution}, base_resolution={base_resolution}"
+        )
+    return levels
+
+
+@keras.saving.register_keras_serializable(package="keras_cfebm")
+class EnergyNetwork(keras.Model):
+    """Energy of square images of one resolution, a functional Keras model.
+
+    Args:
+        resolution: int, side of the images; `base_resolution` times a power of two.
+        channels: int, image channels (1 grey, 3 colour).
+        base_resolution: int, side of the coarsest level; 7 and 8 are usual.
+        base_width: int, sets the channels of each level, see `default_width`.
+        widths: optional dict of resolution → channels that overrides single levels.
+        activation: str, see `keras_cfebm.activations.get`.
+        num_classes: int or None. With classes the network takes `(images, labels)`.
+        spectral_norm: bool, normalise the convolutions with spatial extent.
+        fading: bool, whether the outermost block is an `ExpandBlock` with the old path
+            beside the new one. Set by `grown()`; a network made directly has no old
+            path, which is the same as β = 1.
+
+    Input shape: `(batch, resolution, resolution, channels)`, float32 in [-1, 1]; with
+    classes a pair of that and integer labels of shape `(batch,)`.
+
+    Output shape: `(batch,)`, float32 energies.
+
+    Raises:
+        ValueError: if the resolution is not `base_resolution` · 2^k, or a size, width
+            or name is out of range.
+
+    Example:
+
+    ```python
+    coarse = EnergyNetwork(resolution=8, channels=1, base_width=16)
+    fine = coarse.grown()                       # 16 × 16, β = 0
+    fine(images)                                # == coarse(mean_pool(images))
+    fine.beta = 1.0
+    fine = fine.settled()                       # the old path is dropped
+    ```
+
+    Reference:
+        [Zhao, Xie and Li, ICLR 2021](https://openreview.net/forum?id=aD1_5zowqV)
+    """
+
+    def __init__(
+        self,
+        resolution,
+        channels=3,
+        base_resolution=8,
+        base_width=32,
+        widths=None,
+        activation="swish",
+        num_classes=None,
+        spectral_norm=True,
+        fading=False,
+        **kwargs,
+    ):
+        levels = levels_of(resolution, base_resolution)
+        activations.get(activation)
+        for name, value in (("channels", channels), ("base_width", base_width)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1. Received: {value}")
+        if num_classes is not None and num_classes < 1:
+            raise ValueError(
+                f"num_classes must be None or at least 1. Received: {num_classes}"
+            )
+        if fading and len(levels) == 1:
+            raise ValueError(
+                "A network of the base resolution has no coarser level to fade from. "
+                f"Received: resolution={resolution}, fading=True"
+            )
+        # JSON turns the keys of a dict to strings.
+        widths = {int(level): int(width) for level, width in (widths or {}).items()}
+
+        def width_of(level):
+            return widths.get(level, default_width(level, base_width))
+
+        dtype = kwargs.pop("dtype", None)
+        shared = {
+            "activation": activation,
+            "spectral_norm": spectral_norm,
+            "dtype": dtype,
+        }
+        # Features of the coarsest block: those of the base, unless given.
+        width_below = {level: width_of(level // 2) for level in levels}
+        width_below[levels[0]] = widths.get(levels[0] // 2, width_of(levels[0]))
+
+        # === Layers ===
+        outermost = ExpandBlock if fading else PrimalBlock
+        prefix = "expand" if fading else "primal"
+        blocks = [
+            outermost(
+                resolution,
+                width_of(resolution),
+                width_below[resolution],
+                name=f"{prefix}_{resolution}",
+                **shared,
+            )
+        ]
+        for level in reversed(levels[:-1]):
+            blocks.append(
+                ResidualBlock(
+                    width_of(level),
+                    width_below[level],
+                    name=f"residual_{level}",
+                    **shared,
+                )
+            )
+        head = EnergyHead(
+            width_below[levels[0]], num_classes=num_classes, name="head", **shared
+        )
+
+        # === Functional model ===
+        images = keras.Input((resolution, resolution, channels), name="images")
+        x = images
+        for block in blocks:
+            x = block(x)
+        if num_classes is None:
+            inputs, energies = images, head(x)
+        else:
+            labels = keras.Input((), dtype="int32", name="labels")
+            inputs, energies = (images, labels), head(x, labels)
+        super().__init__(inputs=inputs, outputs=energies, **kwargs)
+
+        # === Config ===
+        self.resolution = resolution
+        self.channels = channels
+        self.base_resolution = base_resolution
+        self.base_width = base_width
+        self.widths = widths
+        self.activation = activation
+        self.num_classes = num_classes
+        self.spectral_norm = spectral_norm
+        self.fading = fading
+        self.blocks = blocks
+        self.head = head
+
+        # A random vector is far from the leading one; some steps bring it near.
+        for _ in range(15):
+            self.power_iteration()
+
+    @property
+    def image_shape(self):
+        """Shape `(resolution, resolution, channels)` of one image."""
+        return (self.resolution, self.resolution, self.channels)
+
+    @property
+    def beta(self):
+        """Weight β of the new path; 1 when there is no other."""
+        return float(self.blocks[0].beta) if self.fading else 1.0
+
+    @beta.setter
+    def beta(self, value):
+        if not self.fading:
+            raise ValueError(
+                f"β is fixed at 1 in a network without a fade path. Received: {value}"
+            )
+        self.blocks[0].beta.assign(value)
+
+    def spectral_convolutions(self):
+        """Returns the spectrally normalised convolutions, outermost first."""
+        parts = [*self.blocks, self.head]
+        return [conv for part in parts for conv in part.spectral_convolutions()]
+
+    def power_iteration(self):
+        """Moves each σ estimate one step; once per training step."""
+        for convolution in self.spectral_convolutions():
+            convolution.power_iteration()
+
+    def bind(self, labels=None):
+        """Returns the energy as a plain function, its kernels computed once, now.
+
+        Args:
+            labels: integer tensor of shape `(batch,)`; required with classes.
+
+        Returns:
+            Function of images `(batch, resolution, resolution, channels)` that returns
+            energies `(batch,)`.
+
+        Raises:
+            ValueError: if labels are given without classes, or missing with them.
+        """
+        self._check_labels(labels)
+        kernels = [block.kernels() for block in self.blocks]
+        head_kernels = self.head.kernels()
+
+        def energy(x):
+            for block, block_kernels in zip(self.blocks, kernels, strict=True):
+                x = block(x, kernels=block_kernels)
+            return self.head(x, labels, kernels=head_kernels)
+
+        return energy
+
+    def _check_labels(self, labels):
+        if (labels is None) != (self.num_classes is None):
+            raise ValueError(
+                f"Expected {'no labels' if self.num_classes is None else 'labels'}, as "
+                f"num_classes={self.num_classes}. Received: labels={labels}"
+            )
+
+    def settled(self):
+        """The same function at β = 1 without the dead fade path: a new network.
+
+        Returns:
+            `EnergyNetwork` of the same resolution with `fading=False`.
+
+        Raises:
+            ValueError: if β is not 1.
+        """
+        if self.beta != 1.0:
+            raise ValueError(
+                "Only a network whose β has reached 1 can be settled. "
+                f"Received: β = {self.beta:.4f}"
+            )
+        return self._copy(fading=False)
+
+    def grown(self):
+        """One level larger: at β = 0 it computes E(mean_pool(x)) of this network.
+
+        Returns:
+            `EnergyNetwork` of twice the resolution with `fading=True` and β = 0. This
+            network is left as it is.
+
+        Raises:
+            ValueError: if this network is still fading (β < 1).
+        """
+        return self.settled()._copy(resolution=2 * self.resolution, fading=True)
+
+    def copy(self):
+        """A network of its own with the same config and weights, β included."""
+        copy = self._copy()
+        copy.set_weights(self.get_weights())
+        return copy
+
+    def _copy(self, **changes):
+        """A new network of changed config; weights copied where names match."""
+        copy = EnergyNetwork(**{**self._arguments(), **changes})
+        mine = self._named_parts()
+        for name, part in copy._named_parts().items():
+            if name in mine:
+                part.set_weights(mine[name].get_weights())
+        return copy
+
+    def _named_parts(self):
+        """The parts that survive growth, each under a name that tells its resolution."""
+        first = self.blocks[0]
+        primal = first.primal if self.fading else first
+        parts = [primal.from_image, primal.residual, *self.blocks[1:], self.head]
+        if self.fading:
+            parts.append(first.fade.from_image)
+        return {part.name: part for part in parts}
+
+    def _arguments(self):
+        return {
+            "resolution": self.resolution,
+            "channels": self.channels,
+            "base_resolution": self.base_resolution,
+            "base_width": self.base_width,
+            "widths": dict(self.widths),
+            "activation": self.activation,
+            "num_classes": self.num_classes,
+            "spectral_norm": self.spectral_norm,
+            "fading": self.fading,
+        }
+
+    def get_config(self):
+        return {
+            **self._arguments(),
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.saving.serialize_keras_object(self.blocks[0].dtype_policy),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)

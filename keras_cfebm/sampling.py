@@ -1,0 +1,236 @@
+"""③ Langevin sampling, at one resolution and from coarse to fine (Sec. 3.2, Alg. 2).
+
+A sampler is a pure function of `(energy, x, keys)`; it owns no model and no variables.
+An energy is any function of images that returns one number per image, low = likely. If
+it has a method `bind(labels)`, that is called once per chain, inside the compiled
+function, and what it returns is used at each step: a network computes its normalised
+kernels there.
+"""
+
+import dataclasses
+import numbers
+
+from keras import ops
+
+from keras_cfebm import backend, random
+
+#: Streams of an image's key: uses that must not share random numbers.
+NOISE, START = 0, 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Langevin:
+    """Hyperparameters of a Langevin chain, x ← x − η ∂E/∂x + σ_k ε (Eq. 3).
+
+    In theory η = δ²/2 and σ = δ, which samples exp(−E). The defaults are the paper's
+    short-run, low-temperature ones for images in [-1, 1].
+
+    Args:
+        steps: int, steps per resolution; or a tuple with one entry per level of the
+            ladder, coarsest first, whose last entry serves all finer levels.
+        step_size: float, η.
+        noise_scale: float, σ at the first step of the whole chain.
+        final_noise_scale: float, σ at its last step; linear in between.
+        clip: pair of floats, the range to which images are clipped after each
+            resolution, or None.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    steps: int | tuple[int, ...] = 15
+    step_size: float = 1.0
+    noise_scale: float = 0.015
+    final_noise_scale: float = 0.0
+    clip: tuple[float, float] | None = (-1.0, 1.0)
+
+    def __post_init__(self):
+        counts = self.steps if isinstance(self.steps, (tuple, list)) else (self.steps,)
+        valid = all(isinstance(n, numbers.Integral) and n >= 0 for n in counts)
+        if not counts or not valid:
+            raise ValueError(
+                "steps is an integer of at least 0, or one such per level. "
+                f"Received: {self.steps!r}"
+            )
+        if isinstance(self.steps, list):
+            object.__setattr__(self, "steps", tuple(self.steps))
+        for name in ("step_size", "noise_scale", "final_noise_scale"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(
+                    f"{name} must be finite and at least 0. "
+                    f"Received: {getattr(self, name)!r}"
+                )
+        if self.clip is not None:
+            if len(self.clip) != 2 or not self.clip[0] < self.clip[1]:
+                raise ValueError(
+                    f"clip is None or a pair (low, high). Received: {self.clip!r}"
+                )
+            object.__setattr__(self, "clip", tuple(self.clip))
+
+    def steps_at(self, level):
+        """Steps at a level of the ladder, counted from the coarsest."""
+        if isinstance(self.steps, tuple):
+            return self.steps[min(level, len(self.steps) - 1)]
+        return self.steps
+
+    def total_steps(self, levels):
+        """Steps of a chain through that many levels."""
+        return sum(self.steps_at(level) for level in range(levels))
+
+    def noise_scale_at(self, step, total_steps):
+        """σ_k, linear from `noise_scale` to `final_noise_scale` over the chain."""
+        progress = ops.cast(step, "float32") / max(total_steps - 1, 1)
+        return self.noise_scale + progress * (self.final_noise_scale - self.noise_scale)
+
+    def clipped(self, x):
+        """The images inside `clip`."""
+        return x if self.clip is None else ops.clip(x, *self.clip)
+
+    def replace(self, **changes):
+        """A copy with some values changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def bind(energy, labels=None):
+    """Readies an energy for one chain: labels bound, weight-only work done.
+
+    Args:
+        energy: function of images, or of `(images, labels)`.
+        labels: integer tensor of shape `(batch,)` or None.
+
+    Returns:
+        Function of images `(batch, …)` that returns energies `(batch,)`.
+    """
+    if hasattr(energy, "bind"):
+        return energy.bind(labels)
+    return energy if labels is None else lambda x: energy(x, labels)
+
+
+def langevin_step(energy, x, noise, step_size, noise_scale):
+    """One step: x − step_size · ∂E/∂x + noise_scale · noise.
+
+    Args:
+        energy: function of images `(batch, …)` that returns energies `(batch,)`.
+        x: float32 tensor of images.
+        noise: tensor of the shape of `x`, standard normal.
+        step_size: float.
+        noise_scale: float.
+
+    Returns:
+        Pair of the new images and the energies `(batch,)` of the old ones.
+    """
+    energies, gradient = backend.value_and_input_gradient(energy, x)
+    return x - step_size * gradient + noise_scale * noise, energies
+
+
+def langevin(
+    energy,
+    x,
+    keys,
+    settings,
+    *,
+    steps=None,
+    first_step=0,
+    total_steps=None,
+    constraint=None,
+    observe=None,
+    observed=None,
+):
+    """Runs a chain at one resolution, in one compiled loop.
+
+    Args:
+        energy: function of images that returns energies; see `bind`.
+        x: float32 tensor of images `(batch, height, width, channels)`, the start.
+        keys: uint32 tensor of shape `(batch, 2)`, see `keras_cfebm.random.image_keys`.
+        settings: `Langevin`.
+        steps: int or scalar tensor, steps to run; default all.
+        first_step: int or scalar tensor, index of the first one in the whole chain.
+        total_steps: int, length of the whole chain, which sets the noise schedule;
+            default `steps`.
+        constraint: function of images applied after each step, for example one that
+            puts known pixels back.
+        observe: function `(observed, x, new_x, energies) -> observed` called at each
+            step, for example one that adds up |new_x − x|.
+        observed: its initial value, a tensor or structure of tensors.
+
+    Returns:
+        The images after the last step; with `observe` a pair of them and `observed`.
+    """
+    steps = settings.steps_at(0) if steps is None else steps
+    total_steps = steps if total_steps is None else total_steps
+    image_shape = tuple(x.shape[1:])
+
+    def body(i, carry):
+        x, observed = carry
+        step = first_step + i
+        noise = random.normal(random.fold_in(keys, step, NOISE), image_shape)
+        noise_scale = settings.noise_scale_at(step, total_steps)
+        new_x, energies = langevin_step(
+            energy, x, noise, settings.step_size, noise_scale
+        )
+        if constraint is not None:
+            new_x = constraint(new_x)
+        if observe is not None:
+            observed = observe(observed, x, new_x, energies)
+        return new_x, observed
+
+    observed = ops.zeros(()) if observe is None else observed
+    x, observed = ops.fori_loop(0, steps, body, (x, observed))
+    return x if observe is None else (x, observed)
+
+
+def upsample(x):
+    """Doubles height and width by repeating pixels (nearest neighbour)."""
+    return ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
+
+
+def coarse_to_fine(energies, x, keys, settings, *, constraint=None):
+    """Runs one chain up a ladder of energies, each of twice the resolution.
+
+    At each level: `settings.steps_at(level)` steps, then clip; between two levels
+    nearest-neighbour upsampling. The noise decreases over the whole chain.
+
+    Args:
+        energies: sequence of energies, coarsest first; see `bind`.
+        x: float32 tensor of images of the coarsest resolution, the start.
+        keys: uint32 tensor of shape `(batch, 2)`.
+        settings: `Langevin`.
+        constraint: function of images of the finest resolution, applied after each
+            step there.
+
+    Returns:
+        Images of the finest resolution.
+    """
+    total = settings.total_steps(len(energies))
+    first = 0
+    for level, energy in enumerate(energies):
+        finest = level == len(energies) - 1
+        x = x if level == 0 else upsample(x)
+        x = langevin(
+            energy,
+            x,
+            keys,
+            settings,
+            steps=settings.steps_at(level),
+            first_step=first,
+            total_steps=total,
+            constraint=constraint if finest else None,
+        )
+        x = settings.clipped(x)
+        first += settings.steps_at(level)
+    return x
+
+
+def uniform_start(keys, shape, clip=(-1.0, 1.0)):
+    """Where chains from the beginning start: U[-1, 1], or the given range.
+
+    Args:
+        keys: uint32 tensor of shape `(batch, 2)`.
+        shape: tuple of ints, shape of one image of the coarsest level.
+        clip: pair of floats or None for [-1, 1].
+
+    Returns:
+        float32 tensor of shape `(batch, *shape)`.
+    """
+    low, high = clip or (-1.0, 1.0)
+    return random.uniform(random.fold_in(keys, 0, START), shape, low, high)

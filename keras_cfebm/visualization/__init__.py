@@ -1,0 +1,26 @@
+"""Pictures of what an energy-based model learns: grids, chains, energies, saliency.
+
+Images come in as float arrays `(n, height, width, 1 | 3)` in [-1, 1]; what comes out
+is a `PIL.Image.Image` or a `matplotlib.figure.Figure`, also saved when a `path` is
+given. No function touches `pyplot` or the backend the user has chosen.
+"""
+
+from keras_cfebm.visualization.chains import chain_film, chain_strip
+from keras_cfebm.visualization.curves import energy_curves
+from keras_cfebm.visualization.grids import (
+    comparison_grid,
+    image_grid,
+    saliency_overlay,
+)
+from keras_cfebm.visualization.scores import energy_histogram, roc_curves
+
+__all__ = [
+    "chain_film",
+    "chain_strip",
+    "comparison_grid",
+    "energy_curves",
+    "energy_histogram",
+    "image_grid",
+    "roc_curves",
+    "saliency_overlay",
+]

@@ -1,0 +1,167 @@
+"""How energies tell data sets apart: histograms and ROC curves."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from keras_cfebm.visualization.checks import checked_mapping, checked_scores
+from keras_cfebm.visualization.saving import save_figure
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+COLORS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+)
+LINE_STYLES = ("-", "--", "-.", ":")
+BINS = 60
+
+
+def energy_histogram(
+    energies, threshold=None, xlabel="energy (low = likely)", *, path=None
+):
+    """Draws the energies of several sets of images as overlaid histograms.
+
+    Each bar is a share of its own set, so sets of unequal size compare. The range
+    covers the central 99 % of every set; what lies outside counts in the outer bars.
+
+    Args:
+        energies: Dictionary of label -> array `(n,)` of finite energies.
+        threshold: Energy above which an image counts as anomalous, drawn as a
+            dashed line; None for no line.
+        xlabel: Label of the energy axis.
+        path: Where to save the figure as well.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: If there is no set, or a set is empty or not finite.
+    """
+    energies = {
+        str(label): checked_scores(values, f"energies[{label!r}]")
+        for label, values in checked_mapping(energies, "energies").items()
+    }
+    limits = [np.quantile(values, [0.005, 0.995]) for values in energies.values()]
+    low, high = np.min(limits), np.max(limits)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, BINS + 1)
+
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    for i, (label, values) in enumerate(energies.items()):
+        color = COLORS[i % len(COLORS)]
+        counts, _ = np.histogram(np.clip(values, low, high), edges)
+        shares = counts / len(values)
+        axes.stairs(shares, edges, fill=True, color=color, alpha=0.25)
+        style = LINE_STYLES[i // len(COLORS) % len(LINE_STYLES)]
+        axes.stairs(
+            shares,
+            edges,
+            color=color,
+            linewidth=1.5,
+            linestyle=style,
+            label=f"{label} (n = {len(values)})",
+        )
+    if threshold is not None:
+        axes.axvline(
+            threshold,
+            color="black",
+            linestyle="--",
+            linewidth=1.2,
+            label=f"threshold {threshold:.4g}",
+        )
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel("share of images")
+    axes.set_ylim(bottom=0)
+    _tidy(axes)
+    # Beside the plot, so that it never hides a bar.
+    figure.legend(loc="outside right upper", frameon=False)
+    if path is not None:
+        save_figure(figure, path)
+    return figure
+
+
+def roc_curves(scores, *, path=None):
+    """Draws how well a score finds anomalies: one ROC curve per kind of anomaly.
+
+    Args:
+        scores: Dictionary of label -> `(normal_scores, anomaly_scores)`, arrays
+            `(n,)` and `(m,)`; **high = anomalous**, as the energy is.
+        path: Where to save the figure as well.
+
+    Returns:
+        A `matplotlib.figure.Figure`; the legend holds the areas under the curves.
+
+    Raises:
+        ValueError: If there is no entry, or an entry is no pair of finite vectors.
+    """
+    figure = Figure(figsize=(6.2, 3.9), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    for i, (label, pair) in enumerate(checked_mapping(scores, "scores").items()):
+        if len(pair) != 2:
+            raise ValueError(
+                f"scores[{label!r}] must be (normal_scores, anomaly_scores); "
+                f"got {len(pair)} values."
+            )
+        false_rate, true_rate = roc_points(
+            checked_scores(pair[0], f"normal scores of {label!r}"),
+            checked_scores(pair[1], f"anomaly scores of {label!r}"),
+        )
+        area = area_under(false_rate, true_rate)
+        axes.plot(
+            false_rate,
+            true_rate,
+            color=COLORS[i % len(COLORS)],
+            linestyle=LINE_STYLES[i % len(LINE_STYLES)],
+            linewidth=1.8,
+            label=f"{label}: {area:.3f}",
+        )
+    axes.set_xlabel("false alarms (share of normal images)")
+    axes.set_ylabel("found (share of anomalies)")
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(-0.01, 1.01)
+    _tidy(axes)
+    figure.legend(
+        title="AUROC", loc="outside right upper", frameon=False, alignment="left"
+    )
+    if path is not None:
+        save_figure(figure, path)
+    return figure
+
+
+def roc_points(normal, anomalous):
+    """Returns `(false_rate, true_rate)` for every threshold, from strict to lax.
+
+    Scores that tie cross a threshold together: the curve then runs straight through
+    the tie, and the area under it counts a tied pair as one half.
+
+    Args:
+        normal: Array `(n,)` of scores of normal images.
+        anomalous: Array `(m,)` of scores of anomalies, higher if they stand out.
+
+    Returns:
+        Two arrays `(k,)` that rise from 0 to 1.
+    """
+    thresholds = np.unique(np.concatenate([normal, anomalous]))[::-1]
+
+    def share_at_least(scores):
+        below = np.searchsorted(np.sort(scores), thresholds, side="left")
+        return np.concatenate([[0.0], 1.0 - below / len(scores)])
+
+    return share_at_least(normal), share_at_least(anomalous)
+
+
+def area_under(x, y):
+    """Returns the area under the piecewise linear curve through the points (x, y)."""
+    return float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
+
+
+def _tidy(axes):
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)

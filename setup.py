@@ -1,0 +1,54 @@
+"""Packaging of keras_cfebm: the only place that holds its metadata."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$',
+    (HERE / "keras_cfebm" / "version.py").read_text(encoding="utf-8"),
+    re.MULTILINE,
+).group(1)
+
+EVAL = ["scikit-image>=0.24", "scikit-learn>=1.4"]
+DEV = [
+    "pytest>=8",
+    "hypothesis>=6",
+    "ruff>=0.8",
+    "scipy>=1.11",
+    "tensorboard>=2.18",
+    "build>=1",
+]
+
+setup(
+    name="keras-cfebm",
+    version=VERSION,
+    description="Coarse-to-fine energy-based image models for Keras 3",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["keras_cfebm", "keras_cfebm.*"]),
+    package_data={"keras_cfebm": ["py.typed", "assets/*"]},
+    install_requires=[
+        "absl-py>=2",
+        "importlib_resources>=6",  # tensorflow-datasets needs it, undeclared
+        "keras>=3.8",
+        "matplotlib>=3.8",
+        "numpy>=1.26",
+        "pillow>=10",
+        "tensorflow>=2.18",
+        "tensorflow-datasets>=4.9.7",
+        "tf-keras-vis>=0.8.7",
+    ],
+    extras_require={"eval": EVAL, "dev": DEV + EVAL},
+    entry_points={"console_scripts": ["cfebm = keras_cfebm.cli.main:run"]},
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

@@ -1,0 +1,176 @@
+"""Image folders: odd files, damaged files, sizes, classes."""
+
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_cfebm import datasets
+
+
+def picture(size=(16, 16), seed=0):
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+
+
+def bomb(path, width=100_000, height=100_000):
+    """A PNG of a few bytes that declares 100,000 x 100,000 pixels."""
+
+    def chunk(kind, content):
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
+
+
+def only_image(folder, **options):
+    return datasets.to_uint8(datasets.load(folder, **options).images())[0]
+
+
+def test_lossless_formats_give_the_same_pixels(tmp_path):
+    for suffix in ("png", "bmp"):
+        picture().save(tmp_path / f"a.{suffix}")
+    picture().save(tmp_path / "a.webp", lossless=True)
+    (tmp_path / "notes.txt").write_text("no image")
+    data = datasets.load(tmp_path)
+    assert len(data) == 3 and data.name == tmp_path.name and not data.has_labels
+    for image in datasets.to_uint8(data.images()):
+        np.testing.assert_array_equal(image, np.asarray(picture()))
+
+
+def test_first_frame_of_animations(tmp_path):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert (only_image(tmp_path) == [255, 0, 0]).all()
+
+
+def test_transparency_shows_the_background(tmp_path):
+    Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(tmp_path / "a.png")
+    assert (only_image(tmp_path) == 255).all()
+    teal = only_image(tmp_path, background=(-1, 0, 0))
+    assert (teal == [0, 128, 128]).all()
+    palette = Image.new("P", (8, 8), 1)
+    palette.putpalette([0, 0, 0, 10, 20, 30])
+    palette.save(tmp_path / "a.png")
+    assert (only_image(tmp_path) == [10, 20, 30]).all()
+    palette.save(tmp_path / "a.png", transparency=1)
+    assert (only_image(tmp_path, background=-1) == 0).all()
+
+
+def test_grey_images(tmp_path):
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    image = only_image(tmp_path)
+    assert image.shape == (8, 8, 1)
+    np.testing.assert_array_equal(image[..., 0], np.rint(ramp / 257))
+    assert only_image(tmp_path, channels=3).shape == (8, 8, 3)
+    # One colour image among them makes the set colour.
+    picture((8, 8)).save(tmp_path / "b.jpg")
+    assert datasets.load(tmp_path).channels == 3
+    assert datasets.load(tmp_path, channels=1).channels == 1
+
+
+def test_exif_rotation(tmp_path):
+    upright = picture((8, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown rotated by 90 degrees clockwise
+    upright.rotate(90, expand=True).save(tmp_path / "a.webp", lossless=True, exif=exif)
+    image = only_image(tmp_path, resolution=8, fit="pad")
+    np.testing.assert_array_equal(image[2:6], np.asarray(upright))
+
+
+def test_first_level_folders_are_classes(tmp_path):
+    for name in ("zebra", "horse/brown", "horse/.hidden", "empty"):
+        (tmp_path / name).mkdir(parents=True)
+        if name != "empty":
+            picture().save(tmp_path / name / "a.png")
+    data = datasets.load(tmp_path)
+    assert data.class_names == ("horse", "zebra")
+    assert data.labels().tolist() == [0, 1]
+    assert len(data.subset(classes=["zebra"])) == 1
+    # The same folder as two domains, by split.
+    assert len(datasets.load(tmp_path, split="zebra")) == 1
+    with pytest.raises(FileNotFoundError, match="giraffe"):
+        datasets.load(tmp_path, split="giraffe")
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """Two good images and five bad ones."""
+    for index, name in enumerate(("good1.png", "good2.png")):
+        picture(seed=index).save(tmp_path / name)
+    picture((64, 64)).save(tmp_path / "truncated.jpg")
+    content = (tmp_path / "truncated.jpg").read_bytes()
+    (tmp_path / "truncated.jpg").write_bytes(content[: len(content) // 2])
+    (tmp_path / "text.png").write_text("not an image")
+    (tmp_path / "empty.jpg").touch()
+    os.mkfifo(tmp_path / "pipe.gif")
+    bomb(tmp_path / "bomb.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("memory_limit", [2**20, 0])
+def test_damaged_files_are_named_and_skipped(damaged, memory_limit):
+    options = {"resolution": 16, "fit": "resize", "memory_limit": memory_limit}
+    with pytest.warns(UserWarning) as warned:
+        data = datasets.load(damaged, **options)
+    message = str(warned[0].message)
+    assert len(warned) == 1 and "Skipped 5 damaged" in message
+    for name in ("truncated.jpg", "text.png", "empty.jpg", "bomb.png", "pipe.gif"):
+        assert name in message
+    expected = np.stack([np.asarray(picture(seed=seed)) for seed in (0, 1)])
+    np.testing.assert_array_equal(datasets.to_uint8(data.images()), expected)
+    with pytest.raises(ValueError, match="Could not read"):
+        datasets.load(damaged, on_error="raise", **options)
+
+
+def test_bombs_are_never_decoded_whatever_pillow_allows(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    bomb(tmp_path / "bomb.png")
+    with pytest.raises(ValueError, match="declares 100000 x 100000 pixels"):
+        datasets.load(tmp_path)
+
+
+def test_folders_without_images(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"Expected images .* found none"):
+        datasets.load(tmp_path)
+    with pytest.raises(FileNotFoundError, match="Expected a folder or file"):
+        datasets.load(tmp_path / "missing")
+
+
+def test_sizes_that_do_not_fit_are_named(tmp_path):
+    for index in range(3):
+        picture().save(tmp_path / f"{index}.png")
+    picture((20, 30)).save(tmp_path / "odd.png")
+    with pytest.raises(ValueError, match=r"1 of 4 .*\n.*odd\.png.* received 30 x 20"):
+        datasets.load(tmp_path)
+    with pytest.raises(ValueError, match=r"odd\.png.*at most 16"):
+        datasets.load(tmp_path, resolution=16, fit="pad")
+    data = datasets.load(tmp_path, resolution=8, fit="crop")
+    assert data.images().shape == (4, 8, 8, 3)
+
+
+def test_streaming_equals_memory_and_names_vanished_files(tmp_path):
+    for index in range(6):
+        picture(seed=index).save(tmp_path / f"{index}.png")
+    kept = datasets.load(tmp_path)
+    streamed = datasets.load(tmp_path, memory_limit=0)
+    options = {"batch_size": 4, "resolution": 8, "flip": True, "repeat": False}
+    pairs = zip(kept.batches(**options), streamed.batches(**options), strict=True)
+    for expected, received in pairs:
+        np.testing.assert_array_equal(expected, received)
+    (tmp_path / "3.png").unlink()
+    assert len(kept.images()) == 6
+    with pytest.raises(FileNotFoundError, match=r"3\.png .* is gone"):
+        streamed.images()
+    with pytest.raises(Exception, match=r"3\.png .* is gone"):
+        list(streamed.batches(**options))
