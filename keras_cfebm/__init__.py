@@ -1,5 +1,55 @@
-"""Coarse-to-fine energy-based image models for Keras 3."""
+"""Coarse-to-fine energy-based image models for Keras 3.
 
+An energy maps images to numbers, **low = likely**: p(x) = exp(−E(x)) / Z. The modules
+read in this order: `layers`, `network`, `sampling`, `model`, `growing`; then `tasks`.
+"""
+
+from keras_cfebm import datasets, metrics, tasks, visualization
+from keras_cfebm.config import DataConfig, NetworkConfig, RunConfig
+from keras_cfebm.growing import Stage, default_stages, fit_progressively
+from keras_cfebm.layers import (
+    EnergyHead,
+    ExpandBlock,
+    FadeBlock,
+    PrimalBlock,
+    ResidualBlock,
+    SpectralConv2D,
+)
+from keras_cfebm.model import CFEBM
+from keras_cfebm.network import EnergyNetwork
+from keras_cfebm.run import load_ladder, train
+from keras_cfebm.sampling import (
+    Langevin,
+    coarse_to_fine,
+    langevin,
+    langevin_step,
+)
 from keras_cfebm.version import __version__
 
-__all__ = ["__version__"]
+__all__ = [
+    "CFEBM",
+    "DataConfig",
+    "EnergyHead",
+    "EnergyNetwork",
+    "ExpandBlock",
+    "FadeBlock",
+    "Langevin",
+    "NetworkConfig",
+    "PrimalBlock",
+    "ResidualBlock",
+    "RunConfig",
+    "SpectralConv2D",
+    "Stage",
+    "__version__",
+    "coarse_to_fine",
+    "datasets",
+    "default_stages",
+    "fit_progressively",
+    "langevin",
+    "langevin_step",
+    "load_ladder",
+    "metrics",
+    "tasks",
+    "train",
+    "visualization",
+]

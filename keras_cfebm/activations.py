@@ -1,7 +1,11 @@
 """Activations by name: smooth ones first, because the sampler differentiates them."""
 
+import functools
+
 import keras
 from keras import ops
+
+from keras_cfebm import backend
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -25,8 +29,9 @@ ACTIVATIONS = {
 }
 
 
+@functools.cache
 def get(name):
-    """Returns the activation of that name.
+    """Returns the activation of that name, fused into one pass over memory.
 
     Args:
         name: one of `"swish"` (default of the method), `"silu"`, `"gelu"`, `"elu"`,
@@ -43,4 +48,4 @@ def get(name):
             f"Unknown activation. Expected one of {sorted(ACTIVATIONS)}. "
             f"Received: {name!r}"
         )
-    return ACTIVATIONS[name]
+    return backend.fused(ACTIVATIONS[name])

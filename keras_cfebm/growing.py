@@ -5,6 +5,13 @@ import math
 
 import keras
 
+from keras_cfebm.network import levels_of
+from keras_cfebm.sampling import Langevin
+
+#: (largest resolution, value), from the settings of the authors' runs.
+_BATCH_SIZES = ((8, 256), (16, 128), (64, 64), (128, 32), (math.inf, 16))
+_LEARNING_RATES = ((32, 1e-3), (64, 1.2e-3), (128, 1.5e-3), (math.inf, 2e-3))
+
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
@@ -28,7 +35,7 @@ class Stage:
     settle_images: int
     batch_size: int = 64
     learning_rate: float = 1e-3
-    langevin: object = None
+    langevin: Langevin | None = None
 
     def __post_init__(self):
         sizes = (self.resolution, self.batch_size, self.fade_images, self.settle_images)
@@ -62,6 +69,36 @@ class Stage:
         """
         epochs = max(1, round(self.steps / report_steps))
         return epochs, math.ceil(self.steps / epochs)
+
+
+def default_stages(resolution, base_resolution=8, images_per_phase=500_000):
+    """Stages up to a resolution with the batch sizes and learning rates of the paper.
+
+    Args:
+        resolution: int, side of the finest images.
+        base_resolution: int, side of the coarsest ones.
+        images_per_phase: int, images of the fade-in, and again of the settling.
+
+    Returns:
+        List of `Stage`s, coarsest first.
+
+    Raises:
+        ValueError: if `resolution` is not `base_resolution` · 2^k.
+    """
+    stages = []
+    for level in levels_of(resolution, base_resolution):
+        batch_size = next(b for top, b in _BATCH_SIZES if level <= top)
+        learning_rate = next(rate for top, rate in _LEARNING_RATES if level <= top)
+        stages.append(
+            Stage(
+                level,
+                fade_images=images_per_phase if stages else 0,
+                settle_images=images_per_phase,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+            )
+        )
+    return stages
 
 
 def adam(stage):
@@ -102,25 +139,28 @@ def fit_progressively(
     optimizer=adam,
     callbacks=(),
     report_steps=100,
+    checkpoints=None,
     verbose="auto",
 ):
     """Trains a model stage by stage, growing it between two of them.
 
     Args:
         model: `CFEBM` whose resolution is that of the first stage (or half of it).
-        make_dataset: function of a `Stage` that returns batches of its `batch_size` of
-            images of its resolution, or of pairs of images and labels, without end.
+        make_dataset: function `(stage, start)` that returns batches, without end, of
+            `stage.batch_size` images of `stage.resolution`, or of pairs of images and
+            labels; `start` of them are skipped, which is above 0 after a resume.
         stages: list of `Stage`s, coarsest first.
         optimizer: function of a `Stage` that returns a new Keras optimizer.
-        callbacks: Keras callbacks. Before each stage, those that have a method
-            `on_stage_begin(stage, model)` are told.
+        callbacks: list of Keras callbacks, or a function of a `Stage` that returns one.
         report_steps: int, training steps per epoch, about; an epoch is what progress
             bars, logs and callbacks count in.
+        checkpoints: optional `keras_cfebm.callbacks.Checkpoints`; training goes on
+            from the last one.
         verbose: as in `keras.Model.fit`.
 
     Returns:
         The trained `CFEBM`, with averaged weights and without fade path; compile it
-        again to train on.
+        again to train on. If a callback sets `stop_training`, the model as it is then.
 
     Raises:
         ValueError: if there is no stage, or stages and model do not fit together.
@@ -128,18 +168,42 @@ def fit_progressively(
     stages = list(stages)
     if not stages:
         raise ValueError("Expected at least one stage. Received none.")
-    for index, stage in enumerate(stages):
-        model = enter(model, stage) if index == 0 else enter(model.finished(), stage)
-        model.compile(optimizer=optimizer(stage))
-        for callback in callbacks:
-            if hasattr(callback, "on_stage_begin"):
-                callback.on_stage_begin(stage, model)
-        epochs, steps = stage.epochs(report_steps)
+    restored = checkpoints.restore() if checkpoints else None
+    first = restored.stage if restored else 0
+    for index, stage in enumerate(stages[first:], start=first):
+        if restored and index == first:
+            model = restored.model
+        else:
+            model = enter(model if index == 0 else model.finished(), stage)
+            model.compile(optimizer=optimizer(stage))
+        active = list(callbacks(stage) if callable(callbacks) else callbacks)
+        if checkpoints:
+            checkpoints.stage = index
+            active.append(checkpoints)
+        if not _fit_stage(model, make_dataset, stage, active, report_steps, verbose):
+            return model
+    return model.finished()
+
+
+def _fit_stage(model, make_dataset, stage, callbacks, report_steps, verbose):
+    """Trains to the end of a stage; False if a callback stopped it before.
+
+    Where training stands is read off the optimizer, which a checkpoint restores and
+    the divergence guard turns back.
+    """
+    epochs, steps = stage.epochs(report_steps)
+    while (done := int(model.optimizer.iterations)) < epochs * steps:
+        epoch, within = divmod(done, steps)
         model.fit(
-            make_dataset(stage),
-            epochs=epochs,
-            steps_per_epoch=steps,
-            callbacks=list(callbacks),
+            make_dataset(stage, done),
+            initial_epoch=epoch,
+            epochs=epoch + 1 if within else epochs,
+            steps_per_epoch=steps - within,
+            callbacks=callbacks,
+            shuffle=False,
             verbose=verbose,
         )
-    return model.finished()
+        recovering = any(getattr(c, "recovering", False) for c in callbacks)
+        if model.stop_training and not recovering:
+            return False
+    return True

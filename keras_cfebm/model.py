@@ -11,10 +11,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_cfebm import backend, random
+from keras_cfebm import backend, random, tasks
 from keras_cfebm.network import EnergyNetwork
-from keras_cfebm.sampling import Langevin, coarse_to_fine, uniform_start
-from keras_cfebm.validation import check_images, check_labels
+from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, uniform_start
+from keras_cfebm.validation import (
+    check_count,
+    check_image_shape,
+    check_images,
+    check_labels,
+    check_number,
+)
 
 #: Streams of the training key; those of an image's own key are in `sampling`.
 _TRAIN, _TEST, _DATA_NOISE = 2, 3, 4
@@ -36,12 +42,17 @@ class CFEBM(backend.TrainStep, keras.Model):
         ema_decay: float in [0, 1) or None, decay of the running average of the weights
             that `generate`, `predict` and `evaluate` use; None uses the weights
             themselves.
+        chain_start: `"noise"`, where chains start at the coarsest level, or `"source"`:
+            one-sided translation (Sec. 4.4). Then data are pairs of target and source
+            images, the ladder is of the target domain, and negatives are chains at the
+            finest level that start at the source images; see `translate`.
         seed: int, from which every random number of training is derived, together with
             the step and the image's place in the batch.
 
     Raises:
         ValueError: if the ladder's resolutions do not double, its channels or classes
-            differ, or a number is out of range.
+            differ, a number is out of range, or `chain_start` is unknown or of a model
+            with classes not `"noise"`.
 
     Example:
 
@@ -69,22 +80,26 @@ class CFEBM(backend.TrainStep, keras.Model):
         data_noise=0.0,
         energy_l2=0.0,
         ema_decay=0.99,
+        chain_start="noise",
         seed=0,
         **kwargs,
     ):
         super().__init__(**kwargs)
         ladder = list(ladder) if isinstance(ladder, (list, tuple)) else [ladder]
         _check_ladder(ladder)
-        for name, value in (
-            ("fade_steps", fade_steps),
-            ("data_noise", data_noise),
-            ("energy_l2", energy_l2),
-        ):
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"{name} must be at least 0. Received: {value}")
-        if ema_decay is not None and not 0 <= ema_decay < 1:
+        check_count(fade_steps, "fade_steps", minimum=0)
+        check_number(data_noise, "data_noise", "[0, inf)")
+        check_number(energy_l2, "energy_l2", "[0, inf)")
+        if ema_decay is not None:
+            check_number(ema_decay, "ema_decay", "[0, 1)")
+        if chain_start not in ("noise", "source"):
             raise ValueError(
-                f"ema_decay must be None or in [0, 1). Received: {ema_decay}"
+                f"Expected chain_start 'noise' or 'source', received {chain_start!r}."
+            )
+        if chain_start == "source" and ladder[-1].num_classes is not None:
+            raise ValueError(
+                "Expected energies without classes with chain_start='source', received "
+                f"num_classes={ladder[-1].num_classes}."
             )
         self.ladder = ladder
         self.langevin = Langevin() if langevin is None else langevin
@@ -92,8 +107,18 @@ class CFEBM(backend.TrainStep, keras.Model):
         self.data_noise = data_noise
         self.energy_l2 = energy_l2
         self.ema_decay = ema_decay
+        self.chain_start = chain_start
         self.seed = seed
-        random.key(seed)  # refuses a bad seed now rather than in the first step
+        # A weight, so that checkpoints hold it and the divergence guard can change it.
+        noise_key = random.key(seed)
+        self.noise_key = self.add_weight(
+            name="noise_key",
+            shape=(2,),
+            dtype="uint32",
+            initializer=lambda shape, dtype: noise_key,
+            trainable=False,
+            aggregation="only_first_replica",
+        )
 
         for network in ladder[:-1]:
             network.trainable = False
@@ -102,7 +127,7 @@ class CFEBM(backend.TrainStep, keras.Model):
             self.ema_network = self.network.copy()
             self.ema_network.trainable = False
         self._trackers = {name: keras.metrics.Mean(name=name) for name in _METRICS}
-        self._compiled_sampler = None
+        self._sampler = None
         # Never called by `fit`: without this, saving would lose the optimizer.
         self.built = True
 
@@ -150,19 +175,19 @@ class CFEBM(backend.TrainStep, keras.Model):
         """Positives and negatives of one step.
 
         Args:
-            data: images `(batch, r, r, c)` in [-1, 1], or a pair of them and labels.
+            data: images `(batch, r, r, c)` in [-1, 1], or a pair of them and of labels
+                or source images.
             network: the `EnergyNetwork` from which the finest steps sample.
 
         Returns:
             Tuple of positives, negatives and labels (None without classes).
         """
-        images, labels = self._split(data)
+        images, labels, sources = self._split(data)
         batch = ops.shape(images)[0]
         stream = _TRAIN if network is self.network else _TEST
         replica, _ = backend.replica()
-        step_key = random.fold_in(
-            random.key(self.seed), self.optimizer.iterations, stream
-        )
+        noise_key = ops.convert_to_tensor(self.noise_key)
+        step_key = random.fold_in(noise_key, self.optimizer.iterations, stream)
         place = ops.cast(replica, "int32") * batch + ops.arange(batch, dtype="int32")
         keys = random.fold_in(step_key, place)
 
@@ -171,7 +196,13 @@ class CFEBM(backend.TrainStep, keras.Model):
             noise_keys = random.fold_in(keys, 0, _DATA_NOISE)
             noise = random.normal(noise_keys, self.image_shape)
             positives = positives + self.data_noise * noise
-        negatives = self._chain(keys, labels, [*self.ladder[:-1], network])
+        if sources is None:
+            negatives = self._chain(keys, labels, [*self.ladder[:-1], network])
+        else:
+            sources = ops.cast(sources, "float32")
+            settings = self._finest_settings()
+            negatives = langevin(network.bind(), sources, keys, settings)
+            negatives = settings.clipped(negatives)
         return positives, ops.stop_gradient(negatives), labels
 
     def losses(self, batch, network, training):
@@ -233,16 +264,63 @@ class CFEBM(backend.TrainStep, keras.Model):
     def metrics(self):
         return list(self._trackers.values())
 
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains the finest network; see `keras.Model.fit`.
+
+        Raises:
+            ValueError: if the images (of a `tf.data.Dataset`, its first batch) have
+                another shape or dtype than the network's or hold NaN, or labels do not
+                fit the classes, or source images are missing or of another shape.
+        """
+        self._check_data(x, y)
+        if not self.optimizer.built:
+            # Built inside the first step, it would have that traced twice.
+            self.optimizer.build(self.network.trainable_variables)
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Energies of data and samples; see `keras.Model.evaluate` and `fit`."""
+        self._check_data(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def _check_data(self, x, y):
+        if isinstance(x, np.ndarray):
+            self._check_arrays(x, y)
+        elif hasattr(x, "take"):  # a tf.data.Dataset
+            for batch in x.take(1):
+                images, paired, _ = keras.utils.unpack_x_y_sample_weight(batch)
+                self._check_arrays(images, paired)
+
+    def _check_arrays(self, images, paired=None):
+        images = check_images(images, self.image_shape)
+        if self.num_classes is not None:
+            check_labels(paired, len(images), self.num_classes)
+        elif self.chain_start == "source" and paired is not None:
+            check_images(paired, self.image_shape, "source images")
+
     def _split(self, data):
-        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        """The images, labels or None, and source images or None of a batch."""
+        images, paired, _ = keras.utils.unpack_x_y_sample_weight(data)
+        check_image_shape(tuple(images.shape), self.image_shape)
+        dtype = keras.backend.standardize_dtype(images.dtype)
+        if "float" not in dtype:
+            raise ValueError(f"Expected images as floats in [-1, 1], received {dtype}.")
+        if self.chain_start == "source":
+            if paired is None:
+                raise ValueError(
+                    "A model with chain_start='source' learns from pairs of target and "
+                    "source images. Received: images only"
+                )
+            check_image_shape(tuple(paired.shape), self.image_shape, "source images")
+            return images, None, paired
         if self.num_classes is None:
-            return images, None
-        if labels is None:
+            return images, None, None
+        if paired is None:
             raise ValueError(
                 f"A model of {self.num_classes} classes learns from pairs of images "
                 "and labels. Received: images only"
             )
-        return images, ops.cast(labels, "int32")
+        return images, ops.cast(paired, "int32"), None
 
     # --- Growth ---------------------------------------------------------------------
 
@@ -279,11 +357,10 @@ class CFEBM(backend.TrainStep, keras.Model):
 
     # --- Sampling -------------------------------------------------------------------
 
-    def _chain(self, keys, labels, ladder, settings=None):
-        settings = self.langevin if settings is None else settings
-        start = uniform_start(keys, ladder[0].image_shape, settings.clip)
+    def _chain(self, keys, labels, ladder):
+        start = uniform_start(keys, ladder[0].image_shape, self.langevin.clip)
         energies = [network.bind(labels) for network in ladder]
-        return coarse_to_fine(energies, start, keys, settings)
+        return coarse_to_fine(energies, start, keys, self.langevin)
 
     def generate(self, count, seed=0, labels=None, batch_size=64, start=0):
         """Draws images from the model, from noise, coarse to fine.
@@ -301,31 +378,62 @@ class CFEBM(backend.TrainStep, keras.Model):
             [-1, 1].
 
         Raises:
-            ValueError: if a number is out of range or labels do not fit the model.
+            ValueError: if a number is out of range, labels do not fit the model, or its
+                chains start at source images.
         """
-        if count < 1 or batch_size < 1 or start < 0:
+        if self.chain_start == "source":
             raise ValueError(
-                "Expected count and batch_size of at least 1 and start of at least 0. "
-                f"Received: count={count}, batch_size={batch_size}, start={start}"
+                "The chains of this model start at source images, not at noise: use "
+                "translate(source_images), or keras_cfebm.tasks.translate."
             )
-        labels = check_labels(labels, count, self.num_classes)
-        if self._compiled_sampler is None:
-            self._compiled_sampler = backend.compiled(
-                lambda keys, labels: self._chain(keys, labels, self.sampling_ladder)
-            )
-        images = []
-        for first in range(0, count, batch_size):
-            size = min(batch_size, count - first)
-            keys = random.image_keys(seed, size, start + first)
-            chunk = None if labels is None else labels[first : first + size]
-            images.append(ops.convert_to_numpy(self._compiled_sampler(keys, chunk)))
-        return np.concatenate(images)
+        chain = self._compiled_chain(self.sampling_ladder, self.langevin)
+        return tasks.generate(
+            chain, count, seed, labels=labels, batch_size=batch_size, start=start
+        )
 
-    def predict(self, x, **kwargs):
+    def translate(self, source_images, seed=0, batch_size=64, start=0):
+        """Translates images of the source domain to the target domain (Sec. 4.4).
+
+        Args:
+            source_images: float array of shape `(n, resolution, resolution, channels)`
+                in [-1, 1].
+            seed: int, the stream of images.
+            batch_size: int, images per chain; it bounds the memory.
+            start: int, index in the stream of the first image.
+
+        Returns:
+            float32 NumPy array of the shape of `source_images`.
+
+        Raises:
+            ValueError: if the images do not fit, or the model has not been made with
+                `chain_start="source"`.
+        """
+        if self.chain_start != "source":
+            raise ValueError(
+                "Expected a model with chain_start='source' to translate, received one "
+                f"with {self.chain_start!r}; keras_cfebm.tasks.translate takes any "
+                "energy."
+            )
+        chain = self._compiled_chain(self.sampling_network, self._finest_settings())
+        return tasks.translate(
+            chain, source_images, seed, batch_size=batch_size, start=start
+        )
+
+    def _finest_settings(self):
+        return self.langevin.replace(steps=self.langevin.steps_at(len(self.ladder) - 1))
+
+    def _compiled_chain(self, energies, settings):
+        """Kept between calls: callbacks draw samples after every epoch."""
+        if self._sampler is None or self._sampler.settings != settings:
+            self._sampler = tasks.Chain(energies, settings)
+        return self._sampler
+
+    def predict(self, x, *args, **kwargs):
         """Energies `(n,)` of images, as a NumPy array; see `keras.Model.predict`."""
-        if isinstance(x, np.ndarray):
-            check_images(x, self.image_shape)
-        return super().predict(x, **kwargs)
+        arrays = x if isinstance(x, (tuple, list)) else (x,)
+        if isinstance(arrays[0], np.ndarray):
+            self._check_arrays(*arrays)
+        return super().predict(x, *args, **kwargs)
 
     # --- Saving ---------------------------------------------------------------------
 
@@ -336,6 +444,7 @@ class CFEBM(backend.TrainStep, keras.Model):
             "data_noise": self.data_noise,
             "energy_l2": self.energy_l2,
             "ema_decay": self.ema_decay,
+            "chain_start": self.chain_start,
             "seed": self.seed,
         }
 

@@ -6,7 +6,6 @@ that computes, at β = 0, exactly the old energy of the mean-pooled image.
 """
 
 import keras
-from keras import ops
 
 from keras_cfebm import activations
 from keras_cfebm.layers import EnergyHead, ExpandBlock, PrimalBlock, ResidualBlock
@@ -129,6 +128,7 @@ class EnergyNetwork(keras.Model):
             return widths.get(level, default_width(level, base_width))
 
         dtype = kwargs.pop("dtype", None)
+        trainable = kwargs.pop("trainable", True)
         shared = {
             "activation": activation,
             "spectral_norm": spectral_norm,
@@ -173,7 +173,9 @@ class EnergyNetwork(keras.Model):
         else:
             labels = keras.Input((), dtype="int32", name="labels")
             inputs, energies = (images, labels), head(x, labels)
+        trainable = kwargs.pop("trainable", True)
         super().__init__(inputs=inputs, outputs=energies, **kwargs)
+        self.trainable = trainable  # as an argument, Keras would not tell the layers
 
         # === Config ===
         self.resolution = resolution
@@ -187,6 +189,8 @@ class EnergyNetwork(keras.Model):
         self.fading = fading
         self.blocks = blocks
         self.head = head
+        # Last: given to the constructor it would not reach the layers.
+        self.trainable = trainable
 
         # A random vector is far from the leading one; some steps bring it near.
         for _ in range(15):
@@ -295,7 +299,7 @@ class EnergyNetwork(keras.Model):
         return copy
 
     def _named_parts(self):
-        """The parts that survive growth, each under a name that tells its resolution."""
+        """The parts that survive growth, under names that tell their resolution."""
         first = self.blocks[0]
         primal = first.primal if self.fading else first
         parts = [primal.from_image, primal.residual, *self.blocks[1:], self.head]

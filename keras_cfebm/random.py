@@ -15,6 +15,10 @@ import math
 import numpy as np
 from keras import ops
 
+from keras_cfebm import backend
+
+from keras_cfebm.validation import check_seed
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 _WORD = 0xFFFFFFFF
@@ -30,6 +34,7 @@ def _rotate_left(x, bits):
     )
 
 
+@backend.traced_once
 def threefry2x32(key, counter):
     """Encrypts a 64-bit counter with a 64-bit key (Salmon et al. 2011).
 
@@ -64,12 +69,8 @@ def key(seed):
     Raises:
         ValueError: if `seed` is not such an integer.
     """
-    is_integer = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
-    if not is_integer or not 0 <= seed < 2**63:
-        raise ValueError(
-            f"A seed is an integer from 0 to 2**63 - 1. Received: {seed!r}"
-        )
-    words = np.array([int(seed) >> 32, int(seed) & _WORD], dtype="uint32")
+    seed = check_seed(seed)
+    words = np.array([seed >> 32, seed & _WORD], dtype="uint32")
     return ops.convert_to_tensor(words)
 
 
@@ -145,7 +146,5 @@ def normal(keys, shape):
     u1, u2 = (_unit_interval(b) for b in _bits(keys, count))
     radius = ops.sqrt(-2.0 * ops.log(1.0 - u1))  # 1 - u1 is never 0
     angle = (2.0 * math.pi) * u2
-    values = ops.concatenate(
-        [radius * ops.cos(angle), radius * ops.sin(angle)], axis=1
-    )
+    values = ops.concatenate([radius * ops.cos(angle), radius * ops.sin(angle)], axis=1)
     return ops.reshape(values[:, :count], (-1, *shape))

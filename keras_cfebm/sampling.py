@@ -8,11 +8,11 @@ kernels there.
 """
 
 import dataclasses
-import numbers
 
 from keras import ops
 
 from keras_cfebm import backend, random
+from keras_cfebm.validation import check_count, check_number
 
 #: Streams of an image's key: uses that must not share random numbers.
 NOISE, START = 0, 1
@@ -45,25 +45,20 @@ class Langevin:
     clip: tuple[float, float] | None = (-1.0, 1.0)
 
     def __post_init__(self):
-        counts = self.steps if isinstance(self.steps, (tuple, list)) else (self.steps,)
-        valid = all(isinstance(n, numbers.Integral) and n >= 0 for n in counts)
-        if not counts or not valid:
-            raise ValueError(
-                "steps is an integer of at least 0, or one such per level. "
-                f"Received: {self.steps!r}"
-            )
-        if isinstance(self.steps, list):
-            object.__setattr__(self, "steps", tuple(self.steps))
+        if isinstance(self.steps, (tuple, list)):
+            check_count(len(self.steps), "number of levels in steps")
+            steps = tuple(check_count(n, "steps", minimum=0) for n in self.steps)
+            object.__setattr__(self, "steps", steps)
+        else:
+            check_count(self.steps, "steps", minimum=0)
         for name in ("step_size", "noise_scale", "final_noise_scale"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(
-                    f"{name} must be finite and at least 0. "
-                    f"Received: {getattr(self, name)!r}"
-                )
+            check_number(getattr(self, name), name, "[0, inf)")
         if self.clip is not None:
-            if len(self.clip) != 2 or not self.clip[0] < self.clip[1]:
+            is_pair = isinstance(self.clip, (tuple, list)) and len(self.clip) == 2
+            if not is_pair or not self.clip[0] < self.clip[1]:
                 raise ValueError(
-                    f"clip is None or a pair (low, high). Received: {self.clip!r}"
+                    "Expected clip as None or a pair (low, high), "
+                    f"received {self.clip!r}."
                 )
             object.__setattr__(self, "clip", tuple(self.clip))
 

@@ -136,8 +136,8 @@ def test_too_few_samples_for_a_covariance_warn(random):
     ("features", "message"),
     [
         (np.full((3, 4), np.nan), "NaN"),
-        (np.zeros((3, 5)), "expected 4 dimensions, received 5"),
-        (np.zeros((0, 4)), "at least 1 row"),
+        (np.zeros((3, 5)), r"\(n, 4\), .* received shape \(3, 5\)"),
+        (np.zeros((0, 4)), "n >= 1"),
         (np.zeros(4), "shape"),
     ],
 )
@@ -181,9 +181,9 @@ def test_kernel_distance_of_small_sets_uses_all_once(random):
 
 def test_kernel_distance_refuses_bad_input(random):
     x = random.normal(size=(5, 4))
-    with pytest.raises(ValueError, match="expected 4 dimensions, received 3"):
+    with pytest.raises(ValueError, match=r"\(n, 4\), .* received shape \(5, 3\)"):
         metrics.kernel_distance(x, x[:, :3])
-    with pytest.raises(ValueError, match="at least 2 row"):
+    with pytest.raises(ValueError, match="n >= 2"):
         metrics.kernel_distance(x, x[:1])
 
 
@@ -209,7 +209,7 @@ def test_neighbours_in_features_ignore_what_the_encoder_ignores(random):
     )
     np.testing.assert_array_equal(indices[:, 0], np.arange(20))
     assert distances.max() < 1e-6
-    with pytest.raises(ValueError, match="k: expected 1 to 20, received 21"):
+    with pytest.raises(ValueError, match="k from 1 to 20, received 21"):
         metrics.nearest_neighbours(queries, reference, k=21)
 
 

@@ -39,16 +39,16 @@ def test_threshold_flags_at_most_the_rate_and_as_many_as_it_can(random):
     assert (np.ones(10) > metrics.threshold_at(np.ones(10), 0.5)).sum() == 0
 
 
-@pytest.mark.parametrize("scores", [[], [np.nan, 1.0], [[1.0], [2.0]]])
+@pytest.mark.parametrize("scores", [[], [np.nan, 1.0], [[1.0, 2.0], [3.0, 4.0]]])
 def test_bad_scores_are_refused(scores):
-    with pytest.raises(ValueError, match="normal_scores: expected"):
+    with pytest.raises(ValueError, match="normal_scores"):
         metrics.detection_figures(scores, [1.0])
-    with pytest.raises(ValueError, match="normal_scores: expected"):
+    with pytest.raises(ValueError, match="normal_scores"):
         metrics.threshold_at(scores, 0.05)
 
 
 def test_threshold_refuses_a_percentage():
-    with pytest.raises(ValueError, match=r"fraction in \[0, 1\), received 5"):
+    with pytest.raises(ValueError, match=r"rate in \[0, 1\), received 5"):
         metrics.threshold_at([1.0, 2.0], 5)
 
 
@@ -114,10 +114,10 @@ def test_bad_images_are_refused_with_what_came():
     good = np.zeros((2, 16, 16, 1), "float32")
     for bad, message in (
         (np.full_like(good, np.nan), "NaN"),
-        (good + 1.5, r"values in \[-1, 1\], received \[1.5, 1.5\]"),
+        (good + 1.5, r"in \[-1, 1\], received values from 1.5 to 1.5"),
         (good.astype("uint8"), "received uint8"),
-        (good[0], r"received \(16, 16, 1\)"),
-        (good[:0], "at least 1 image"),
+        (good[0], r"received shape \(16, 16, 1\)"),
+        (good[:0], "n >= 1"),
     ):
         with pytest.raises(ValueError, match=message):
             metrics.psnr(bad, good)

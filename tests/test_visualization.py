@@ -211,10 +211,13 @@ def test_bad_saliency_is_explained(maps, options, message):
     [
         (np.zeros((8, 8, 1), "float32"), r"shape.*\(8, 8, 1\)"),
         (np.zeros((2, 8, 8, 2), "float32"), "1 or 3"),
-        (np.zeros((0, 8, 8, 1), "float32"), "at least one"),
+        (np.zeros((0, 8, 8, 1), "float32"), "n >= 1"),
         (np.zeros((2, 8, 8, 1), "uint8"), "uint8"),
         (np.full((2, 8, 8, 1), np.nan, "float32"), "NaN"),
-        (np.full((2, 8, 8, 1), 1.01, "float32"), r"\[-1, 1\]; got \[1.01"),
+        (
+            np.full((2, 8, 8, 1), 1.01, "float32"),
+            r"\[-1, 1\], received values from 1.01",
+        ),
     ],
 )
 def test_bad_images_are_explained(images, message):
@@ -246,7 +249,7 @@ def test_rounding_outside_the_range_is_clipped():
         (lambda x: visualization.chain_strip([x, noise(2, 12, 12, 1)]), "whole factor"),
         (lambda x: visualization.chain_strip([x], ["a", "b"]), "1 strings"),
         (lambda x: visualization.comparison_grid({}), "at least one"),
-        (lambda x: visualization.comparison_grid([x]), "dictionary.*got list"),
+        (lambda x: visualization.comparison_grid([x]), "dictionary.*received list"),
         (lambda x: visualization.comparison_grid({"a": x, "b": x[:1]}), "'b': 1"),
     ],
 )

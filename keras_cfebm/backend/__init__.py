@@ -1,6 +1,7 @@
 """What Keras does not cover, per backend: the only importer of TensorFlow or JAX.
 
-Exports `value_and_input_gradient(energy, x)`, `compiled(function)`, `replica()` and the
+Exports `value_and_input_gradient(energy, x)`, `compiled(function)`,
+`fused(function)`, `replica()` and the
 `TrainStep` mixin of the active Keras backend.
 """
 
@@ -10,7 +11,9 @@ if keras.backend.backend() == "tensorflow":
     from keras_cfebm.backend.tensorflow_backend import (
         TrainStep,
         compiled,
+        fused,
         replica,
+        traced_once,
         value_and_input_gradient,
     )
 else:
@@ -19,4 +22,11 @@ else:
         f"{keras.backend.backend()!r}; set the environment variable KERAS_BACKEND."
     )
 
-__all__ = ["TrainStep", "compiled", "replica", "value_and_input_gradient"]
+__all__ = [
+    "TrainStep",
+    "compiled",
+    "fused",
+    "replica",
+    "traced_once",
+    "value_and_input_gradient",
+]

@@ -8,11 +8,13 @@ from keras_cfebm.datasets.arrays import from_arrays, from_file
 from keras_cfebm.datasets.fit import fit_images
 from keras_cfebm.datasets.folder import from_folder
 from keras_cfebm.datasets.image_data import ImageData
-from keras_cfebm.datasets.loading import load
+from keras_cfebm.datasets.loading import EMBEDDED, load
 from keras_cfebm.datasets.pixels import mean_pool, to_float, to_uint8
 from keras_cfebm.datasets.tfds import from_tfds
+from keras_cfebm.datasets.unpaired import pairs
 
 __all__ = [
+    "EMBEDDED",
     "ImageData",
     "fit_images",
     "from_arrays",
@@ -21,6 +23,7 @@ __all__ = [
     "from_tfds",
     "load",
     "mean_pool",
+    "pairs",
     "to_float",
     "to_uint8",
 ]

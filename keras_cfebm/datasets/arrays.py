@@ -8,9 +8,12 @@ import numpy as np
 
 from keras_cfebm.datasets.fit import check_fit, fit_images
 from keras_cfebm.datasets.image_data import ImageData
-
-#: Rounding of half-precision pipelines; beyond it something is scaled differently.
-TOLERANCE = 1e-2
+from keras_cfebm.validation import (
+    GREY_OR_COLOUR,
+    check_image_shape,
+    check_images,
+    check_label_array,
+)
 
 
 def from_arrays(
@@ -44,7 +47,8 @@ def from_arrays(
     check_fit(fit, resolution, crop_size)
     images = _checked_images(np.asarray(images), name)
     if labels is not None:
-        labels = _checked_labels(np.asarray(labels), len(images), class_names)
+        num_classes = None if class_names is None else len(class_names)
+        labels = check_label_array(labels, len(images), num_classes)
     images = fit_images(images, resolution, fit, crop_size)
     return ImageData(name, images, labels, class_names)
 
@@ -99,49 +103,15 @@ def _split_arrays(archive, split, path):
 
 
 def _checked_images(images, name):
-    if images.ndim != 4 or images.shape[-1] not in (1, 3):
-        hint = " Add the channel axis: images[..., None]." if images.ndim == 3 else ""
-        raise ValueError(
-            f"Expected images of shape (n, height, width, 1 or 3), received "
-            f"{images.shape}.{hint}"
-        )
-    if not images.size:
-        raise ValueError(f"Expected at least one image, received shape {images.shape}.")
     if images.dtype == np.uint8:
+        check_image_shape(images.shape, GREY_OR_COLOUR)
         return images
-    if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(
-            f"Expected uint8 images or floats in [-1, 1], received {images.dtype}."
-        )
-    # NaN passes through both, so one test finds it.
-    low, high = float(images.min()), float(images.max())
-    if not (low >= -1 - TOLERANCE and high <= 1 + TOLERANCE):
-        raise ValueError(
-            f"Expected finite floats in [-1, 1], received {low:.4g} … {high:.4g} in "
-            f"{name!r}. Forgotten scaling? Bytes become images / 127.5 - 1, or can be "
-            f"passed as uint8."
-        )
+    images = check_images(images, GREY_OR_COLOUR, strict=True)
+    low, high = images.min(), images.max()
     if low >= 0 and high > 0:
         warnings.warn(
             f"The images of {name!r} lie in {low:.4g} … {high:.4g}; [-1, 1] was "
             f"expected. Forgotten scaling? From [0, 1] it is 2 * images - 1.",
             stacklevel=3,
         )
-    images = images.astype(np.float32, copy=False)
     return np.clip(images, -1, 1) if low < -1 or high > 1 else images
-
-
-def _checked_labels(labels, num_images, class_names):
-    if labels.shape != (num_images,) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"Expected integer labels of shape ({num_images},), received "
-            f"{labels.dtype} {labels.shape}."
-        )
-    if class_names is not None:
-        low, high = labels.min(), labels.max()
-        if low < 0 or high >= len(class_names):
-            raise ValueError(
-                f"Expected labels in 0 … {len(class_names) - 1}, one for each class "
-                f"name, received {low} … {high}."
-            )
-    return labels

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from keras_cfebm.datasets.checks import check_count
+from keras_cfebm.validation import check_count
 
 FITS = ("exact", "pad", "resize", "crop")
 
@@ -25,9 +25,9 @@ def check_fit(fit, resolution, crop_size=None):
         if fit != "exact":
             raise ValueError(f"Expected a resolution with fit={fit!r}, received None.")
     else:
-        check_count("resolution", resolution, 1)
+        check_count(resolution, "resolution")
     if crop_size is not None:
-        check_count("crop_size", crop_size, 1)
+        check_count(crop_size, "crop_size")
         if fit != "crop":
             raise ValueError(
                 f"Expected crop_size with fit='crop' only, received {crop_size} with "

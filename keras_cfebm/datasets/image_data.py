@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from keras_cfebm.datasets.checks import check_count, check_seed
 from keras_cfebm.datasets.order import batch_order, epoch_order
 from keras_cfebm.datasets.pixels import mean_pool, to_float
 from keras_cfebm.datasets.tf_data import as_tf_dataset
+from keras_cfebm.validation import check_count, check_seed
 
 
 class ImageData:
@@ -150,7 +150,7 @@ class ImageData:
             resolution: height and width of the batches: that of the set, or any that
                 2×2 mean pooling reaches from it. None for that of the set.
             batch_size: int, at most `num_examples`.
-            seed: int in 0 … 2^64 - 1; decides order and flips.
+            seed: int in 0 … 2**63 - 1; decides order and flips.
             flip: mirror each image left to right with probability 1/2.
             labels: also return labels.
             repeat: True goes on for ever, and batches straddle epochs; False is one
@@ -170,8 +170,8 @@ class ImageData:
                 than the set, labels that do not exist, or counts out of range.
         """
         halvings = self._halvings(resolution)
-        check_count("batch_size", batch_size, 1)
-        check_count("start", start, 0)
+        check_count(batch_size, "batch_size")
+        check_count(start, "start", minimum=0)
         check_seed(seed)
         if labels:
             self._require_labels()
@@ -223,7 +223,7 @@ class ImageData:
 
     def _limit(self, limit):
         if limit is not None:
-            check_count("limit", limit, 1)
+            check_count(limit, "limit")
         return limit
 
     def _require_labels(self):

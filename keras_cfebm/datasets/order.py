@@ -16,7 +16,7 @@ def epoch_order(num_examples, seed, epoch):
 
     Args:
         num_examples: int, at least 1.
-        seed: int in 0 … 2^64 - 1.
+        seed: int in 0 … 2**63 - 1.
         epoch: int, 0 for the first.
 
     Returns:
@@ -35,7 +35,7 @@ def batch_order(num_examples, batch_size, seed=0, start=0, repeat=True, shuffle=
     Args:
         num_examples: int, at least `batch_size`.
         batch_size: int.
-        seed: int in 0 … 2^64 - 1.
+        seed: int in 0 … 2**63 - 1.
         start: number of batches to skip.
         repeat: True never ends and lets batches straddle epochs; False ends after the
             first epoch with a batch that may be smaller.

@@ -8,6 +8,7 @@ from keras_cfebm.metrics.classifier import FashionClassifier, fashion_classifier
 from keras_cfebm.metrics.detection import detection_figures, threshold_at
 from keras_cfebm.metrics.encoders import Encoder, Expects, weights_hash
 from keras_cfebm.metrics.evaluation import controls, evaluate_samples, pixelate
+from keras_cfebm.metrics.fashion import fashion_mnist_figures
 from keras_cfebm.metrics.frechet import frechet_distance
 from keras_cfebm.metrics.inception import inception_encoder
 from keras_cfebm.metrics.kernel import kernel_distance
@@ -25,6 +26,7 @@ __all__ = [
     "detection_figures",
     "evaluate_samples",
     "fashion_classifier",
+    "fashion_mnist_figures",
     "frechet_distance",
     "inception_encoder",
     "kernel_distance",

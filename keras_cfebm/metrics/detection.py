@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_cfebm.metrics.checks import optional_import
+from keras_cfebm.optional import optional_import
+from keras_cfebm.validation import check_number, check_scores
 
 
 def detection_figures(normal_scores, anomaly_scores):
@@ -26,8 +27,8 @@ def detection_figures(normal_scores, anomaly_scores):
         Hendrycks, Gimpel, A baseline for detecting misclassified and
         out-of-distribution examples, ICLR 2017.
     """
-    normal = _check_scores(normal_scores, "normal_scores")
-    anomaly = _check_scores(anomaly_scores, "anomaly_scores")
+    normal = check_scores(normal_scores, "normal_scores")
+    anomaly = check_scores(anomaly_scores, "anomaly_scores")
     sklearn_metrics = optional_import("sklearn.metrics", "eval")
     labels = np.concatenate([np.zeros(len(normal)), np.ones(len(anomaly))])
     scores = np.concatenate([normal, anomaly])
@@ -55,23 +56,8 @@ def threshold_at(normal_scores, false_positive_rate):
     Raises:
         ValueError: On empty or malformed scores, or a rate outside [0, 1).
     """
-    scores = np.sort(_check_scores(normal_scores, "normal_scores"))
-    if not 0 <= false_positive_rate < 1:
-        raise ValueError(
-            "false_positive_rate: expected a fraction in [0, 1), "
-            f"received {false_positive_rate}."
-        )
+    scores = np.sort(check_scores(normal_scores, "normal_scores"))
+    check_number(false_positive_rate, "false_positive_rate", "[0, 1)")
     # The tiny term undoes rounding such as 0.29 * 100 = 28.999999999999996.
     flagged = int(np.floor(false_positive_rate * len(scores) + 1e-9))
     return float(scores[len(scores) - 1 - flagged])
-
-
-def _check_scores(scores, name):
-    scores = np.asarray(scores, "float64")
-    if scores.ndim != 1 or len(scores) == 0:
-        raise ValueError(
-            f"{name}: expected shape (n,), n >= 1, received {scores.shape}."
-        )
-    if not np.isfinite(scores).all():
-        raise ValueError(f"{name}: expected finite values, received NaN or infinity.")
-    return scores

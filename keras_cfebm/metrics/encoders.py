@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_cfebm.metrics.checks import check_features, check_images
+from keras_cfebm.validation import check_features, check_images
 
 # Published "FID" numbers are comparable only in this network; see `inception.py`.
 FRECHET_NAMES = {
@@ -77,7 +77,7 @@ class Encoder:
         Raises:
             ValueError: On images that are malformed or not what `expects` says.
         """
-        images = check_images(images)
+        images = check_images(images, strict=True)
         height, width, channels = images.shape[1:]
         if height != width or (
             self.expects.resolutions is not None

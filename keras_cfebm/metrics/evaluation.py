@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from keras_cfebm.metrics.checks import check_images
 from keras_cfebm.metrics.frechet import frechet_distance
 from keras_cfebm.metrics.kernel import kernel_distance
 from keras_cfebm.metrics.statistics import FeatureStatistics
+from keras_cfebm.validation import check_count, check_images, check_seed
 
 
 def evaluate_samples(sample_batches, reference, encoder, limit=None, seed=0):
@@ -29,8 +29,8 @@ def evaluate_samples(sample_batches, reference, encoder, limit=None, seed=0):
         ValueError: If encoder and reference do not belong together, there are fewer
             than two samples, a limit below 2, or a batch the encoder refuses.
     """
-    if limit is not None and limit < 2:
-        raise ValueError(f"limit: expected 2 or more samples, received {limit}.")
+    if limit is not None:
+        check_count(limit, "limit", minimum=2)
     if reference.encoder_hash != encoder.hash:
         # Said before the samples are drawn: those may cost hours.
         raise ValueError(
@@ -76,13 +76,13 @@ def controls(test_images, encoder, reference, seed=0):
     Raises:
         ValueError: On malformed images or a resolution that 16 does not divide.
     """
-    images = check_images(test_images, "test_images", minimum=2)
+    images = check_images(test_images, name="test_images", minimum=2, strict=True)
     if images.shape[1] % 16 or images.shape[2] % 16:
         raise ValueError(
             "test_images: expected a height and width that are multiples of 16 "
             f"(28x28 pads to 32x32), received {images.shape}."
         )
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(check_seed(seed))
     noise = random.normal(0, 0.3, images.shape).astype("float32")
     variants = {
         "test": images,

@@ -5,8 +5,8 @@ import pathlib
 
 import numpy as np
 
-from keras_cfebm.metrics.checks import optional_import
 from keras_cfebm.metrics.encoders import Encoder, Expects
+from keras_cfebm.optional import optional_import
 
 # torch-fidelity names its weights file by the first digits of its sha256, as PyTorch's
 # hub does. Checking them keeps the name "FID" honest, and a stranger's file unpickled.

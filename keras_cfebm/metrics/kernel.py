@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_cfebm.metrics.checks import check_features
+from keras_cfebm.validation import check_count, check_features, check_seed
 
 
 def kernel_distance(first, second, subset_size=1000, subsets=100, seed=0):
@@ -36,15 +36,12 @@ def kernel_distance(first, second, subset_size=1000, subsets=100, seed=0):
     first = check_features(first, "first", minimum=2).astype("float64", copy=False)
     second = check_features(second, "second", first.shape[1], minimum=2)
     second = second.astype("float64", copy=False)
-    if subset_size < 2 or subsets < 1:
-        raise ValueError(
-            "Expected subset_size >= 2 and subsets >= 1, "
-            f"received {subset_size} and {subsets}."
-        )
+    check_count(subset_size, "subset_size", minimum=2)
+    check_count(subsets, "subsets")
     size = min(subset_size, len(first), len(second))
     if len(first) == len(second) == size:
         subsets = 1
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(check_seed(seed))
     estimates = [
         unbiased_squared_mmd(
             first[random.choice(len(first), size, replace=False)],

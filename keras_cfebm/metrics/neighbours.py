@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_cfebm.metrics.checks import check_images
+from keras_cfebm.validation import check_count, check_images
 
 QUERY_BLOCK, REFERENCE_BLOCK = 256, 4096
 
@@ -26,15 +26,9 @@ def nearest_neighbours(queries, reference, k, encoder=None):
     Raises:
         ValueError: On malformed images, different image shapes, or k out of range.
     """
-    queries = check_images(queries, "queries")
-    reference = check_images(reference, "reference")
-    if queries.shape[1:] != reference.shape[1:]:
-        raise ValueError(
-            "Expected queries and reference images of the same shape, received "
-            f"{queries.shape[1:]} and {reference.shape[1:]}."
-        )
-    if not 1 <= k <= len(reference):
-        raise ValueError(f"k: expected 1 to {len(reference)}, received {k}.")
+    queries = check_images(queries, name="queries", strict=True)
+    reference = check_images(reference, queries.shape[1:], "reference", strict=True)
+    check_count(k, "k", maximum=len(reference))
     if encoder is not None:
         queries, reference = encoder(queries), encoder(reference)
     queries = queries.reshape(len(queries), -1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_cfebm.metrics.checks import check_features
+from keras_cfebm.validation import check_count, check_features, check_seed
 
 
 class Reservoir:
@@ -23,12 +23,10 @@ class Reservoir:
     """
 
     def __init__(self, capacity, seed=0):
-        if capacity < 0:
-            raise ValueError(f"capacity: expected 0 or more, received {capacity}.")
-        self.capacity = int(capacity)
+        self.capacity = check_count(capacity, "capacity", minimum=0)
         self.rows = np.empty((0, 0), "float32")
         self._keys = np.empty(0)
-        self._random = np.random.default_rng(seed)
+        self._random = np.random.default_rng(check_seed(seed))
 
     def update(self, rows):
         """Offers rows.

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_cfebm.metrics.checks import check_images, optional_import
+from keras_cfebm.optional import optional_import
+from keras_cfebm.validation import check_images
 
 DATA_RANGE = 2.0  # images live in [-1, 1]
 
@@ -83,8 +84,8 @@ def ssim(restored, originals, hole=None):
 
 
 def _check_pair(restored, originals):
-    restored = check_images(restored, "restored")
-    originals = check_images(originals, "originals")
+    restored = check_images(restored, name="restored", strict=True)
+    originals = check_images(originals, name="originals", strict=True)
     if restored.shape != originals.shape:
         raise ValueError(
             "Expected restored and originals of the same shape, received "

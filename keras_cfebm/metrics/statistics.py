@@ -9,8 +9,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from keras_cfebm.metrics.checks import check_features
 from keras_cfebm.metrics.reservoir import Reservoir
+from keras_cfebm.validation import check_features
 
 FORMAT = 1
 

@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageDraw
 
-from keras_cfebm.visualization.checks import checked_captions, checked_images
+from keras_cfebm.validation import check_number
 from keras_cfebm.visualization.grids import PADDING
 from keras_cfebm.visualization.saving import save_image
 from keras_cfebm.visualization.sheet import (
@@ -11,6 +11,8 @@ from keras_cfebm.visualization.sheet import (
     PAPER,
     caption_font,
     compose,
+    drawable,
+    drawable_captions,
     finest_size,
     in_rows,
     largest_text,
@@ -44,7 +46,7 @@ def chain_strip(states, captions=None, scale=None, padding=PADDING, *, path=None
             per state.
     """
     states = _checked_states(states)
-    captions = checked_captions(captions, len(states), "captions")
+    captions = drawable_captions(captions, len(states), "captions")
     if captions is None:
         captions = _resolutions(states)
         changes = [a != b for a, b in zip(captions, ["", *captions], strict=False)]
@@ -95,14 +97,11 @@ def chain_film(
             described.
     """
     states = _checked_states(states)
-    captions = checked_captions(captions, len(states), "captions")
+    captions = drawable_captions(captions, len(states), "captions")
     if not str(path).lower().endswith(".gif"):
         raise ValueError(f"path must end in .gif; got {str(path)!r}.")
-    if not 0 < frames_per_second <= MAXIMUM_FRAMES_PER_SECOND:
-        raise ValueError(
-            "frames_per_second must be above 0 and at most "
-            f"{MAXIMUM_FRAMES_PER_SECOND}; got {frames_per_second!r}."
-        )
+    speeds = f"(0, {MAXIMUM_FRAMES_PER_SECOND}]"
+    check_number(frames_per_second, "frames_per_second", speeds)
     size = finest_size(states)
     tiles = [to_tiles(state, size, scale) for state in states]
     grids = [compose(in_rows(batch, columns), padding) for batch in tiles]
@@ -129,7 +128,7 @@ def chain_film(
 
 def _checked_states(states):
     """Returns the states as checked images of as many chains and channels each."""
-    states = [checked_images(state, f"states[{i}]") for i, state in enumerate(states)]
+    states = [drawable(state, f"states[{i}]") for i, state in enumerate(states)]
     if not states:
         raise ValueError("states must hold at least one state; got none.")
     kinds = sorted({(len(state), state.shape[-1]) for state in states})

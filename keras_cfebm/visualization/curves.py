@@ -57,7 +57,7 @@ def energy_curves(rows, path=None):
     gap.axhline(0, color="0.5", linewidth=0.8)
     _draw(gap, steps, columns["gap"], GREEN)
     _scale(gap, columns["gap"])
-    gap.set_ylabel("gap (data − samples)")
+    gap.set_ylabel("gap (samples − data)")
 
     _draw(gradient, steps, columns["gradient_norm"], GREEN)
     norms = columns["gradient_norm"]

@@ -3,13 +3,16 @@
 import matplotlib
 import numpy as np
 
-from keras_cfebm.visualization.checks import (
-    checked_captions,
-    checked_images,
-    checked_mapping,
-)
+from keras_cfebm.validation import check_mapping, check_number
 from keras_cfebm.visualization.saving import save_image
-from keras_cfebm.visualization.sheet import compose, finest_size, in_rows, to_tiles
+from keras_cfebm.visualization.sheet import (
+    compose,
+    drawable,
+    drawable_captions,
+    finest_size,
+    in_rows,
+    to_tiles,
+)
 
 PADDING = 4
 
@@ -43,13 +46,13 @@ def image_grid(
         ValueError: If the images are not as described (up to 1e-3 outside [-1, 1] is
             clipped), or the captions are not one per row or column.
     """
-    images = checked_images(images)
+    images = drawable(images)
     rows = in_rows(to_tiles(images, images.shape[1:3], scale), columns)
     grid = compose(
         rows,
         padding,
-        checked_captions(row_captions, len(rows), "row_captions"),
-        checked_captions(column_captions, len(rows[0]), "column_captions"),
+        drawable_captions(row_captions, len(rows), "row_captions"),
+        drawable_captions(column_captions, len(rows[0]), "column_captions"),
     )
     if path is not None:
         save_image(grid, path)
@@ -84,8 +87,8 @@ def comparison_grid(
     ```
     """
     batches = {
-        label: checked_images(images, f"batches[{label!r}]")
-        for label, images in checked_mapping(batches, "batches").items()
+        label: drawable(images, f"batches[{label!r}]")
+        for label, images in check_mapping(batches, "batches").items()
     }
     counts = {label: len(images) for label, images in batches.items()}
     if len(set(counts.values())) > 1:
@@ -96,7 +99,7 @@ def comparison_grid(
         rows,
         padding,
         [str(label) for label in batches],
-        checked_captions(column_captions, len(rows[0]), "column_captions"),
+        drawable_captions(column_captions, len(rows[0]), "column_captions"),
     )
     if path is not None:
         save_image(grid, path)
@@ -141,9 +144,8 @@ def saliency_overlay(
 
     Reference: Zhao, Xie, Li, ICLR 2021, generative saliency.
     """
-    images = checked_images(images)
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha must lie in [0, 1]; got {alpha!r}.")
+    images = drawable(images)
+    check_number(alpha, "alpha", "[0, 1]")
     if colormap not in matplotlib.colormaps:
         raise ValueError(
             "colormap must be one that matplotlib knows, as 'inferno'; "

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_cfebm.visualization.checks import checked_mapping, checked_scores
+from keras_cfebm.validation import check_mapping, check_scores
 from keras_cfebm.visualization.saving import save_figure
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
@@ -42,8 +42,8 @@ def energy_histogram(
         ValueError: If there is no set, or a set is empty or not finite.
     """
     energies = {
-        str(label): checked_scores(values, f"energies[{label!r}]")
-        for label, values in checked_mapping(energies, "energies").items()
+        str(label): check_scores(values, f"energies[{label!r}]")
+        for label, values in check_mapping(energies, "energies").items()
     }
     limits = [np.quantile(values, [0.005, 0.995]) for values in energies.values()]
     low, high = np.min(limits), np.max(limits)
@@ -103,15 +103,15 @@ def roc_curves(scores, *, path=None):
     figure = Figure(figsize=(6.2, 3.9), layout="constrained")
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-    for i, (label, pair) in enumerate(checked_mapping(scores, "scores").items()):
+    for i, (label, pair) in enumerate(check_mapping(scores, "scores").items()):
         if len(pair) != 2:
             raise ValueError(
                 f"scores[{label!r}] must be (normal_scores, anomaly_scores); "
                 f"got {len(pair)} values."
             )
         false_rate, true_rate = roc_points(
-            checked_scores(pair[0], f"normal scores of {label!r}"),
-            checked_scores(pair[1], f"anomaly scores of {label!r}"),
+            check_scores(pair[0], f"normal scores of {label!r}"),
+            check_scores(pair[1], f"anomaly scores of {label!r}"),
         )
         area = area_under(false_rate, true_rate)
         axes.plot(

@@ -9,13 +9,40 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_cfebm.datasets.pixels import to_uint8
-from keras_cfebm.visualization.checks import checked_count
+from keras_cfebm.validation import GREY_OR_COLOUR, check_count, check_images
 
 MINIMUM_TILE = 64
 PAPER = (255, 255, 255)
 INK = (40, 40, 40)
 CAPTION_GAP = 6
 ROW_CAPTION_WIDTH = 160
+
+
+def drawable(images, name="images"):
+    """Returns images of 1 or 3 channels, inside [-1, 1] to the last digit.
+
+    Sampling clips in floating point, so up to 1e-3 outside is a rounding error.
+
+    Args:
+        images: float array `(n, height, width, 1 | 3)` in [-1, 1].
+        name: What the caller calls this argument, for the error.
+
+    Returns:
+        A float32 NumPy array of the same shape.
+
+    Raises:
+        ValueError: On anything else; see `keras_cfebm.validation.check_images`.
+    """
+    return np.clip(check_images(images, GREY_OR_COLOUR, name, strict=True), -1, 1)
+
+
+def drawable_captions(captions, count, name):
+    """Returns `captions` as a list of `count` strings, or None for None."""
+    if captions is None:
+        return None
+    if isinstance(captions, str) or len(captions) != count:
+        raise ValueError(f"Expected {name} as {count} strings, received {captions!r}.")
+    return [str(caption) for caption in captions]
 
 
 def default_scale(height, width):
@@ -42,7 +69,7 @@ def to_tiles(images, size, scale=None):
     Raises:
         ValueError: If `size` is no whole multiple, or `scale` no whole number >= 1.
     """
-    scale = default_scale(*size) if scale is None else checked_count(scale, "scale")
+    scale = default_scale(*size) if scale is None else check_count(scale, "scale")
     height, width = images.shape[1:3]
     factor = size[0] // height
     if (height * factor, width * factor) != tuple(size):
@@ -59,7 +86,7 @@ def in_rows(tiles, columns=None):
     """Deals tiles out into rows of `columns`, by default as many as make a square."""
     if columns is None:
         columns = math.ceil(math.sqrt(len(tiles)))
-    columns = min(checked_count(columns, "columns"), len(tiles))
+    columns = min(check_count(columns, "columns"), len(tiles))
     return [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
 
 
@@ -77,7 +104,7 @@ def compose(rows, padding, row_captions=None, column_captions=None):
     Returns:
         An RGB `PIL.Image.Image`.
     """
-    padding = checked_count(padding, "padding", minimum=0)
+    padding = check_count(padding, "padding", minimum=0)
     height, width = rows[0][0].shape[:2]
     font = caption_font(width)
     cell_width, cell_height, left, below = width, height, padding, 0

@@ -1,0 +1,18 @@
+"""Keras callbacks: logs, sample grids, checkpoints, the divergence guard, signals."""
+
+from keras_cfebm.callbacks.checkpoints import CheckpointError, Checkpoints
+from keras_cfebm.callbacks.guard import DivergenceError, DivergenceGuard
+from keras_cfebm.callbacks.log import EnergyLog
+from keras_cfebm.callbacks.samples import SampleGrid
+from keras_cfebm.callbacks.signals import Interrupted, StopOnSignal
+
+__all__ = [
+    "CheckpointError",
+    "Checkpoints",
+    "DivergenceError",
+    "DivergenceGuard",
+    "EnergyLog",
+    "Interrupted",
+    "SampleGrid",
+    "StopOnSignal",
+]

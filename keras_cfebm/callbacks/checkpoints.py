@@ -1,0 +1,147 @@
+"""Checkpoints: everything a run needs to go on bitwise as if never interrupted."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+import warnings
+
+import keras
+
+from keras_cfebm import files
+
+_MODEL, _STATE, _SUMS = "model.keras", "state.json", "SHA256SUMS"
+
+
+class CheckpointError(Exception):
+    """No checkpoint of a run can be used, or one could not be written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """A checkpoint read back: index of the stage, and its compiled model."""
+
+    stage: int
+    model: keras.Model
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves the run at the end of every epoch and finds the last good save again.
+
+    A checkpoint is a numbered folder: `model.keras` (weights of all levels, their
+    average, β, power-iteration vectors, noise key, optimizer), `state.json` (stage,
+    and the state of `companions`) and `SHA256SUMS`, which `sha256sum -c` can check. It
+    is written under a temporary name, synced, and renamed. As the order of the images
+    and all noise are functions of the seed and the step, nothing else is needed.
+
+    Args:
+        folder: where the checkpoints go.
+        keep: int, how many of the newest are kept; at least 1.
+        companions: callbacks with `get_state()` and `set_state()` that travel along.
+        every: int, epochs between two checkpoints; the end of a stage has one too.
+
+    Raises:
+        ValueError: if `keep` or `every` is below 1.
+    """
+
+    def __init__(self, folder, keep=3, companions=(), every=1):
+        super().__init__()
+        if keep < 1 or every < 1:
+            raise ValueError(
+                f"Expected keep and every of at least 1. Received: {keep}, {every}"
+            )
+        self.folder = pathlib.Path(folder)
+        self.keep = keep
+        self.companions = tuple(companions)
+        self.every = every
+        self.stage = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]:
+            self.save()
+
+    def save(self):
+        """Writes a checkpoint of the model in training now.
+
+        Returns:
+            Its path.
+
+        Raises:
+            CheckpointError: if it cannot be written, for example on a full disk. The
+                checkpoints before it are intact.
+        """
+        paths = self.paths()
+        number = int(paths[-1].name.split("_")[0]) + 1 if paths else 1
+        step = int(self.model.optimizer.iterations)
+        name = f"{number:06d}_{self.model.resolution:04d}px_step_{step}"
+        path = self.folder / name
+        state = {
+            "stage": self.stage,
+            "companions": [companion.get_state() for companion in self.companions],
+        }
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with files.new_folder(path) as folder:
+                self.model.save(folder / _MODEL)
+                (folder / _STATE).write_text(json.dumps(state), encoding="utf-8")
+                sums = "".join(
+                    f"{files.sha256(folder / name)}  {name}\n"
+                    for name in (_MODEL, _STATE)
+                )
+                (folder / _SUMS).write_text(sums, encoding="utf-8")
+        except OSError as error:
+            raise CheckpointError(
+                f"The checkpoint {path} could not be written: {error}. Earlier "
+                "checkpoints are intact; the same command goes on from the last one."
+            ) from error
+        for old in self.paths()[: -self.keep]:
+            shutil.rmtree(old, ignore_errors=True)
+        return path
+
+    def paths(self):
+        """Folders of all checkpoints, oldest first."""
+        return sorted(self.folder.glob("[0-9]*_step_*"))
+
+    def restore(self):
+        """Reads the newest intact checkpoint.
+
+        Damaged ones are named in a warning and passed over.
+
+        Returns:
+            `Restored`, or None if there is no checkpoint at all.
+
+        Raises:
+            CheckpointError: if there are checkpoints but none is intact.
+        """
+        self._remove_leftovers()
+        paths = self.paths()
+        for path in reversed(paths):
+            try:
+                return self._read(path)
+            except (OSError, ValueError, KeyError) as error:
+                warnings.warn(
+                    f"The checkpoint {path} is damaged and is passed over: {error}",
+                    stacklevel=2,
+                )
+        if paths:
+            raise CheckpointError(
+                f"None of the {len(paths)} checkpoints in {self.folder} is intact. "
+                "Move the folder away to start from the beginning."
+            )
+        return None
+
+    def _read(self, path):
+        for line in (path / _SUMS).read_text(encoding="utf-8").splitlines():
+            expected, _, name = line.partition("  ")
+            if files.sha256(path / name) != expected:
+                raise ValueError(f"{name} does not have the checksum in {_SUMS}")
+        state = json.loads((path / _STATE).read_text(encoding="utf-8"))
+        model = keras.saving.load_model(path / _MODEL)
+        for companion, saved in zip(self.companions, state["companions"], strict=True):
+            companion.set_state(saved)
+        return Restored(state["stage"], model)
+
+    def _remove_leftovers(self):
+        """Removes half-written folders that a kill has left behind."""
+        for leftover in self.folder.glob(".[0-9]*_step_*"):
+            shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,38 @@
+"""SampleGrid: pictures of the same chains as training goes on."""
+
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_cfebm.visualization import image_grid
+
+
+class SampleGrid(keras.callbacks.Callback):
+    """Writes a grid of samples at the end of epochs.
+
+    Every grid starts from the same noise, so that two of them show what training has
+    changed. Files are named `<resolution>px_epoch_<epoch>.png`.
+
+    Args:
+        folder: where the pictures go.
+        count: int, images per grid.
+        seed: int, the stream of images.
+        every: int, epochs between two grids; the last epoch of a stage has one too.
+    """
+
+    def __init__(self, folder, count=64, seed=0, every=1):
+        super().__init__()
+        self.folder = pathlib.Path(folder)
+        self.count = count
+        self.seed = seed
+        self.every = every
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
+            return
+        classes = self.model.num_classes
+        labels = None if classes is None else np.arange(self.count) % classes
+        images = self.model.generate(self.count, seed=self.seed, labels=labels)
+        name = f"{self.model.resolution:04d}px_epoch_{epoch + 1:04d}.png"
+        image_grid(images, path=self.folder / name)

@@ -1,0 +1,52 @@
+"""StopOnSignal: Ctrl-C and SIGTERM end a run between two steps, saved."""
+
+import signal
+
+import keras
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; its state is saved.
+
+    Attributes:
+        exit_code: 128 plus the signal's number, as shells expect.
+    """
+
+    def __init__(self, number):
+        super().__init__(f"Stopped by {signal.Signals(number).name}.")
+        self.exit_code = 128 + number
+
+
+class StopOnSignal(keras.callbacks.Callback):
+    """Waits for the end of the step, saves, and raises `Interrupted`.
+
+    A second signal of the same kind acts at once, as without this callback. Use it as a
+    context manager around `fit`: the handlers are in force inside only.
+
+    Args:
+        checkpoints: `Checkpoints` that saves.
+        signals: signals to catch.
+    """
+
+    def __init__(self, checkpoints, signals=(signal.SIGINT, signal.SIGTERM)):
+        super().__init__()
+        self.checkpoints = checkpoints
+        self.signals = signals
+        self._received = None
+
+    def __enter__(self):
+        self._previous = {n: signal.signal(n, self._receive) for n in self.signals}
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number, _):
+        signal.signal(number, self._previous[number])
+        self._received = number
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._received is not None:
+            self.checkpoints.save()
+            raise Interrupted(self._received)

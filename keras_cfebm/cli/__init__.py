@@ -1,0 +1,1 @@
+"""The command `cfebm`: one module per subcommand; parse, call the library, print."""

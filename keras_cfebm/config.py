@@ -1,0 +1,212 @@
+"""RunConfig: everything that decides a training run, as plain data in a JSON file."""
+
+import dataclasses
+import json
+import types
+import typing
+
+from keras_cfebm import activations
+from keras_cfebm.growing import Stage
+from keras_cfebm.network import EnergyNetwork, levels_of
+from keras_cfebm.sampling import Langevin
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which images to train on; the arguments of `keras_cfebm.datasets.load`.
+
+    Args:
+        name: str, name or path of the image set.
+        split: str or None, as the set defines it.
+        resolution: int, side of the finest images.
+        fit: `"exact"`, `"pad"`, `"resize"` or `"crop"`.
+        flip: bool, mirror half of the images left to right.
+        classes: optional tuple of class names or numbers to keep.
+        options: further arguments of the loader, for example `{"channels": 1}`.
+    """
+
+    name: str
+    split: str | None = None
+    resolution: int = 32
+    fit: str = "exact"
+    flip: bool = False
+    classes: tuple | None = None
+    options: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """The arguments of `EnergyNetwork` but for its resolution.
+
+    Image channels are those of the data.
+    """
+
+    base_resolution: int = 8
+    base_width: int = 32
+    widths: dict = dataclasses.field(default_factory=dict)
+    activation: str = "swish"
+    spectral_norm: bool = True
+    conditional: bool = False
+
+    def __post_init__(self):
+        activations.get(self.activation)
+        widths = {int(level): width for level, width in self.widths.items()}
+        object.__setattr__(self, "widths", widths)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """A training run.
+
+    Args:
+        data: `DataConfig`.
+        network: `NetworkConfig`.
+        langevin: `Langevin`.
+        stages: tuple of `Stage`s, coarsest first.
+        data_noise: float, see `CFEBM`.
+        energy_l2: float, see `CFEBM`.
+        ema_decay: float or None, see `CFEBM`.
+        seed: int, of weights, noise and the order of the images.
+        report_steps: int, training steps per epoch, about.
+
+    Raises:
+        ValueError: if the stages do not start at the base resolution, double, and end
+            at the resolution of the data.
+    """
+
+    data: DataConfig
+    network: NetworkConfig
+    langevin: Langevin
+    stages: tuple[Stage, ...]
+    data_noise: float = 0.0
+    energy_l2: float = 0.0
+    ema_decay: float | None = 0.99
+    seed: int = 0
+    report_steps: int = 100
+
+    def __post_init__(self):
+        if not self.stages:
+            raise ValueError("Expected at least one stage. Received none.")
+        if self.report_steps < 1:
+            raise ValueError(
+                f"report_steps must be at least 1. Received: {self.report_steps}"
+            )
+        resolutions = [stage.resolution for stage in self.stages]
+        if resolutions != sorted(set(resolutions)):
+            raise ValueError(f"Stages go from coarse to fine. Received: {resolutions}")
+        wanted = levels_of(resolutions[-1], resolutions[0])
+        levels_of(resolutions[0], self.network.base_resolution)
+        if resolutions != wanted:
+            raise ValueError(
+                f"Stages double the resolution each time, {wanted}. "
+                f"Received: {resolutions}"
+            )
+        if resolutions[-1] != self.data.resolution:
+            raise ValueError(
+                f"The last stage is that of the data, {self.data.resolution} pixels. "
+                f"Received: {resolutions}"
+            )
+
+    def replace(self, **changes):
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def first_network(self, channels, num_classes=None):
+        """The `EnergyNetwork` that the first stage trains."""
+        arguments = dataclasses.asdict(self.network)
+        conditional = arguments.pop("conditional")
+        return EnergyNetwork(
+            self.stages[0].resolution,
+            channels=channels,
+            num_classes=num_classes if conditional else None,
+            **arguments,
+        )
+
+    def to_dict(self):
+        """Plain data; `RunConfig.from_dict` is its inverse."""
+        return dataclasses.asdict(self)
+
+    def to_json(self):
+        """The configuration as JSON text."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+    @classmethod
+    def from_dict(cls, values):
+        """Builds a configuration from plain data.
+
+        Raises:
+            ValueError: if a key is unknown or missing, or a value has the wrong type
+                or range.
+        """
+        return _build(cls, values, "config")
+
+    @classmethod
+    def from_json(cls, text):
+        """Builds a configuration from JSON text; errors as in `from_dict`."""
+        try:
+            values = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"Expected a JSON configuration. {error}") from error
+        return cls.from_dict(values)
+
+
+def _build(kind, value, place):
+    """Turns plain data into the annotated type, with errors that name the place."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        options = [option for option in arguments if option is not type(None)]
+        is_list = isinstance(value, (list, tuple))
+        lists = [o for o in options if (typing.get_origin(o) or o) is tuple]
+        return _build((lists if is_list and lists else options)[0], value, place)
+    if dataclasses.is_dataclass(kind):
+        return _build_dataclass(kind, value, place)
+    if kind is tuple or origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{place}: expected a list. Received: {value!r}")
+        return tuple(
+            _build(arguments[0], item, f"{place}[{index}]") if arguments else item
+            for index, item in enumerate(value)
+        )
+    if kind is object:
+        return value
+    accepted = (int, float) if kind is float else kind
+    is_number = not isinstance(value, bool) or kind is bool
+    if not isinstance(value, accepted) or not is_number:
+        raise ValueError(
+            f"{place}: expected {kind.__name__}. Received: {value!r} of type "
+            f"{type(value).__name__}"
+        )
+    return value
+
+
+def _build_dataclass(kind, value, place):
+    if dataclasses.is_dataclass(value) and isinstance(value, kind):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(f"{place}: expected an object. Received: {value!r}")
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    unknown = sorted(set(map(str, value)) - set(fields))
+    if unknown:
+        raise ValueError(
+            f"{place}: unknown keys {unknown}. Expected some of {sorted(fields)}"
+        )
+    hints = typing.get_type_hints(kind)
+    given = {
+        name: _build(hints[name], item, f"{place}.{name}")
+        for name, item in value.items()
+    }
+    required = {
+        name
+        for name, field in fields.items()
+        if field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    }
+    missing = sorted(required - set(given))
+    if missing:
+        raise ValueError(f"{place}: missing keys {missing}.")
+    try:
+        return kind(**given)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{place}: {error}") from error

@@ -1,0 +1,66 @@
+"""Pairs of images of two domains, for translation: drawn, not matched."""
+
+from keras_cfebm.validation import check_seed
+
+#: Sources are drawn in another order than targets, even from one and the same set.
+_SOURCE = 0x2545F4914F6CDD1D
+
+
+def pairs(
+    source_data,
+    target_data,
+    resolution=None,
+    batch_size=64,
+    seed=0,
+    start=0,
+    flip=False,
+    as_numpy=False,
+):
+    """Reads batches of target and source images, without end, for translation.
+
+    Each side is shuffled on its own: what stands side by side has nothing to do with
+    each other. The same arguments always give the same batches.
+
+    Args:
+        source_data: `ImageData` of the domain that is to be translated.
+        target_data: `ImageData` of the domain that is translated to.
+        resolution: height and width of the batches, which 2×2 mean pooling reaches from
+            both sets; None for that of the sets, which are then of one resolution.
+        batch_size: int, at most the number of images of the smaller set.
+        seed: int in 0 … 2**63 - 1; decides order and flips.
+        start: number of batches to skip, as after a resume.
+        flip: mirror each image left to right with probability 1/2.
+        as_numpy: True returns a plain iterator of pairs of NumPy arrays.
+
+    Returns:
+        A `tf.data.Dataset` of pairs **(targets, sources)**, what
+        `CFEBM(..., chain_start="source")` learns from: each float32
+        `(batch_size, resolution, resolution, channels)` in [-1, 1].
+
+    Raises:
+        ValueError: if the sets differ in channels, or in resolution where none is
+            given; and as `ImageData.batches`.
+    """
+    check_seed(seed)
+    if source_data.channels != target_data.channels:
+        raise ValueError(
+            "Expected source and target images of the same number of channels, "
+            f"received {source_data.channels} and {target_data.channels}."
+        )
+    if resolution is None and source_data.resolution != target_data.resolution:
+        raise ValueError(
+            "Expected a resolution, as source and target images differ in theirs: "
+            f"{source_data.resolution} and {target_data.resolution}. Received: None."
+        )
+    targets, sources = (
+        data.batches(
+            resolution, batch_size, order, flip, start=start, as_numpy=as_numpy
+        )
+        for data, order in ((target_data, seed), (source_data, seed ^ _SOURCE))
+    )
+    if as_numpy:
+        return zip(targets, sources, strict=True)
+    # Here, so that arrays and folders can be read where TensorFlow is not installed.
+    import tensorflow as tf
+
+    return tf.data.Dataset.zip((targets, sources))

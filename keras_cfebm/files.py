@@ -1,0 +1,80 @@
+"""Writing files so that a crash, a full disk or a kill leaves the old one intact."""
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import shutil
+import tempfile
+
+
+def sync_folder(path):
+    """Makes renames inside a folder durable, where the system can (not on Windows)."""
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_text(path, text):
+    """Replaces a text file as a whole: temporary name, sync, rename.
+
+    Args:
+        path: file to write.
+        text: str.
+
+    Raises:
+        OSError: if it cannot be written; what was there before is still there.
+    """
+    path = pathlib.Path(path)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def new_folder(path):
+    """A folder that appears under its name complete or not at all.
+
+    Args:
+        path: folder to make; it must not exist.
+
+    Yields:
+        `pathlib.Path` of a temporary folder beside it; fill it. At the end its files
+        are synced and it is renamed.
+
+    Raises:
+        OSError: if it cannot be written; then nothing is left behind.
+    """
+    path = pathlib.Path(path)
+    temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as opened:
+                    os.fsync(opened.fileno())
+        sync_folder(temporary)
+        temporary.chmod(0o755)  # mkdtemp's folders are private
+        os.rename(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sha256(path):
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

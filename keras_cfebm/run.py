@@ -1,0 +1,311 @@
+"""A training run in a folder: config, logs, checkpoints, pictures and the ladder."""
+
+import contextlib
+import pathlib
+
+import keras
+import numpy as np
+from absl import logging
+
+from keras_cfebm import callbacks, datasets, files, tasks, visualization
+from keras_cfebm.config import RunConfig
+from keras_cfebm.growing import fit_progressively
+from keras_cfebm.model import CFEBM
+
+
+class RunError(Exception):
+    """A run folder cannot be used for what was asked."""
+
+
+class RunFolder:
+    """Where everything of one run lies.
+
+        config.json        recreates the run
+        metrics.csv        one row per epoch, see `EnergyLog`
+        energies.png       its curves
+        tensorboard/       the same for TensorBoard, one run per stage
+        checkpoints/       see `Checkpoints`
+        samples/           grids of samples, one per epoch
+        chain.png, .gif    chains from noise to image
+        ladder.keras       the trained model
+
+    Args:
+        path: the folder; made when missing.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.config = self.path / "config.json"
+        self.metrics = self.path / "metrics.csv"
+        self.energies = self.path / "energies.png"
+        self.tensorboard = self.path / "tensorboard"
+        self.checkpoints = self.path / "checkpoints"
+        self.samples = self.path / "samples"
+        self.chain = self.path / "chain.png"
+        self.film = self.path / "chain.gif"
+        self.ladder = self.path / "ladder.keras"
+
+    def read_config(self):
+        """The `RunConfig` of the run.
+
+        Raises:
+            RunError: if there is none, or it cannot be read.
+        """
+        try:
+            return RunConfig.from_json(self.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.config} is not a run's config: {error}") from error
+
+    def prepare(self, config, replace_config=False):
+        """Makes the folder, or checks that it belongs to the same configuration.
+
+        Args:
+            config: `RunConfig`.
+            replace_config: bool, whether another configuration is replaced by this one.
+
+        Raises:
+            RunError: if the folder cannot be written, or holds another configuration.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if self.config.exists() and not replace_config:
+                differences = _differences(
+                    self.read_config().to_dict(), config.to_dict()
+                )
+                if differences:
+                    raise RunError(
+                        f"{self.path} holds a run of another configuration:\n"
+                        + "\n".join(differences)
+                        + "\nUse another folder, or --replace_config to go on in this "
+                        "one with the new values."
+                    )
+            else:
+                files.write_text(self.config, config.to_json())
+        except OSError as error:
+            raise RunError(f"Cannot write to {self.path}: {error}") from error
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Keeps a second process out of the folder.
+
+        Raises:
+            RunError: if another process is in it.
+        """
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            yield
+            return
+        with open(self.path / ".lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(
+                    f"Another process is training in {self.path}; wait for it or use "
+                    "another folder."
+                ) from error
+            yield
+
+    def load(self):
+        """The trained ladder.
+
+        Returns:
+            `CFEBM`.
+
+        Raises:
+            RunError: if training has not finished, or the file is damaged.
+        """
+        return load_ladder(self.ladder)
+
+
+def load_ladder(path):
+    """Reads a ladder, `ladder.keras` of a run folder or any saved `CFEBM`.
+
+    Args:
+        path: the file, or a run folder.
+
+    Returns:
+        `CFEBM`.
+
+    Raises:
+        RunError: if there is no such file, or it is not a saved `CFEBM`.
+    """
+    path = pathlib.Path(path)
+    path = path / "ladder.keras" if path.is_dir() else path
+    if not path.is_file():
+        raise RunError(f"Expected a trained model at {path}, found none.")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras lets zip, HDF5 and JSON errors of many types out
+        raise RunError(f"{path} cannot be read as a Keras model: {error}") from error
+    if not isinstance(model, CFEBM):
+        raise RunError(f"{path} holds a {type(model).__name__}, expected a CFEBM.")
+    return model
+
+
+def load_data(config, split=None):
+    """The image set of a run.
+
+    Args:
+        config: `DataConfig`.
+        split: str, another split of it; None for its own.
+
+    Returns:
+        `keras_cfebm.datasets.ImageData`.
+    """
+    data = datasets.load(
+        config.name,
+        split=split or config.split,
+        resolution=config.resolution,
+        fit=config.fit,
+        **config.options,
+    )
+    return data if config.classes is None else data.subset(classes=config.classes)
+
+
+def new_model(config, data):
+    """The untrained `CFEBM` of a configuration, weights set by its seed.
+
+    Args:
+        config: `RunConfig`.
+        data: `ImageData`, for the channels and classes.
+
+    Returns:
+        `CFEBM` of the first stage's resolution.
+
+    Raises:
+        ValueError: if the energy is to be conditional and the data have no labels.
+    """
+    num_classes = None
+    if config.network.conditional:
+        if not data.has_labels:
+            raise ValueError(
+                f"A conditional energy needs labels. Received: {data!r} without labels"
+            )
+        num_classes = int(data.labels().max()) + 1
+    keras.utils.set_random_seed(config.seed % 2**32)
+    return CFEBM(
+        [config.first_network(data.channels, num_classes)],
+        langevin=config.langevin,
+        data_noise=config.data_noise,
+        energy_l2=config.energy_l2,
+        ema_decay=config.ema_decay,
+        seed=config.seed,
+    )
+
+
+def train(config, folder, *, guard=True, replace_config=False, verbose="auto"):
+    """Trains a run in its folder, or goes on with it where it was stopped.
+
+    Args:
+        config: `RunConfig`.
+        folder: path of the run folder.
+        guard: bool, whether divergence is rolled back.
+        replace_config: bool, see `RunFolder.prepare`.
+        verbose: as in `keras.Model.fit`.
+
+    Returns:
+        The trained `CFEBM`.
+
+    Raises:
+        RunError: the folder is of another configuration, in use or not writable.
+        CheckpointError, DivergenceError, Interrupted: see `keras_cfebm.callbacks`.
+        ValueError, OSError: the data do not fit the configuration or cannot be read.
+    """
+    run = RunFolder(folder)
+    run.prepare(config, replace_config)
+    with run.locked():
+        data = load_data(config.data)
+        log = callbacks.EnergyLog(run.metrics)
+        watch = callbacks.DivergenceGuard()
+        checkpoints = callbacks.Checkpoints(run.checkpoints, companions=(log, watch))
+        grids = callbacks.SampleGrid(run.samples, seed=config.seed)
+
+        def make_dataset(stage, start):
+            return data.batches(
+                stage.resolution,
+                stage.batch_size,
+                seed=config.seed,
+                flip=config.data.flip,
+                labels=config.network.conditional,
+                start=start,
+            )
+
+        def stage_callbacks(stage):
+            _announce(stage, config.stages)
+            board = run.tensorboard / f"{stage.resolution:04d}px"
+            tensorboard = keras.callbacks.TensorBoard(board, write_graph=False)
+            return [log, *([watch] if guard else []), tensorboard, grids, stop]
+
+        with callbacks.StopOnSignal(checkpoints) as stop:
+            model = fit_progressively(
+                new_model(config, data),
+                make_dataset,
+                config.stages,
+                callbacks=stage_callbacks,
+                report_steps=config.report_steps,
+                checkpoints=checkpoints,
+                verbose=verbose,
+            )
+        _save_ladder(model, run.ladder)
+        visualization.energy_curves(log.rows, path=run.energies)
+        draw_chains(model, run.chain, run.film, seed=config.seed)
+    return model
+
+
+def _announce(stage, stages):
+    logging.info(
+        "Stage %d of %d: %d × %d pixels, %d steps of %d images, β from 0 to 1 over %d",
+        stages.index(stage) + 1,
+        len(stages),
+        stage.resolution,
+        stage.resolution,
+        stage.steps,
+        stage.batch_size,
+        stage.fade_steps,
+    )
+
+
+def _save_ladder(model, path):
+    """Saves under a temporary name first, so that an older file survives a failure."""
+    temporary = path.with_name(f".{path.name}")
+    temporary = temporary.with_suffix(".tmp.keras")
+    try:
+        model.save(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def draw_chains(model, strip_path, film_path, count=8, every=5, seed=0):
+    """Pictures of chains from noise to image, as a strip and as a film.
+
+    Args:
+        model: `CFEBM`.
+        strip_path: PNG file to write.
+        film_path: GIF file to write.
+        count: int, number of chains.
+        every: int, steps between two columns of the strip and frames of the film.
+        seed: int, the stream of images.
+    """
+    classes = model.num_classes
+    labels = None if classes is None else np.arange(count) % classes
+    states = list(
+        tasks.chain_states(
+            model.sampling_ladder, count, seed, model.langevin, labels, every=every
+        )
+    )
+    images = [state.images for state in states]
+    visualization.chain_strip(images, path=strip_path)
+    visualization.chain_film(images, film_path)
+
+
+def _differences(old, new, place=""):
+    """Lines that say where two configurations differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        lines = []
+        for name in sorted({*old, *new}, key=str):
+            inner = f"{place}.{name}" if place else str(name)
+            lines += _differences(old.get(name), new.get(name), inner)
+        return lines
+    return [] if old == new else [f"  {place}: {old!r} there, {new!r} now"]

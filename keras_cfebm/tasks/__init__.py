@@ -1,0 +1,36 @@
+"""What a trained energy is good for: each task is a start plus a constraint (Sec. 4).
+
+    task          starts at                 constraint
+    generate      noise, coarsest level     none
+    interpolate   between two such starts   none
+    denoise       the noisy image           none
+    inpaint       noise in the hole         known pixels are put back
+    translate     the source image          none
+
+All run the same `Chain`. They take energies, functions of images that return one number
+per image, **low = likely**; a `keras_cfebm.network.EnergyNetwork` is one. Images are
+floats in [-1, 1], channels last. Image `i` of a call depends on `seed` and `start + i`
+only, never on the images beside it.
+"""
+
+from keras_cfebm.tasks.anomaly import AnomalyDetector, anomaly_scores
+from keras_cfebm.tasks.chain import Chain, ChainState
+from keras_cfebm.tasks.generation import chain_states, generate, interpolate
+from keras_cfebm.tasks.masks import hole_masks
+from keras_cfebm.tasks.restoration import add_noise, denoise, inpaint
+from keras_cfebm.tasks.translation import translate
+
+__all__ = [
+    "AnomalyDetector",
+    "Chain",
+    "ChainState",
+    "add_noise",
+    "anomaly_scores",
+    "chain_states",
+    "denoise",
+    "generate",
+    "hole_masks",
+    "inpaint",
+    "interpolate",
+    "translate",
+]

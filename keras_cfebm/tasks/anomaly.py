@@ -1,0 +1,214 @@
+"""Anomaly detection: scores of images, HIGH = anomalous, and a threshold (Sec. 4.3)."""
+
+import functools
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_cfebm import backend
+from keras_cfebm.metrics.detection import threshold_at
+from keras_cfebm.sampling import bind
+from keras_cfebm.tasks.batches import check_labels_of, run_batches
+from keras_cfebm.validation import check_images, check_number
+
+#: What `anomaly_scores` can compute.
+SCORES = ("energy", "gradient_norm", "typicality")
+
+
+def anomaly_scores(
+    energy: Any,
+    images: np.ndarray,
+    score: str = "energy",
+    labels: Any = None,
+    batch_size: int = 64,
+    *,
+    reference: float | None = None,
+    progress: bool = False,
+) -> np.ndarray:
+    """Scores images by how unlike the training data they are: **high = anomalous**.
+
+    - `"energy"`: E(x), the paper's score; −log p(x) up to a constant.
+    - `"gradient_norm"`: ‖∂E/∂x‖₂, small where p has a local maximum (Grathwohl et al.,
+      ICLR 2020, "approximate mass").
+    - `"typicality"`: |E(x) − reference|, which also calls anomalous what is *more*
+      likely than normal data, such as constant images (Nalisnick et al. 2019).
+
+    This compiles at each call; an `AnomalyDetector` compiles once.
+
+    Args:
+        energy: function of images that returns energies, low = likely.
+        images: float array of shape `(n, h, w, c)` in [-1, 1].
+        score: one of the three.
+        labels: of a conditional energy, an int or an integer array `(n,)`.
+        batch_size: int, images at a time; it bounds the memory.
+        reference: float, of `"typicality"` only: the mean energy of normal data that
+            the energy was not trained on. `AnomalyDetector` fits it.
+        progress: bool, show a progress bar.
+
+    Returns:
+        float32 NumPy array of shape `(n,)`.
+
+    Raises:
+        ValueError: if the images or labels do not fit the energy, the score is unknown,
+            or `reference` is missing or not wanted.
+    """
+    _check_score(score)
+    if (reference is None) == (score == "typicality"):
+        raise ValueError(
+            "Expected a reference, the mean energy of held-out normal data, with "
+            f"score='typicality' and only then, received score={score!r} and "
+            f"reference={reference!r}."
+        )
+    function = _compiled_score(energy, score)
+    scores = _run(function, energy, images, labels, batch_size, progress)
+    return scores if reference is None else np.abs(scores - np.float32(reference))
+
+
+class AnomalyDetector:
+    """Tells anomalies from normal images by a score and a threshold fitted to it.
+
+    Args:
+        energy: function of images that returns energies, low = likely.
+        score: `"energy"`, `"gradient_norm"` or `"typicality"`, see `anomaly_scores`.
+        batch_size: int, images at a time; it bounds the memory.
+
+    Attributes:
+        threshold: float; an image whose score is above it is anomalous. None before
+            `fit`.
+        reference: float, mean energy of the normal images, of `"typicality"`.
+        false_positive_rate: float, the rate asked for.
+
+    Raises:
+        ValueError: if the score is unknown.
+
+    Example:
+
+    ```python
+    detector = AnomalyDetector(model.sampling_network, score="typicality")
+    detector.fit(held_out_images, false_positive_rate=0.05)
+    flagged = detector.detect(new_images)
+    path.write_text(json.dumps(detector.state()))
+    ```
+    """
+
+    def __init__(self, energy: Any, score: str = "energy", batch_size: int = 64):
+        _check_score(score)
+        self.energy = energy
+        self.score = score
+        self.batch_size = batch_size
+        self.threshold = self.reference = self.false_positive_rate = None
+        self._function = _compiled_score(energy, score)
+
+    def fit(
+        self,
+        normal_images: np.ndarray,
+        false_positive_rate: float = 0.05,
+        labels: Any = None,
+    ) -> "AnomalyDetector":
+        """Fits the threshold, and the reference energy if the score has one.
+
+        Args:
+            normal_images: float array of shape `(n, h, w, c)` in [-1, 1] of normal
+                images that the energy was **not** trained on.
+            false_positive_rate: float in [0, 1), the share of them that may be called
+                anomalous.
+            labels: of a conditional energy, an int or an integer array `(n,)`.
+
+        Returns:
+            This detector.
+
+        Raises:
+            ValueError: if the rate is out of range or the images do not fit.
+        """
+        check_number(false_positive_rate, "false_positive_rate", "[0, 1)")
+        scores = self._raw(normal_images, labels)
+        if self.score == "typicality":
+            self.reference = float(scores.mean(dtype="float64"))
+            scores = np.abs(scores - np.float32(self.reference))
+        self.threshold = threshold_at(scores, false_positive_rate)
+        self.false_positive_rate = float(false_positive_rate)
+        return self
+
+    def scores(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
+        """Scores `(n,)` of images, high = anomalous; see `anomaly_scores`."""
+        if self.score != "typicality":
+            return self._raw(images, labels)
+        self._require_fit()
+        return np.abs(self._raw(images, labels) - np.float32(self.reference))
+
+    def detect(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
+        """Says which images are anomalous.
+
+        Args:
+            images: float array of shape `(n, h, w, c)` in [-1, 1].
+            labels: of a conditional energy, an int or an integer array `(n,)`.
+
+        Returns:
+            Boolean NumPy array of shape `(n,)`, True where the score is above the
+            threshold.
+
+        Raises:
+            ValueError: before `fit`, or if the images do not fit the energy.
+        """
+        self._require_fit()
+        return self.scores(images, labels) > self.threshold
+
+    def state(self) -> dict[str, Any]:
+        """What `fit` found, as a dict that JSON can hold; not the energy itself.
+
+        Raises:
+            ValueError: before `fit`.
+        """
+        self._require_fit()
+        return {
+            "score": self.score,
+            "threshold": self.threshold,
+            "reference": self.reference,
+            "false_positive_rate": self.false_positive_rate,
+        }
+
+    @classmethod
+    def from_state(
+        cls, energy: Any, state: dict[str, Any], batch_size: int = 64
+    ) -> "AnomalyDetector":
+        """The fitted detector again, of the same energy and what `state()` returned."""
+        detector = cls(energy, state["score"], batch_size)
+        detector.threshold = state["threshold"]
+        detector.reference = state["reference"]
+        detector.false_positive_rate = state["false_positive_rate"]
+        return detector
+
+    def _raw(self, images, labels):
+        return _run(self._function, self.energy, images, labels, self.batch_size, False)
+
+    def _require_fit(self):
+        if self.threshold is None:
+            raise ValueError(
+                "Expected a detector that has been fitted: call fit(normal_images)."
+            )
+
+
+def _check_score(score):
+    if score not in SCORES:
+        raise ValueError(f"Expected a score, one of {SCORES}, received {score!r}.")
+
+
+def _energies(energy, images, labels):
+    return bind(energy, labels)(images)
+
+
+def _gradient_norms(energy, images, labels):
+    _, gradient = backend.value_and_input_gradient(bind(energy, labels), images)
+    return ops.sqrt(ops.sum(ops.square(gradient), axis=(1, 2, 3)))
+
+
+def _compiled_score(energy, score):
+    function = _gradient_norms if score == "gradient_norm" else _energies
+    return backend.compiled(functools.partial(function, energy))
+
+
+def _run(function, energy, images, labels, batch_size, progress):
+    images = check_images(images, getattr(energy, "image_shape", None))
+    labels = check_labels_of(energy, labels, len(images))
+    return run_batches(function, (images, labels), batch_size, progress)

@@ -1,0 +1,104 @@
+"""What all tasks share: arrays in batches, and a key of random numbers per image."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+from keras_cfebm import random
+from keras_cfebm.validation import check_count, check_labels
+
+#: Streams of an image's key; those of chains and training are in `sampling`, `model`.
+MASK, WHITE_NOISE, SMOOTHING = 8, 9, 10
+
+
+def run_batches(
+    function: Callable,
+    arrays: Sequence[np.ndarray | None],
+    batch_size: int,
+    progress: bool = False,
+) -> Any:
+    """Calls a function on equal batches of arrays and puts the results together.
+
+    The arrays are cut into as few batches as possible, all of one size, so that a
+    compiled function is traced once: 100 images at a batch size of 64 are two batches
+    of 50. The last one repeats its last row where rows are missing.
+
+    Args:
+        function: of one tensor per array, of shape `(batch, …)`, that returns a tensor
+            or a structure of tensors of shape `(batch, …)`.
+        arrays: NumPy arrays of shape `(n, …)`, the first of which is not None; in place
+            of the others, None is handed through.
+        batch_size: int, the largest number of rows of one call.
+        progress: bool, whether a Keras progress bar is shown.
+
+    Returns:
+        NumPy array of shape `(n, …)`, or a structure of such.
+
+    Raises:
+        ValueError: if `batch_size` is below 1.
+    """
+    count = len(arrays[0])
+    batch_size = check_count(batch_size, "batch_size")
+    size = math.ceil(count / math.ceil(count / batch_size))
+    bar = keras.utils.Progbar(count, unit_name="image") if progress else None
+    results = None
+    for first in range(0, count, size):
+        rows = np.minimum(np.arange(first, first + size), count - 1)
+        batch = [None if a is None else ops.convert_to_tensor(a[rows]) for a in arrays]
+        outputs = tree.map_structure(ops.convert_to_numpy, function(*batch))
+        if results is None:
+            results = tree.map_structure(
+                lambda output: np.empty((count, *output.shape[1:]), output.dtype),
+                outputs,
+            )
+        end = min(first + size, count)
+        for result, output in zip(
+            tree.flatten(results), tree.flatten(outputs), strict=True
+        ):
+            result[first:end] = output[: end - first]
+        if bar is not None:
+            bar.update(end)
+    return results
+
+
+def image_keys(seed: int, count: int, start: int) -> np.ndarray:
+    """Keys of the images `start … start + count - 1` of a stream.
+
+    Args:
+        seed: int in [0, 2**63), the stream.
+        count: int, number of images.
+        start: int of at least 0, index of the first one.
+
+    Returns:
+        uint32 NumPy array of shape `(count, 2)`.
+
+    Raises:
+        ValueError: if `seed` or `start` is out of range.
+    """
+    start = check_count(start, "start", 0)
+    return ops.convert_to_numpy(random.image_keys(seed, count, start))
+
+
+def check_labels_of(energy: Any, labels: Any, count: int) -> np.ndarray | None:
+    """Labels in the form that an energy takes them.
+
+    Args:
+        energy: function of images, or of images and labels. If it has an attribute
+            `num_classes`, that tells which labels fit it.
+        labels: None, an int for all images, or an integer array `(count,)`.
+        count: int, number of images.
+
+    Returns:
+        int32 NumPy array of shape `(count,)`, or None.
+
+    Raises:
+        ValueError: if the labels do not fit.
+    """
+    if hasattr(energy, "num_classes"):
+        return check_labels(labels, count, energy.num_classes)
+    # A plain function does not tell whether it wants labels.
+    return None if labels is None else check_labels(labels, count, 2**31 - 1)

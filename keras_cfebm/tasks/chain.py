@@ -1,0 +1,228 @@
+"""Chain: the compiled Langevin chain that all tasks run (Sec. 3.2, Alg. 2).
+
+A task is a start point plus a constraint on this chain. The chain is compiled once per
+level, as segments of any number of steps: one segment per level is a sample, many of
+them are a film of the same sample.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+
+from keras_cfebm import backend
+from keras_cfebm.datasets.pixels import mean_pool
+from keras_cfebm.sampling import Langevin, bind, langevin, uniform_start, upsample
+from keras_cfebm.tasks.batches import check_labels_of
+
+
+class ChainState(NamedTuple):
+    """One recorded state of chains.
+
+    Args:
+        resolution: int, side of the images.
+        step: int, Langevin steps made since the chain began.
+        images: float32 NumPy array of shape `(n, resolution, resolution, channels)`.
+        energies: float32 NumPy array of shape `(n,)`, of the level's energy.
+    """
+
+    resolution: int
+    step: int
+    images: np.ndarray
+    energies: np.ndarray
+
+
+class Chain:
+    """A Langevin chain up a ladder of energies, compiled on first use and kept.
+
+    Every task takes one in place of its energies, and then does not compile again.
+
+    Args:
+        energies: an energy, or a sequence of them, coarsest first, each of twice the
+            resolution of the one before; see `keras_cfebm.sampling.bind`.
+        settings: `Langevin`; None for its defaults.
+
+    Raises:
+        ValueError: if there is no energy, or one that cannot be called.
+
+    Example:
+
+    ```python
+    chain = Chain(model.sampling_network, Langevin(steps=20, noise_scale=0.005))
+    for sigma in (0.1, 0.2, 0.3):
+        restored = denoise(chain, add_noise(images, sigma))
+    ```
+    """
+
+    def __init__(self, energies: Any, settings: Langevin | None = None):
+        is_ladder = isinstance(energies, (list, tuple))
+        self.energies = tuple(energies) if is_ladder else (energies,)
+        if not self.energies or not all(map(callable, self.energies)):
+            raise ValueError(
+                "Expected an energy, a function of images, or a sequence of them, "
+                f"received {energies!r}."
+            )
+        self.settings = Langevin() if settings is None else settings
+        self._segments = [
+            backend.compiled(functools.partial(self._segment, energy))
+            for energy in self.energies
+        ]
+        self._scores = [
+            backend.compiled(functools.partial(_score, energy))
+            for energy in self.energies
+        ]
+
+    @property
+    def image_shape(self) -> tuple[int, ...] | None:
+        """Shape of one of the finest images; None if the energy does not tell."""
+        return getattr(self.energies[-1], "image_shape", None)
+
+    @property
+    def start_shape(self) -> tuple[int, ...] | None:
+        """Shape of one of the coarsest images; None if the energy does not tell."""
+        return getattr(self.energies[0], "image_shape", None)
+
+    def check_labels(self, labels: Any, count: int) -> np.ndarray | None:
+        """Labels as int32 `(count,)`, or None; ValueError if they do not fit."""
+        return check_labels_of(self.energies[-1], labels, count)
+
+    def noise(self, keys: Any, shape: Sequence[int] | None = None) -> Any:
+        """Where chains from noise start: uniform in the range of `settings.clip`.
+
+        Args:
+            keys: uint32 tensor of shape `(batch, 2)`.
+            shape: shape of one image; None for that of the coarsest energy.
+
+        Returns:
+            float32 tensor of shape `(batch, *shape)`.
+
+        Raises:
+            ValueError: if neither the energy nor the caller knows the shape.
+        """
+        shape = self.start_shape if shape is None else tuple(shape)
+        if shape is None:
+            raise ValueError(
+                "Expected image_shape, the (height, width, channels) of the coarsest "
+                "images: this energy has no attribute image_shape. Received: None."
+            )
+        return uniform_start(keys, shape, self.settings.clip)
+
+    def run(self, x: Any, keys: Any, labels: Any = None, known: Any = None) -> tuple:
+        """Runs whole chains, of one batch.
+
+        Args:
+            x: float32 tensor of the coarsest images `(batch, h, w, c)`, the start.
+            keys: uint32 tensor of shape `(batch, 2)`.
+            labels: int32 tensor of shape `(batch,)`, or None.
+            known: None, or a pair of the finest images and of a boolean tensor
+                `(batch, h, w, 1)`, True where a pixel is free. The others are put back
+                after each step. At coarser levels, images are mean-pooled, and a pixel
+                is free if any of those below it is.
+
+        Returns:
+            Pair of the finest images and of the generative saliency
+            Σ_k |x_{k+1} − x_k|, averaged over channels, `(batch, h, w)`. Upsampling
+            and clipping between levels are no steps.
+        """
+        *_, last = self._advance(x, keys, labels, known, every=None)
+        _, _, images, saliency = last
+        return images, saliency[..., 0]
+
+    def states(
+        self, x: Any, keys: Any, labels: Any = None, every: int = 1
+    ) -> Iterator[ChainState]:
+        """Records chains of one batch as they run; arguments as for `run`.
+
+        Args:
+            x: the start.
+            keys: the images' keys.
+            labels: labels or None.
+            every: int, steps between two records within a level.
+
+        Yields:
+            `ChainState`: the start, every `every`-th state of each level, and its last
+            one, which is clipped. The very last one has the images that `run` returns.
+        """
+        yield self._state(0, 0, x, labels)
+        for level, step, images, _ in self._advance(x, keys, labels, None, every):
+            yield self._state(level, step, images, labels)
+
+    def _state(self, level, step, x, labels):
+        energies = ops.convert_to_numpy(self._scores[level](x, labels))
+        return ChainState(x.shape[1], step, ops.convert_to_numpy(x), energies)
+
+    def _advance(self, x, keys, labels, known, every):
+        """Yields (level, steps made, images, saliency) after each segment."""
+        first = 0
+        saliency = ops.zeros_like(x[..., :1])
+        for level, segment in enumerate(self._segments):
+            if level:
+                x, saliency = upsample(x), upsample(saliency)
+            fixed = _pooled(known, len(self.energies) - 1 - level)
+            x = _put_back(x, fixed)
+            steps = self.settings.steps_at(level)
+            done = 0
+            while True:
+                run = min(every or steps, steps - done)
+                if run:
+                    # Tensors, because a new Python number would be traced anew.
+                    span = ops.convert_to_tensor([first + done, run], dtype="int32")
+                    x, saliency = segment(x, keys, labels, fixed, saliency, span)
+                done += run
+                if done == steps:
+                    break
+                yield level, first + done, x, saliency
+            x = _put_back(self.settings.clipped(x), fixed)
+            first += steps
+            yield level, first, x, saliency
+
+    def _segment(self, energy, x, keys, labels, fixed, saliency, span):
+        def moved(saliency, x, new_x, energies):
+            return saliency + ops.mean(ops.abs(new_x - x), axis=-1, keepdims=True)
+
+        return langevin(
+            bind(energy, labels),
+            x,
+            keys,
+            self.settings,
+            steps=span[1],
+            first_step=span[0],
+            total_steps=self.settings.total_steps(len(self.energies)),
+            constraint=None if fixed is None else lambda x: _put_back(x, fixed),
+            observe=moved,
+            observed=saliency,
+        )
+
+
+def chain_of(
+    energies: Any, settings: Langevin | None, default: Langevin | None = None
+) -> Chain:
+    """The chain that a task was given, or a new one of its energies and settings."""
+    if not isinstance(energies, Chain):
+        return Chain(energies, default if settings is None else settings)
+    if settings not in (None, energies.settings):
+        raise ValueError(
+            "A Chain brings its own settings, expected settings=None. "
+            f"Received: {settings}"
+        )
+    return energies
+
+
+def _score(energy, x, labels):
+    return bind(energy, labels)(x)
+
+
+def _put_back(x, fixed):
+    return x if fixed is None else ops.where(fixed[1], x, fixed[0])
+
+
+def _pooled(known, times):
+    if known is None:
+        return None
+    images, free = known
+    for _ in range(times):
+        free = ops.logical_or(free[:, 0::2], free[:, 1::2])
+        free = ops.logical_or(free[:, :, 0::2], free[:, :, 1::2])
+    return mean_pool(images, times), free

@@ -1,0 +1,172 @@
+"""Images from noise: samples, interpolations, and the states on the way (Sec. 4.1)."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_cfebm.sampling import Langevin
+from keras_cfebm.tasks.batches import image_keys, run_batches
+from keras_cfebm.tasks.chain import ChainState, chain_of
+from keras_cfebm.validation import check_count, check_images
+
+
+def generate(
+    energies: Any,
+    count: int,
+    seed: int = 0,
+    settings: Langevin | None = None,
+    labels: Any = None,
+    batch_size: int = 64,
+    start: int = 0,
+    *,
+    image_shape: Sequence[int] | None = None,
+    saliency: bool = False,
+    progress: bool = False,
+) -> Any:
+    """Draws images by Langevin from noise, coarse to fine (Alg. 2).
+
+    Args:
+        energies: the ladder, a sequence of energies, coarsest first; or a `Chain`.
+        count: int, number of images.
+        seed: int, the stream of images. Image `i` of a stream is the same whatever
+            `count` and `batch_size` are.
+        settings: `Langevin`; None for its defaults.
+        labels: of conditional energies, an int or an integer array `(count,)`.
+        batch_size: int, images per chain; it bounds the memory.
+        start: int, index in the stream of the first image.
+        image_shape: shape `(height, width, channels)` of the coarsest images; needed
+            where `energies[0]` has no attribute of that name.
+        saliency: bool, return the generative saliency too.
+        progress: bool, show a progress bar.
+
+    Returns:
+        float32 NumPy array of the finest images `(count, h, w, c)`, within
+        `settings.clip`. With `saliency` a pair of it and of Σ_k |x_{k+1} − x_k|,
+        averaged over channels, `(count, h, w)`.
+
+    Raises:
+        ValueError: if a number is out of range or labels do not fit the energy.
+    """
+    chain = chain_of(energies, settings)
+    count = check_count(count, "count")
+    keys = image_keys(seed, count, start)
+    labels = chain.check_labels(labels, count)
+
+    def sample(keys, labels):
+        images, maps = chain.run(chain.noise(keys, image_shape), keys, labels)
+        return (images, maps) if saliency else images
+
+    return run_batches(sample, (keys, labels), batch_size, progress)
+
+
+def interpolate(
+    energies: Any,
+    rows: int,
+    columns: int = 8,
+    seed: int = 0,
+    settings: Langevin | None = None,
+    labels: Any = None,
+    batch_size: int = 64,
+    start: int = 0,
+    *,
+    image_shape: Sequence[int] | None = None,
+    progress: bool = False,
+) -> np.ndarray:
+    """Interpolates between the starts of chains: x = √(1 − t²) · x₀ + t · x₁.
+
+    Row `i` goes from the start of image `2i` of the stream to that of image `2i + 1`,
+    with t from 0 to 1. All chains of a row have the Langevin noise of image `2i`, so
+    that only their start differs. Hence the left end is image `2i` of `generate`; the
+    right end is image `2i + 1` up to the Langevin noise, and equal to it without noise.
+
+    Args:
+        energies: see `generate`.
+        rows: int, number of interpolations.
+        columns: int, images per row, at least 2.
+        seed: int, the stream of images.
+        settings: `Langevin`; None for its defaults.
+        labels: of conditional energies, an int or an integer array `(rows,)`.
+        batch_size: int, images per chain.
+        start: int, index in the stream of the first row's left end.
+        image_shape: see `generate`.
+        progress: bool, show a progress bar.
+
+    Returns:
+        float32 NumPy array of shape `(rows, columns, h, w, c)`.
+
+    Raises:
+        ValueError: if a number is out of range or labels do not fit the energy.
+    """
+    chain = chain_of(energies, settings)
+    rows, columns = check_count(rows, "rows"), check_count(columns, "columns", 2)
+    keys = image_keys(seed, 2 * rows, start)
+    labels = chain.check_labels(labels, rows)
+    left, right = (np.repeat(keys[side::2], columns, axis=0) for side in (0, 1))
+    t = np.tile(np.linspace(0, 1, columns, dtype="float32"), rows)
+
+    def sample(left, right, t, labels):
+        t = t[:, None, None, None]
+        x = ops.sqrt(1.0 - t * t) * chain.noise(left, image_shape)
+        x = x + t * chain.noise(right, image_shape)
+        return chain.run(x, left, labels)[0]
+
+    labels = None if labels is None else np.repeat(labels, columns)
+    images = run_batches(sample, (left, right, t, labels), batch_size, progress)
+    return images.reshape(rows, columns, *images.shape[1:])
+
+
+def chain_states(
+    energies: Any,
+    count: int | None = None,
+    seed: int = 0,
+    settings: Langevin | None = None,
+    labels: Any = None,
+    *,
+    every: int = 5,
+    start: int = 0,
+    images: np.ndarray | None = None,
+    image_shape: Sequence[int] | None = None,
+) -> Iterator[ChainState]:
+    """Records chains on their way, for films.
+
+    Args:
+        energies: see `generate`.
+        count: int, number of chains, all in one batch; of `images` if they are given.
+        seed: int, the stream of images.
+        settings: `Langevin`; None for its defaults.
+        labels: of conditional energies, an int or an integer array `(count,)`.
+        every: int, steps between two records within a level.
+        start: int, index in the stream of the first image.
+        images: float array of the coarsest images `(count, h, w, c)` where the chains
+            start, for instance the source images of a translation; None for noise.
+        image_shape: see `generate`.
+
+    Returns:
+        Iterator of `ChainState`, which runs the chains as it is read: the start, every
+        `every`-th state of each level and its last one. The last images are those of
+        `generate` (or `translate`) with the same arguments.
+
+    Raises:
+        ValueError: if a number is out of range or images or labels do not fit.
+    """
+    chain = chain_of(energies, settings)
+    every = check_count(every, "every")
+    if images is not None:
+        images = check_images(images, chain.start_shape, in_range=False)
+        if count not in (None, len(images)):
+            raise ValueError(
+                f"Expected count=None or {len(images)}, the number of images, received "
+                f"{count!r}."
+            )
+        count = len(images)
+    count = check_count(count, "count")
+    keys = ops.convert_to_tensor(image_keys(seed, count, start))
+    labels = chain.check_labels(labels, count)
+    labels = None if labels is None else ops.convert_to_tensor(labels)
+    if images is None:
+        x = chain.noise(keys, image_shape)
+    else:
+        x = ops.convert_to_tensor(images)
+    return chain.states(x, keys, labels, every)

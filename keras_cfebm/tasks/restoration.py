@@ -1,0 +1,149 @@
+"""Images from damaged ones: denoise and inpaint (Sec. 4.2)."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_cfebm import random
+from keras_cfebm.datasets.pixels import mean_pool
+from keras_cfebm.sampling import Langevin
+from keras_cfebm.tasks.batches import WHITE_NOISE, image_keys, run_batches
+from keras_cfebm.tasks.chain import chain_of
+from keras_cfebm.tasks.masks import hole_masks
+from keras_cfebm.tasks.translation import run_from, single_chain_of
+from keras_cfebm.validation import check_images, check_number
+
+#: A few steps at the finest level; the paper takes 10 to 50.
+DENOISING = Langevin(steps=20, noise_scale=0.005)
+#: Missing pixels start from noise and have further to go.
+INPAINTING = Langevin(steps=50)
+
+
+def add_noise(
+    images: np.ndarray, sigma: float, seed: int = 0, start: int = 0
+) -> np.ndarray:
+    """Adds white Gaussian noise, which `denoise` is to remove; nothing is clipped.
+
+    Args:
+        images: float array of shape `(n, h, w, c)` in [-1, 1].
+        sigma: float of at least 0, standard deviation on that scale.
+        seed: int, the stream of images; its noise is independent of that of chains.
+        start: int, index in the stream of the first image.
+
+    Returns:
+        float32 NumPy array of the same shape, not confined to [-1, 1].
+
+    Raises:
+        ValueError: if `sigma` is negative or the images are not as described.
+    """
+    images = check_images(images)
+    check_number(sigma, "sigma", "[0, inf)")
+    keys = random.fold_in(image_keys(seed, len(images), start), 0, WHITE_NOISE)
+    noise = ops.convert_to_numpy(random.normal(keys, images.shape[1:]))
+    return images + np.float32(sigma) * noise
+
+
+def denoise(
+    energy: Any,
+    images: np.ndarray,
+    seed: int = 0,
+    settings: Langevin | None = None,
+    labels: Any = None,
+    batch_size: int = 64,
+    start: int = 0,
+    *,
+    saliency: bool = False,
+    progress: bool = False,
+) -> Any:
+    """Removes noise: a few steps at the finest level that start at the noisy images.
+
+    Args:
+        energy: the finest energy, or a `Chain` of it.
+        images: float array of noisy images `(n, h, w, c)`; they may leave [-1, 1].
+        seed: int, the stream of images; image `i` does not depend on the others.
+        settings: `Langevin`; None for 20 steps with noise from 0.005 to 0.
+        labels: of conditional energies, an int or an integer array `(n,)`.
+        batch_size: int, images per chain; it bounds the memory.
+        start: int, index in the stream of the first image.
+        saliency: bool, return the generative saliency too, see `generate`.
+        progress: bool, show a progress bar.
+
+    Returns:
+        float32 NumPy array of shape `(n, h, w, c)` within `settings.clip`; with
+        `saliency` a pair of it and of maps `(n, h, w)`.
+
+    Raises:
+        ValueError: if images or labels do not fit the energy.
+    """
+    chain = single_chain_of(energy, settings, DENOISING)
+    images = check_images(images, chain.start_shape, "noisy images", in_range=False)
+    return run_from(chain, images, seed, labels, batch_size, start, saliency, progress)
+
+
+def inpaint(
+    energy: Any,
+    images: np.ndarray,
+    mask: Any,
+    seed: int = 0,
+    settings: Langevin | None = None,
+    labels: Any = None,
+    batch_size: int = 64,
+    start: int = 0,
+    *,
+    fill: str = "noise",
+    saliency: bool = False,
+    progress: bool = False,
+) -> Any:
+    """Fills missing pixels: after each Langevin step the known ones are put back.
+
+    **The mask is True where a pixel is missing**, as in OpenCV and scikit-image. Known
+    pixels come back bit for bit as they came in (as float32).
+
+    Args:
+        energy: the finest energy, as in the paper; or a ladder, coarsest first, to
+            fill from coarse to fine; or a `Chain` of either.
+        images: float array of shape `(n, h, w, c)` in [-1, 1]. What it holds at missing
+            pixels is of no influence unless `fill="image"`.
+        mask: an array, a name or a path, see `hole_masks`.
+        seed: int, the stream of images; image `i` does not depend on the others.
+        settings: `Langevin`; None for 50 steps.
+        labels: of conditional energies, an int or an integer array `(n,)`.
+        batch_size: int, images per chain; it bounds the memory.
+        start: int, index in the stream of the first image.
+        fill: where missing pixels start: `"noise"`, uniform as in `generate`, or
+            `"image"`, what is there.
+        saliency: bool, return the generative saliency too, see `generate`; it is 0 at
+            known pixels.
+        progress: bool, show a progress bar.
+
+    Returns:
+        float32 NumPy array of shape `(n, h, w, c)`; with `saliency` a pair of it and of
+        maps `(n, h, w)`.
+
+    Raises:
+        ValueError: if images, mask or labels do not fit, or `fill` is unknown.
+    """
+    chain = chain_of(energy, settings, INPAINTING)
+    images = check_images(images, chain.image_shape)
+    if fill not in ("noise", "image"):
+        raise ValueError(f"Expected fill to be 'noise' or 'image', received {fill!r}.")
+    masks = hole_masks(mask, images.shape, seed, start)
+    labels = chain.check_labels(labels, len(images))
+    keys = image_keys(seed, len(images), start)
+    halvings = len(chain.energies) - 1
+    if any(side % 2**halvings for side in images.shape[1:3]):
+        raise ValueError(
+            f"Expected images whose sides {halvings} halvings divide, for a ladder of "
+            f"{len(chain.energies)} energies, received shape {images.shape}."
+        )
+    coarsest = [side // 2**halvings for side in images.shape[1:3]]
+
+    def sample(images, masks, keys, labels):
+        x = chain.noise(keys, (*coarsest, images.shape[-1]))
+        if fill == "image":
+            x = mean_pool(images, halvings)
+        result, maps = chain.run(x, keys, labels, known=(images, masks))
+        return (result, maps) if saliency else result
+
+    return run_batches(sample, (images, masks, keys, labels), batch_size, progress)

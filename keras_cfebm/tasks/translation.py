@@ -1,0 +1,88 @@
+"""Images of another domain: one-sided translation, no cycle consistency (Sec. 4.4)."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_cfebm.sampling import Langevin
+from keras_cfebm.tasks.batches import image_keys, run_batches
+from keras_cfebm.tasks.chain import Chain, chain_of
+from keras_cfebm.validation import check_images
+
+#: Steps of the paper's translations.
+TRANSLATION = Langevin(steps=50)
+
+
+def translate(
+    energy: Any,
+    source_images: np.ndarray,
+    seed: int = 0,
+    settings: Langevin | None = None,
+    labels: Any = None,
+    batch_size: int = 64,
+    start: int = 0,
+    *,
+    saliency: bool = False,
+    progress: bool = False,
+) -> Any:
+    """Translates images: a chain at the finest level that starts at them.
+
+    The energy is one of the target domain that was trained with chains that start at
+    source images, `CFEBM(..., chain_start="source")`. `CFEBM.translate` calls this with
+    the settings of the training, which are best kept.
+
+    Args:
+        energy: the finest energy, or a `Chain` of it.
+        source_images: float array of shape `(n, h, w, c)` in [-1, 1].
+        seed: int, the stream of images; image `i` does not depend on the others.
+        settings: `Langevin`; None for 50 steps.
+        labels: of conditional energies, an int or an integer array `(n,)`.
+        batch_size: int, images per chain; it bounds the memory.
+        start: int, index in the stream of the first image.
+        saliency: bool, return the generative saliency too, where and how much the
+            translation changed the images, see `generate`.
+        progress: bool, show a progress bar.
+
+    Returns:
+        float32 NumPy array of shape `(n, h, w, c)` within `settings.clip`; with
+        `saliency` a pair of it and of maps `(n, h, w)`.
+
+    Raises:
+        ValueError: if images or labels do not fit the energy; other channels than
+            those of the target domain among it.
+    """
+    chain = single_chain_of(energy, settings, TRANSLATION)
+    images = check_images(source_images, chain.start_shape, "source images")
+    return run_from(chain, images, seed, labels, batch_size, start, saliency, progress)
+
+
+def single_chain_of(energy: Any, settings: Langevin | None, default: Langevin) -> Chain:
+    """The chain of one energy that a task was given or needs; see `chain_of`."""
+    chain = chain_of(energy, settings, default)
+    if len(chain.energies) != 1:
+        raise ValueError(
+            "Expected one energy, that of the images' resolution, received a ladder of "
+            f"{len(chain.energies)}."
+        )
+    return chain
+
+
+def run_from(
+    chain: Chain,
+    images: np.ndarray,
+    seed: int,
+    labels: Any,
+    batch_size: int,
+    start: int,
+    saliency: bool,
+    progress: bool,
+) -> Any:
+    """Runs a chain that starts at images, in batches; see `translate`."""
+    labels = chain.check_labels(labels, len(images))
+    keys = image_keys(seed, len(images), start)
+
+    def sample(images, keys, labels):
+        result, maps = chain.run(images, keys, labels)
+        return (result, maps) if saliency else result
+
+    return run_batches(sample, (images, keys, labels), batch_size, progress)

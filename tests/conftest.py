@@ -1,0 +1,76 @@
+"""Shared fixtures. Everything is tiny, so that the suite runs in minutes on a CPU."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_cfebm.model import CFEBM
+from keras_cfebm.network import EnergyNetwork
+from keras_cfebm.sampling import Langevin
+
+
+@pytest.fixture(scope="session")
+def noise_images():
+    """A function that returns images of uniform noise."""
+
+    def draw(count, resolution, channels=1, seed=0):
+        shape = (count, resolution, resolution, channels)
+        return np.random.default_rng(seed).uniform(-1, 1, shape).astype("float32")
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def scramble():
+    """A function that moves every trainable weight, biases too, away from its start."""
+
+    def move(layer, seed=0):
+        rng = np.random.default_rng(seed)
+        for weight in layer.trainable_weights:
+            change = 0.3 * rng.normal(size=tuple(weight.shape)).astype("float32")
+            weight.assign(weight + change)
+        return layer
+
+    return move
+
+
+@pytest.fixture(scope="session")
+def make_network(scramble):
+    """A function that returns an `EnergyNetwork` four channels wide."""
+
+    def make(resolution=8, **changes):
+        keras.utils.set_random_seed(1)
+        arguments = {"channels": 1, "base_width": 1, **changes}
+        return scramble(EnergyNetwork(resolution, **arguments))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_model(make_network):
+    """A function that returns a compiled `CFEBM` of one network, two Langevin steps."""
+
+    def make(resolution=8, *, channels=1, num_classes=None, optimizer=None, **changes):
+        network = make_network(resolution, channels=channels, num_classes=num_classes)
+        model = CFEBM([network], **{"langevin": Langevin(steps=2), **changes})
+        model.compile(optimizer or keras.optimizers.Adam(1e-3, beta_1=0.5))
+        return model
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def values():
+    """A function that copies the values of a model's or layer's weights."""
+    return lambda model: [weight.numpy() for weight in model.weights]
+
+
+@pytest.fixture(scope="session")
+def assert_equal():
+    """A function that compares two lists of arrays bit by bit."""
+
+    def compare(first, second):
+        for a, b in zip(first, second, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    return compare

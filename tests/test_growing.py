@@ -1,0 +1,112 @@
+"""Progressive training: the arithmetic of stages, and a run of two of them."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_cfebm.datasets import from_arrays
+from keras_cfebm.growing import Stage, adam, default_stages, enter, fit_progressively
+from keras_cfebm.sampling import Langevin
+
+STAGES = [
+    Stage(8, fade_images=0, settle_images=8, batch_size=4, learning_rate=1e-3),
+    Stage(16, 8, 4, batch_size=4, learning_rate=5e-4, langevin=Langevin(steps=1)),
+]
+
+
+@pytest.fixture
+def make_dataset(noise_images):
+    """Batches of 16 images, pooled to the stage's resolution, without end."""
+    data = from_arrays(noise_images(16, 16))
+
+    def make(stage, start):
+        return data.batches(stage.resolution, stage.batch_size, start=start)
+
+    return make
+
+
+def test_images_become_steps_rounded_up():
+    stage = Stage(16, fade_images=100, settle_images=130, batch_size=64)
+    assert (stage.fade_steps, stage.steps) == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("images", "report_steps", "expected"),
+    [(1000, 100, (10, 100)), (1050, 100, (10, 105)), (5, 100, (1, 5)), (7, 2, (4, 2))],
+)
+def test_epochs_cover_all_steps(images, report_steps, expected):
+    stage = Stage(8, 0, images, batch_size=1)
+    epochs, steps = stage.epochs(report_steps)
+    assert (epochs, steps) == expected and stage.steps <= epochs * steps
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"resolution": 0},
+        {"batch_size": 0},
+        {"fade_images": -1},
+        {"settle_images": -1},
+        {"fade_images": 0, "settle_images": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+    ],
+)
+def test_bad_stages_are_refused(changes):
+    with pytest.raises(ValueError, match="Received"):
+        Stage(**{"resolution": 8, "fade_images": 1, "settle_images": 1, **changes})
+
+
+def test_default_stages_are_those_of_the_paper():
+    stages = default_stages(512)
+    assert [s.resolution for s in stages] == [8, 16, 32, 64, 128, 256, 512]
+    assert [s.batch_size for s in stages] == [256, 128, 64, 64, 32, 16, 16]
+    rates = [s.learning_rate for s in stages]
+    assert rates == [1e-3, 1e-3, 1e-3, 1.2e-3, 1.5e-3, 2e-3, 2e-3]
+    assert stages[0].fade_images == 0 and stages[1].fade_images > 0
+
+
+def test_the_optimizer_is_adam_of_the_paper():
+    optimizer = adam(STAGES[1])
+    assert isinstance(optimizer, keras.optimizers.Adam)
+    assert float(optimizer.learning_rate) == pytest.approx(5e-4)
+    assert (optimizer.beta_1, optimizer.beta_2) == (0.5, 0.999)
+
+
+def test_a_stage_continues_or_doubles_the_resolution(make_model):
+    model = make_model()
+    assert enter(model, STAGES[0]).resolution == 8
+    grown = enter(model, STAGES[1])
+    assert (grown.resolution, grown.fade_steps, grown.network.beta) == (16, 2, 0)
+    assert grown.langevin.steps == 1
+    for resolution in (4, 24, 32):
+        with pytest.raises(
+            ValueError, match=f"a model of 8 and a stage of {resolution}"
+        ):
+            enter(model, Stage(resolution, 1, 1))
+
+
+def test_a_run_without_stages_is_refused(make_model, make_dataset):
+    with pytest.raises(ValueError, match="at least one stage"):
+        fit_progressively(make_model(), make_dataset, [])
+
+
+def test_two_stages_end_in_a_settled_model_the_same_for_the_same_seed(
+    make_model, make_dataset, values, assert_equal
+):
+    runs, steps = [], []
+    for _ in range(2):
+        log = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: steps.append(batch)
+        )
+        model = fit_progressively(
+            make_model(), make_dataset, STAGES, callbacks=[log], verbose=0
+        )
+        runs.append(model)
+    model = runs[0]
+    assert [network.resolution for network in model.ladder] == [8, 16]
+    assert not any(network.fading for network in model.ladder)
+    assert len(steps) == 2 * (2 + 3)  # steps of the two stages, twice
+    images = model.generate(2)
+    assert images.shape == (2, 16, 16, 1) and np.isfinite(images).all()
+    assert_equal(values(runs[0]), values(runs[1]))

@@ -1,0 +1,444 @@
+"""CFEBM: the loss and its gradient, what a step moves, samples, saving, bad data."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from keras_cfebm.layers import mean_pool
+from keras_cfebm.model import CFEBM
+from keras_cfebm.sampling import Langevin
+
+
+class Recorder(keras.callbacks.Callback):
+    """Keeps what `read(model)` returns after every training step."""
+
+    def __init__(self, read):
+        super().__init__()
+        self.read = read
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(self.read(self.model))
+
+
+def fit(model, images, epochs=1, labels=None, **options):
+    """Trains in the stored order, in batches of 4."""
+    return model.fit(
+        images, labels, batch_size=4, epochs=epochs, shuffle=False, verbose=0, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def grow():
+    """A function that returns a model's compiled successor of twice the resolution."""
+
+    def make(model, fade_steps=4, rate=1e-3):
+        network = model.sampling_network
+        if network.fading:
+            network.beta = 1.0
+        grown = model.grown(fade_steps=fade_steps)
+        grown.compile(keras.optimizers.Adam(rate, beta_1=0.5))
+        return grown
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def trained(make_model, grow, noise_images):
+    """A ladder of 8 and 16 after three steps of training."""
+    model = grow(make_model())
+    fit(model, noise_images(12, 16))
+    return model
+
+
+# --- The loss and its gradient ------------------------------------------------------
+
+
+def test_a_step_follows_the_data_term_minus_the_model_term(make_model, noise_images):
+    model = make_model(optimizer=keras.optimizers.SGD(1.0), ema_decay=None)
+    images = ops.convert_to_tensor(noise_images(4, 8))
+    twin = make_model(optimizer=keras.optimizers.SGD(1.0), ema_decay=None)
+    twin.begin_step()
+    positives, negatives, _ = twin.draw(images, twin.network)
+    weights = [weight.value for weight in twin.network.trainable_weights]
+    with tf.GradientTape(persistent=True) as tape:
+        data_term = ops.mean(twin.network(positives))
+        model_term = ops.mean(twin.network(negatives))
+    data_gradient = tape.gradient(data_term, weights)
+    model_gradient = tape.gradient(model_term, weights)
+    expected = [
+        weight - (data - samples)
+        for weight, data, samples in zip(
+            weights, data_gradient, model_gradient, strict=True
+        )
+    ]
+    logs = model.train_on_batch(images, return_dict=True)
+    for weight, value in zip(model.network.trainable_weights, expected, strict=True):
+        np.testing.assert_allclose(weight, value, atol=1e-5)
+    assert logs["data_energy"] == pytest.approx(float(data_term), abs=1e-5)
+    assert logs["sample_energy"] == pytest.approx(float(model_term), abs=1e-5)
+    assert logs["loss"] == pytest.approx(float(data_term - model_term), abs=1e-5)
+    assert logs["gap"] == pytest.approx(-logs["loss"], abs=1e-5)
+
+
+def test_negatives_are_constants(make_model, noise_images):
+    model = make_model()
+    with tf.GradientTape() as tape:
+        _, negatives, _ = model.draw(noise_images(4, 8), model.network)
+        total = ops.sum(negatives)
+    weights = [weight.value for weight in model.network.trainable_weights]
+    assert tape.gradient(total, weights) == [None] * len(weights)
+
+
+def test_negatives_are_the_models_own_chains(make_model, grow, noise_images):
+    model = grow(make_model())
+    _, negatives, _ = model.draw(noise_images(4, 16), model.network)
+    assert negatives.shape == (4, 16, 16, 1)
+    assert np.abs(negatives).max() <= 1
+    again = model.draw(noise_images(4, 16, seed=1), model.network)[1]
+    np.testing.assert_array_equal(again, negatives)  # data do not matter, only the step
+    model.optimizer.iterations.assign(1)
+    later = model.draw(noise_images(4, 16), model.network)[1]
+    assert np.not_equal(later, negatives).mean() > 0.9
+
+
+def test_data_noise_is_added_to_data_only(make_model, noise_images):
+    model, images = make_model(data_noise=0.5), noise_images(64, 8)
+    positives, negatives, _ = model.draw(images, model.network)
+    noise = np.array(positives) - images
+    assert noise.std() == pytest.approx(0.5, rel=4 / np.sqrt(2 * noise.size))
+    quiet = make_model()
+    positives, same, _ = quiet.draw(images, quiet.network)
+    np.testing.assert_array_equal(positives, images)
+    np.testing.assert_array_equal(same, negatives)
+
+
+def test_energy_l2_adds_both_mean_squares(make_model, noise_images):
+    model = make_model(energy_l2=0.1)
+    batch = model.draw(noise_images(4, 8), model.network)
+    positive, negative = (np.array(model.network(x)) for x in batch[:2])
+    expected = positive.mean() - negative.mean()
+    expected += 0.1 * (np.square(positive).mean() + np.square(negative).mean())
+    loss = model.losses(batch, model.network, training=True)["loss"]
+    assert float(loss) == pytest.approx(expected, abs=1e-5)
+
+
+# --- What training moves ------------------------------------------------------------
+
+
+def test_training_moves_the_finest_weights_and_only_those(
+    make_model, grow, noise_images, values, assert_equal
+):
+    model = grow(make_model())
+    coarse, fine = model.ladder
+    frozen = values(coarse)
+    before = [weight.numpy() for weight in fine.trainable_weights]
+    history = fit(model, noise_images(8, 16), epochs=2).history
+    assert_equal(values(coarse), frozen)
+    for weight, value in zip(fine.trainable_weights, before, strict=True):
+        # A constant added to the energy changes no sample, and the loss cancels it.
+        moves = weight.path != "head/linear/bias"
+        assert (weight.numpy() != value).any() == moves, weight.path
+    assert set(history) == {
+        *("loss", "data_energy", "sample_energy", "gap", "gradient_norm", "beta")
+    }
+    assert np.isfinite(list(history.values())).all()
+    assert (np.array(history["gradient_norm"]) > 0).all()
+
+
+def test_beta_goes_from_0_to_1_over_the_fade_steps(make_model, grow, noise_images):
+    model = grow(make_model(), fade_steps=4)
+    assert model.network.beta == model.sampling_network.beta == 0
+    betas = Recorder(lambda m: (m.network.beta, m.sampling_network.beta))
+    fit(model, noise_images(20, 16), callbacks=[betas])
+    assert betas.seen == [(beta, beta) for beta in (0.25, 0.5, 0.75, 1.0, 1.0)]
+    assert not model.finished().network.fading
+
+
+def test_a_fading_model_does_not_finish(make_model, grow):
+    with pytest.raises(ValueError, match="β"):
+        grow(make_model()).finished()
+
+
+def test_averages_follow_their_formula(make_model, noise_images):
+    model = make_model(ema_decay=0.3)
+    network, average = model.network, model.ema_network
+    assert not average.trainable_weights
+    names = [weight.path for weight in network.trainable_weights]
+    places = [i for i, w in enumerate(network.weights) if w.path in names]
+    seen = Recorder(lambda m: [network.weights[i].numpy() for i in places])
+    expected = [average.weights[i].numpy() for i in places]
+    fit(model, noise_images(20, 8), callbacks=[seen])
+    for step, weights in enumerate(seen.seen, start=1):
+        decay = min(0.3, (1 + step) / (10 + step))
+        expected = [
+            decay * old + (1 - decay) * new
+            for old, new in zip(expected, weights, strict=True)
+        ]
+    for i, value in zip(places, expected, strict=True):
+        np.testing.assert_allclose(average.weights[i], value, atol=1e-6)
+    others = set(range(len(network.weights))) - set(places)
+    for i in others:
+        np.testing.assert_array_equal(average.weights[i], network.weights[i])
+
+
+def test_without_averages_the_weights_themselves_sample(make_model):
+    model = make_model(ema_decay=None)
+    assert model.sampling_network is model.network
+
+
+def test_kernels_stay_normalised_while_they_train(make_network, grow, noise_images):
+    model = grow(CFEBM([make_network(base_width=2)], Langevin(steps=1)))
+    fit(model, noise_images(16, 16), epochs=5)
+    convolutions = model.network.spectral_convolutions()
+    assert len(convolutions) == 6
+    for convolution in convolutions:
+        kernel = np.array(convolution.normalized_kernel())
+        matrix = kernel.reshape(-1, kernel.shape[-1])
+        assert 0.95 < np.linalg.norm(matrix, 2) <= 1.05, convolution.path
+
+
+# --- Sampling and scoring -----------------------------------------------------------
+
+
+def test_predicted_energies_are_the_averaged_networks(trained, noise_images):
+    images = noise_images(5, 16)
+    energies = trained.predict(images, batch_size=2, verbose=0)
+    assert energies.shape == (5,) and energies.dtype == np.float32
+    np.testing.assert_allclose(
+        energies, trained.sampling_network(images), rtol=1e-5, atol=1e-6
+    )
+    assert np.abs(energies - trained.network(images)).max() > 0
+
+
+def test_evaluation_is_deterministic_and_moves_nothing(
+    trained, noise_images, values, assert_equal
+):
+    images = noise_images(8, 16)
+    before = values(trained)
+    options = {"batch_size": 4, "verbose": 0, "return_dict": True}
+    first = trained.evaluate(images, **options)
+    assert trained.evaluate(images, **options) == first
+    assert_equal(values(trained), before)
+    assert np.isfinite(list(first.values())).all()
+    energy = np.mean(trained.sampling_network(images))
+    assert first["data_energy"] == pytest.approx(energy, abs=1e-5)
+    assert first["gap"] == pytest.approx(-first["loss"], abs=1e-5)
+
+
+def test_generated_images_are_deterministic_and_in_range(trained):
+    images = trained.generate(5, seed=3)
+    assert images.shape == (5, 16, 16, 1) and images.dtype == np.float32
+    assert np.abs(images).max() <= 1 and images.std() > 0.1
+    np.testing.assert_array_equal(trained.generate(5, seed=3), images)
+    assert (trained.generate(5, seed=4) != images).mean() > 0.5
+
+
+def test_a_generated_image_does_not_depend_on_its_batch(trained):
+    images = trained.generate(5, seed=3)
+    for options in (
+        {"count": 5, "batch_size": 2},
+        {"count": 4, "batch_size": 3},
+        {"count": 3, "start": 2},
+    ):
+        first = options.get("start", 0)
+        some = trained.generate(seed=3, **options)
+        expected = images[first : first + len(some)]
+        np.testing.assert_allclose(some, expected, atol=1e-5)
+
+
+def test_classes_are_learned_and_generated(make_model, noise_images):
+    model = make_model(num_classes=3, channels=3)
+    embedding = model.network.head.embedding.embeddings
+    labels = np.arange(8) % 3
+    before = embedding.numpy()
+    fit(model, noise_images(8, 8, 3), labels=labels, epochs=2)
+    assert (embedding.numpy() != before).any(axis=1).all()
+    model.ema_network.head.embedding.embeddings.assign(before * 20)
+    images = model.generate(4, labels=[0, 1, 2, 1])
+    assert images.shape == (4, 8, 8, 3)
+    ones = model.generate(4, labels=1)
+    np.testing.assert_allclose(ones[[1, 3]], images[[1, 3]], atol=1e-5)
+    assert (np.abs(ones[[0, 2]] - images[[0, 2]]).max(axis=(1, 2, 3)) > 1e-4).all()
+    energies = model.predict((images, np.int32([0, 1, 2, 1])), verbose=0)
+    assert energies.shape == (4,)
+    with pytest.raises(ValueError, match="labels"):
+        model.generate(4)
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        model.generate(4, labels=3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"count": 0}, "count of at least 1"),
+        ({"count": 2.0}, "integer count"),
+        ({"count": 1, "batch_size": 0}, "batch_size"),
+        ({"count": 1, "start": -1}, "start"),
+        ({"count": 1, "seed": -1}, "seed"),
+        ({"count": 1, "labels": 0}, "labels=None"),
+    ],
+)
+def test_bad_requests_are_refused(make_model, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_model().generate(**arguments)
+
+
+# --- Saving -------------------------------------------------------------------------
+
+
+def test_a_saved_ladder_scores_and_samples_as_before(trained, noise_images, tmp_path):
+    trained.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded, CFEBM) and loaded.langevin == trained.langevin
+    assert loaded.get_config() == trained.get_config()
+    for resolution, ours, theirs in zip(
+        (8, 16), trained.sampling_ladder, loaded.sampling_ladder, strict=True
+    ):
+        images = noise_images(4, resolution)
+        np.testing.assert_allclose(theirs(images), ours(images), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(loaded.generate(3), trained.generate(3), atol=1e-6)
+
+
+def test_a_resumed_run_is_bitwise_the_one_never_interrupted(
+    make_model, grow, noise_images, values, assert_equal, tmp_path
+):
+    images = noise_images(8, 16)
+    model = grow(make_model(data_noise=0.1))
+    fit(model, images, epochs=2)
+    model.save(tmp_path / "model.keras")
+    resumed = keras.saving.load_model(tmp_path / "model.keras")
+    for each in (model, resumed):
+        fit(each, images, initial_epoch=2, epochs=4)
+    assert int(resumed.optimizer.iterations) == 8
+    assert_equal(values(resumed), values(model))
+    states = [[v.numpy() for v in m.optimizer.variables] for m in (resumed, model)]
+    assert_equal(*states)
+
+
+def test_the_seed_decides_the_noise(make_model, noise_images):
+    drawn = []
+    for seed in (5, 5, 6):
+        model = make_model(seed=seed, data_noise=0.1)
+        drawn.append(model.draw(noise_images(4, 8), model.network)[:2])
+    for first, same, other in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(first, same)
+        assert np.not_equal(first, other).mean() > 0.9
+
+
+# --- Growth of the ladder -----------------------------------------------------------
+
+
+def test_growth_starts_from_the_averages_and_leaves_the_old_model(
+    make_model, noise_images, values, assert_equal
+):
+    model = make_model()
+    fit(model, noise_images(8, 8))
+    before = values(model)
+    grown = model.grown(fade_steps=3)
+    images = noise_images(4, 16)
+    np.testing.assert_allclose(
+        grown.network(images),
+        model.sampling_network(mean_pool(images)),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+    assert [network.resolution for network in grown.ladder] == [8, 16]
+    assert (grown.fade_steps, grown.seed) == (3, model.seed)
+    assert_equal(values(model), before)
+    assert model.network.trainable_weights and not grown.ladder[0].trainable_weights
+
+
+# --- What is refused ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"fade_steps": -1}, "fade_steps"),
+        ({"data_noise": float("nan")}, "data_noise"),
+        ({"energy_l2": -0.1}, "energy_l2"),
+        ({"ema_decay": 1.0}, r"ema_decay in \[0, 1\)"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_bad_arguments_are_refused(make_network, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        CFEBM([make_network()], **arguments)
+
+
+def test_bad_ladders_are_refused(make_network):
+    coarse = make_network()
+    for ladder in (
+        [],
+        [coarse, coarse],
+        [make_network(16), coarse],
+        [coarse, make_network(32)],
+        [coarse, make_network(16, channels=3)],
+        [coarse, make_network(16, num_classes=2)],
+        ["network"],
+    ):
+        with pytest.raises(ValueError, match=r"ladder .*Received"):
+            CFEBM(ladder)
+
+
+def zeros(*shape, dtype="float32"):
+    return np.zeros(shape, dtype)
+
+
+BAD_IMAGES = {
+    "resolution": (zeros(4, 16, 16, 1), r"\(n, 8, 8, 1\).*\(4, 16, 16, 1\)"),
+    "channels": (zeros(4, 8, 8, 3), r"\(n, 8, 8, 1\).*\(4, 8, 8, 3\)"),
+    "rank": (zeros(4, 8, 8), r"\(n, 8, 8, 1\).*\(4, 8, 8\)"),
+    "bytes": (zeros(4, 8, 8, 1, dtype="uint8"), "floats.*received uint8"),
+    "nan": (zeros(4, 8, 8, 1) + np.nan, "finite"),
+    "infinite": (zeros(4, 8, 8, 1) - np.inf, "finite"),
+    "none": (zeros(0, 8, 8, 1), "n >= 1"),
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+@pytest.mark.parametrize(("images", "message"), BAD_IMAGES.values(), ids=BAD_IMAGES)
+def test_bad_arrays_are_explained(make_model, method, images, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(make_model(), method)(images, verbose=0)
+
+
+@pytest.mark.parametrize(("images", "message"), BAD_IMAGES.values(), ids=BAD_IMAGES)
+def test_bad_data_sets_are_explained(make_model, images, message):
+    if not len(images):
+        pytest.skip("Keras itself refuses an empty data set")
+    with pytest.raises(ValueError, match=message):
+        make_model().fit(tf.data.Dataset.from_tensors(images), verbose=0)
+
+
+@pytest.mark.parametrize("case", ["resolution", "channels", "rank", "bytes"])
+def test_bad_batches_are_explained_while_tracing(make_model, case):
+    images, message = BAD_IMAGES[case]
+    with pytest.raises(ValueError, match=message):
+        make_model().train_on_batch(images)
+
+
+def test_bad_labels_are_explained(make_model, noise_images):
+    model, images = make_model(num_classes=3), noise_images(4, 8)
+    for labels, message in (
+        (None, "labels"),
+        (np.arange(4), "from 0 to 2"),
+        (np.zeros(3, int), "labels"),
+        (np.zeros(4), "integer labels"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(images, labels, verbose=0)
+    with pytest.raises(ValueError, match="pairs of images and labels"):
+        model.train_on_batch(images)
+
+
+def test_forgotten_scaling_is_noticed_once(make_model, noise_images, monkeypatch):
+    monkeypatch.setattr("keras_cfebm.validation._warned", set())
+    model, images = make_model(), 100 * noise_images(4, 8)
+    with pytest.warns(UserWarning, match="was the scaling forgotten") as caught:
+        model.predict(images, verbose=0)
+        model.predict(images + 1, verbose=0)
+    assert len(caught) == 1

@@ -1,0 +1,210 @@
+"""The energy network: growth, saving, labels, and what it refuses."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_cfebm.layers import mean_pool
+from keras_cfebm.network import EnergyNetwork, default_width, levels_of
+
+
+def energies(network, *inputs):
+    return np.array(network(inputs if len(inputs) > 1 else inputs[0]))
+
+
+def with_embedding(network):
+    table = network.head.embedding.embeddings
+    rng = np.random.default_rng(2)
+    table.assign(rng.normal(size=tuple(table.shape)).astype("float32"))
+    return network
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("base", [7, 8])
+def test_growth_is_the_identity_at_beta_zero(
+    make_network, noise_images, base, channels
+):
+    network = make_network(base, base_resolution=base, channels=channels)
+    for resolution in (2 * base, 4 * base):
+        grown = network.grown()
+        assert grown.beta == 0 and grown.image_shape == (resolution,) * 2 + (channels,)
+        x = noise_images(4, resolution, channels)
+        np.testing.assert_allclose(
+            grown(x), network(mean_pool(x)), rtol=1e-5, atol=1e-6
+        )
+        grown.beta = 1.0
+        assert np.abs(grown(x) - network(mean_pool(x))).max() > 1e-3
+        network = grown
+
+
+def test_growing_and_the_grown_one_leave_the_old_untouched(
+    make_network, noise_images, values, assert_equal, scramble
+):
+    network = make_network()
+    before = values(network)
+    expected = energies(network, noise_images(2, 8))
+    grown = network.grown()
+    scramble(grown)
+    grown.power_iteration()
+    assert_equal(values(network), before)
+    np.testing.assert_array_equal(network(noise_images(2, 8)), expected)
+    assert network.resolution == 8 and not network.fading
+
+
+def test_settling_drops_the_old_path_and_nothing_else(make_network, noise_images):
+    grown = make_network().grown()
+    grown.beta = 1.0
+    settled = grown.settled()
+    x = noise_images(4, 16)
+    np.testing.assert_allclose(settled(x), grown(x), rtol=1e-6, atol=1e-6)
+    assert not settled.fading and settled.beta == 1
+    assert len(settled.weights) == len(grown.weights) - 3  # kernel, bias and β
+    with pytest.raises(ValueError, match="fixed at 1"):
+        settled.beta = 0.5
+
+
+@pytest.mark.parametrize("step", ["settled", "grown"])
+def test_a_fading_network_is_not_settled_or_grown(make_network, step):
+    grown = make_network().grown()
+    grown.beta = 0.999
+    with pytest.raises(ValueError, match=r"Received: β = 0\.9990"):
+        getattr(grown, step)()
+
+
+def test_a_copy_is_equal_and_its_own(make_network, noise_images, scramble):
+    grown = make_network().grown()
+    grown.beta = 0.3
+    copy = grown.copy()
+    x = noise_images(2, 16)
+    expected = energies(grown, x)
+    np.testing.assert_array_equal(copy(x), expected)
+    scramble(copy)
+    np.testing.assert_array_equal(grown(x), expected)
+
+
+@pytest.mark.parametrize("resolution", [8, 16])
+def test_a_bound_energy_is_the_network(make_network, noise_images, resolution):
+    network = make_network(resolution)
+    x = noise_images(3, resolution)
+    np.testing.assert_allclose(network.bind()(x), network(x), rtol=1e-6, atol=1e-6)
+
+
+def test_a_network_is_deterministic_and_returns_one_number_per_image(
+    make_network, noise_images
+):
+    network, x = make_network(), noise_images(3, 8)
+    assert energies(network, x).shape == (3,)
+    np.testing.assert_array_equal(network(x, training=True), network(x))
+    np.testing.assert_allclose(network(x[1:2])[0], network(x)[1], rtol=1e-5, atol=1e-6)
+
+
+def test_conditional_energies_differ_by_the_embedding(make_network, noise_images):
+    network = make_network(num_classes=3)
+    x = noise_images(3, 8)
+    labels = np.int32([0, 1, 2])
+    network.head.embedding.embeddings.assign(ops.zeros((3, 4)))
+    without = energies(network, x, labels)
+    np.testing.assert_array_equal(without, energies(network, x, labels[::-1]))
+    with_embedding(network)
+    first, second = (energies(network, x, np.full(3, c, "int32")) for c in (0, 1))
+    assert (np.abs(first - second) > 1e-4).all()
+    mixed = energies(network, x, labels)
+    np.testing.assert_allclose(mixed[:2], [first[0], second[1]], rtol=1e-5)
+    np.testing.assert_allclose(network.bind(labels)(x), mixed, rtol=1e-6, atol=1e-6)
+
+
+def test_growth_keeps_the_classes(make_network, noise_images):
+    network = with_embedding(make_network(num_classes=3))
+    x, labels = noise_images(3, 16), np.int32([0, 1, 2])
+    np.testing.assert_allclose(
+        energies(network.grown(), x, labels),
+        energies(network, np.array(mean_pool(x)), labels),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+def test_labels_are_given_to_classes_only(make_network):
+    with pytest.raises(ValueError, match="Expected no labels"):
+        make_network().bind(np.zeros(2, "int32"))
+    with pytest.raises(ValueError, match="Expected labels"):
+        make_network(num_classes=3).bind()
+
+
+NETWORKS = {
+    "settled": {"resolution": 16, "channels": 3, "spectral_norm": False},
+    "fading": {"resolution": 14, "base_resolution": 7, "fading": True},
+    "conditional": {"num_classes": 3, "activation": "gelu"},
+    "widths": {"resolution": 16, "widths": {4: 2, 8: 3, 16: 5}},
+}
+
+
+@pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
+def test_saved_and_loaded_networks_are_equal(
+    make_network, noise_images, tmp_path, changes
+):
+    network = make_network(**changes)
+    if network.fading:
+        network.beta = 0.3
+    inputs = [noise_images(3, network.resolution, network.channels)]
+    if network.num_classes:
+        inputs.append(np.int32([0, 1, 2]))
+    network.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras")
+    assert isinstance(loaded, EnergyNetwork) and loaded.beta == network.beta
+    np.testing.assert_allclose(
+        energies(loaded, *inputs), energies(network, *inputs), rtol=1e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
+def test_configs_survive_json(make_network, changes, assert_equal):
+    network = make_network(**changes)
+    config = json.loads(json.dumps(network.get_config()))
+    copy = EnergyNetwork.from_config(config)
+    assert copy.get_config() == network.get_config()
+    assert copy.widths == network.widths
+    assert_equal(
+        [tuple(weight.shape) for weight in copy.weights],
+        [tuple(weight.shape) for weight in network.weights],
+    )
+
+
+def test_widths_override_single_levels(make_network):
+    network = make_network(16, widths={16: 5, 8: 3, 4: 2})
+    assert [block.width for block in network.blocks] == [5, 3]
+    assert [block.filters for block in network.blocks] == [3, 2]
+    assert network.head.width == 2
+
+
+def test_default_widths_are_those_of_the_paper():
+    resolutions = (4, 8, 16, 32, 64, 128, 256, 512)
+    widths = [default_width(resolution, 32) for resolution in resolutions]
+    assert widths == [128, 128, 128, 128, 64, 32, 16, 8]
+    assert default_width(512, 1) == 1
+
+
+def test_levels_double():
+    assert levels_of(28, 7) == [7, 14, 28]
+    assert levels_of(8, 8) == [8]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"resolution": 24}, "resolution=24, base_resolution=8"),
+        ({"resolution": 4}, "resolution=4, base_resolution=8"),
+        ({"resolution": 1, "base_resolution": 1}, "base of at least 2"),
+        ({"channels": 0}, "channels must be at least 1"),
+        ({"base_width": 0}, "base_width must be at least 1"),
+        ({"num_classes": 0}, "num_classes must be None or at least 1"),
+        ({"activation": "mish"}, "Unknown activation"),
+        ({"fading": True}, "no coarser level"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        EnergyNetwork(**{"resolution": 8, **arguments})
