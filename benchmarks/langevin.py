@@ -31,6 +31,7 @@ reported beside the table. On a GPU, set TF_FORCE_GPU_ALLOW_GROWTH=true, so that
 finds memory, and NVIDIA_TF32_OVERRIDE=0, as TF32 is coarser than the tolerance.
 """
 
+import pathlib
 import sys
 
 import numpy as np
@@ -81,7 +82,8 @@ def contenders(options, dtype):
         device = "cuda" if tf.config.list_physical_devices("GPU") else "cpu"
         builders = {"PyTorch": torch_network.naive_network} if options.torch else {}
         if options.peer:
-            builders[options.peer] = _torch.load_builder(options.peer)
+            name = pathlib.Path(options.peer).name  # file.py:function
+            builders[name] = _torch.load_builder(options.peer)
         for name, build in builders.items():
             found.append(
                 _torch.TorchContender(name, ladder, settings, dtype, build, device)

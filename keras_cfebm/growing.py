@@ -114,12 +114,15 @@ def enter(model, stage):
         stage: `Stage`.
 
     Returns:
-        New `CFEBM` of `stage.resolution`.
+        `CFEBM` of `stage.resolution`.
 
     Raises:
         ValueError: if the stage's resolution is neither.
     """
     if stage.resolution == 2 * model.resolution:
+        # New weights are a function of seed and resolution, not of what has drawn
+        # random numbers before: a resumed run grows as the uninterrupted one does.
+        keras.utils.set_random_seed((model.seed + stage.resolution) % 2**32)
         model = model.grown(fade_steps=stage.fade_steps)
     elif stage.resolution != model.resolution:
         raise ValueError(

@@ -273,9 +273,6 @@ class CFEBM(backend.TrainStep, keras.Model):
                 fit the classes, or source images are missing or of another shape.
         """
         self._check_data(x, y)
-        if not self.optimizer.built:
-            # Built inside the first step, it would have that traced twice.
-            self.optimizer.build(self.network.trainable_variables)
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):

@@ -318,6 +318,7 @@ class EnergyNetwork(keras.Model):
             "num_classes": self.num_classes,
             "spectral_norm": self.spectral_norm,
             "fading": self.fading,
+            "dtype": self.blocks[0].dtype_policy,
         }
 
     def get_config(self):

@@ -16,7 +16,6 @@ import numpy as np
 from keras import ops
 
 from keras_cfebm import backend
-
 from keras_cfebm.validation import check_seed
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))

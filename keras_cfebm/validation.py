@@ -56,8 +56,7 @@ def check_images(
     low, high = images.min(), images.max()  # both carry NaN through
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(f"Expected finite {name}, received NaN or infinity.")
-    outside = low < -1 - RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE
-    if in_range and outside:
+    if in_range and (low < -1 - RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE):
         came = f"received values from {low:.4g} to {high:.4g}"
         message = f"Expected {name} in [-1, 1], {came}: was the scaling forgotten?"
         if strict:
@@ -119,10 +118,7 @@ def check_labels(labels, count, num_classes):
             )
         return None
     if labels is None:
-        raise ValueError(
-            f"Expected labels from 0 to {num_classes - 1} of a model of {num_classes} "
-            "classes, received None."
-        )
+        raise ValueError(f"Expected labels from 0 to {num_classes - 1}, received None.")
     if np.ndim(labels) == 0:
         labels = np.full(count, labels)
     return check_label_array(labels, count, num_classes).astype("int32")

@@ -101,7 +101,7 @@ def test_resumed_run_is_bitwise_the_uninterrupted_one(tmp_path, whole, epochs):
     with pytest.raises(StopAt.Killed):
         fit(
             callbacks=[EnergyLog(), StopAt(epochs)],
-            checkpoints=Checkpoints(tmp_path, companions=[EnergyLog()]),
+            checkpoints=Checkpoints(tmp_path),
         )
     resumed = fit(callbacks=[log], checkpoints=Checkpoints(tmp_path))
     assert_same_weights(whole, resumed)

@@ -25,7 +25,9 @@ def compiled(function):
     On CPU, XLA's convolutions inside a loop are several times slower than TensorFlow's.
     """
     has_gpu = bool(tf.config.list_logical_devices("GPU"))
-    return tf.function(function, reduce_retracing=True, jit_compile=has_gpu)
+    return tf.function(
+        function, autograph=False, reduce_retracing=True, jit_compile=has_gpu
+    )
 
 
 def traced_once(function):
@@ -34,7 +36,7 @@ def traced_once(function):
     The random numbers are a hundred tiny operations per draw; building them anew at
     every place would be a good part of the wait for the first training step.
     """
-    return tf.function(function)
+    return tf.function(function, autograph=False)
 
 
 def fused(function):
@@ -44,9 +46,9 @@ def fused(function):
     element-wise functions that is several times faster on CPU, even though everything
     around them is better left to TensorFlow.
     """
-    forward = tf.function(function, jit_compile=True)
+    forward = tf.function(function, autograph=False, jit_compile=True)
 
-    @tf.function(jit_compile=True)
+    @tf.function(autograph=False, jit_compile=True)
     def backward(x, upstream):
         with tf.GradientTape() as tape:
             tape.watch(x)

@@ -84,11 +84,7 @@ class Checkpoints(keras.callbacks.Callback):
             with files.new_folder(path) as folder:
                 self.model.save(folder / _MODEL)
                 (folder / _STATE).write_text(json.dumps(state), encoding="utf-8")
-                sums = "".join(
-                    f"{files.sha256(folder / name)}  {name}\n"
-                    for name in (_MODEL, _STATE)
-                )
-                (folder / _SUMS).write_text(sums, encoding="utf-8")
+                (folder / _SUMS).write_text(_sums(folder), encoding="utf-8")
         except OSError as error:
             raise CheckpointError(
                 f"The checkpoint {path} could not be written: {error}. Earlier "
@@ -131,12 +127,15 @@ class Checkpoints(keras.callbacks.Callback):
         return None
 
     def _read(self, path):
-        for line in (path / _SUMS).read_text(encoding="utf-8").splitlines():
-            expected, _, name = line.partition("  ")
-            if files.sha256(path / name) != expected:
-                raise ValueError(f"{name} does not have the checksum in {_SUMS}")
+        if (path / _SUMS).read_text(encoding="utf-8") != _sums(path):
+            raise ValueError(f"the files do not have the checksums in {_SUMS}")
         state = json.loads((path / _STATE).read_text(encoding="utf-8"))
         model = keras.saving.load_model(path / _MODEL)
+        if len(state["companions"]) != len(self.companions):
+            raise CheckpointError(
+                f"{path} was saved with {len(state['companions'])} companions. "
+                f"Received: {len(self.companions)}"
+            )
         for companion, saved in zip(self.companions, state["companions"], strict=True):
             companion.set_state(saved)
         return Restored(state["stage"], model)
@@ -145,3 +144,9 @@ class Checkpoints(keras.callbacks.Callback):
         """Removes half-written folders that a kill has left behind."""
         for leftover in self.folder.glob(".[0-9]*_step_*"):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _sums(folder):
+    """Checksums of a checkpoint's files, in the format of `sha256sum`."""
+    names = (_MODEL, _STATE)
+    return "".join(f"{files.sha256(folder / name)}  {name}\n" for name in names)
