@@ -15,6 +15,7 @@ VERSION = re.search(
 EVAL = ["scikit-image>=0.24", "scikit-learn>=1.4"]
 DEV = [
     "pytest>=8",
+    "pytest-xdist>=3",
     "hypothesis>=6",
     "ruff>=0.8",
     "scipy>=1.11",
@@ -32,19 +33,23 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["keras_cfebm", "keras_cfebm.*"]),
-    package_data={"keras_cfebm": ["py.typed", "assets/*"]},
+    package_data={"keras_cfebm": ["py.typed", "assets/*.*"]},
     install_requires=[
         "absl-py>=2",
         "importlib_resources>=6",  # tensorflow-datasets needs it, undeclared
         "keras>=3.8",
         "matplotlib>=3.8",
         "numpy>=1.26",
-        "pillow>=10",
+        "pillow>=10.1",
         "tensorflow>=2.18",
         "tensorflow-datasets>=4.9.7",
         "tf-keras-vis>=0.8.7",
     ],
-    extras_require={"eval": EVAL, "dev": DEV + EVAL},
+    extras_require={
+        "eval": EVAL,
+        "fid": ["torch-fidelity>=0.4"],
+        "dev": DEV + EVAL,
+    },
     entry_points={"console_scripts": ["cfebm = keras_cfebm.cli.main:run"]},
     classifiers=[
         "Intended Audience :: Science/Research",

@@ -1,15 +1,17 @@
 """Activations by name: smooth ones first, because the sampler differentiates them."""
 
 import functools
+from collections.abc import Callable
 
 import keras
 from keras import ops
 
 from keras_cfebm import backend
+from keras_cfebm.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
-def swish(x):
+def swish(x: Tensor) -> Tensor:
     """Swish scaled to a slope of at most 1: `x * sigmoid(x) / 1.1`.
 
     The default of the CF-EBM authors. (Keras' `"silu"` is the unscaled one, whose
@@ -30,7 +32,7 @@ ACTIVATIONS = {
 
 
 @functools.cache
-def get(name):
+def get(name: str) -> Callable[[Tensor], Tensor]:
     """Returns the activation of that name, fused into one pass over memory.
 
     Args:

@@ -68,10 +68,13 @@ class RunConfig:
         ema_decay: float or None, see `CFEBM`.
         seed: int, of weights, noise and the order of the images.
         report_steps: int, training steps per epoch, about.
+        source: optional `DataConfig`: learn to translate images of this set to those of
+            `data`, see `chain_start="source"` of `CFEBM`. None for chains from noise.
 
     Raises:
         ValueError: if the stages do not start at the base resolution, double, and end
-            at the resolution of the data.
+            at the resolution of the data, or source images have another resolution or
+            are to be translated by a conditional energy.
     """
 
     data: DataConfig
@@ -83,6 +86,7 @@ class RunConfig:
     ema_decay: float | None = 0.99
     seed: int = 0
     report_steps: int = 100
+    source: DataConfig | None = None
 
     def __post_init__(self):
         if not self.stages:
@@ -105,6 +109,20 @@ class RunConfig:
             raise ValueError(
                 f"The last stage is that of the data, {self.data.resolution} pixels. "
                 f"Received: {resolutions}"
+            )
+        if self.source is not None:
+            self._check_source()
+
+    def _check_source(self):
+        if self.source.resolution != self.data.resolution:
+            raise ValueError(
+                "Source images have the resolution of the data, "
+                f"{self.data.resolution}. Received: {self.source.resolution}"
+            )
+        if self.network.conditional:
+            raise ValueError(
+                "A translation has no class labels: expected network.conditional=False "
+                "where there is a source. Received: True"
             )
 
     def replace(self, **changes):

@@ -6,9 +6,12 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Iterator
+
+from keras_cfebm.typing import PathLike
 
 
-def sync_folder(path):
+def sync_folder(path: PathLike) -> None:
     """Makes renames inside a folder durable, where the system can (not on Windows)."""
     if os.name == "posix":
         descriptor = os.open(path, os.O_RDONLY)
@@ -18,7 +21,7 @@ def sync_folder(path):
             os.close(descriptor)
 
 
-def write_text(path, text):
+def write_text(path: PathLike, text: str) -> None:
     """Replaces a text file as a whole: temporary name, sync, rename.
 
     Args:
@@ -44,7 +47,7 @@ def write_text(path, text):
 
 
 @contextlib.contextmanager
-def new_folder(path):
+def new_folder(path: PathLike) -> Iterator[pathlib.Path]:
     """A folder that appears under its name complete or not at all.
 
     Args:
@@ -74,7 +77,7 @@ def new_folder(path):
     sync_folder(path.parent)
 
 
-def sha256(path):
+def sha256(path: PathLike) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,9 +2,13 @@
 
 import dataclasses
 import math
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 
+from keras_cfebm.callbacks.checkpoints import Checkpoints
+from keras_cfebm.model import CFEBM
 from keras_cfebm.network import levels_of
 from keras_cfebm.sampling import Langevin
 
@@ -53,16 +57,16 @@ class Stage:
             )
 
     @property
-    def fade_steps(self):
+    def fade_steps(self) -> int:
         """Training steps of the fade-in phase."""
         return math.ceil(self.fade_images / self.batch_size)
 
     @property
-    def steps(self):
+    def steps(self) -> int:
         """Training steps of the whole stage."""
         return self.fade_steps + math.ceil(self.settle_images / self.batch_size)
 
-    def epochs(self, report_steps):
+    def epochs(self, report_steps: int) -> tuple[int, int]:
         """Splits the stage for `fit`: `(epochs, steps_per_epoch)`.
 
         The steps are rounded up to whole epochs of about `report_steps` steps.
@@ -71,7 +75,9 @@ class Stage:
         return epochs, math.ceil(self.steps / epochs)
 
 
-def default_stages(resolution, base_resolution=8, images_per_phase=500_000):
+def default_stages(
+    resolution: int, base_resolution: int = 8, images_per_phase: int = 500_000
+) -> list[Stage]:
     """Stages up to a resolution with the batch sizes and learning rates of the paper.
 
     Args:
@@ -101,12 +107,12 @@ def default_stages(resolution, base_resolution=8, images_per_phase=500_000):
     return stages
 
 
-def adam(stage):
+def adam(stage: Stage) -> keras.optimizers.Optimizer:
     """The optimizer of the paper: Adam with β₁ = 0.5 and β₂ = 0.999."""
     return keras.optimizers.Adam(stage.learning_rate, beta_1=0.5, beta_2=0.999)
 
 
-def enter(model, stage):
+def enter(model: CFEBM, stage: Stage) -> CFEBM:
     """The model that trains in a stage, uncompiled: the given one, or it grown.
 
     Args:
@@ -135,16 +141,16 @@ def enter(model, stage):
 
 
 def fit_progressively(
-    model,
-    make_dataset,
-    stages,
+    model: CFEBM,
+    make_dataset: Callable[[Stage, int], Any],
+    stages: Iterable[Stage],
     *,
-    optimizer=adam,
-    callbacks=(),
-    report_steps=100,
-    checkpoints=None,
-    verbose="auto",
-):
+    optimizer: Callable[[Stage], keras.optimizers.Optimizer] = adam,
+    callbacks: Any = (),
+    report_steps: int = 100,
+    checkpoints: Checkpoints | None = None,
+    verbose: Any = "auto",
+) -> CFEBM:
     """Trains a model stage by stage, growing it between two of them.
 
     Args:

@@ -6,19 +6,19 @@ negative log-likelihood, ∂θ of  mean E(x⁺) − mean E(x⁻).
 """
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_cfebm import backend, random, tasks
+from keras_cfebm.data_checks import DataChecks
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, uniform_start
+from keras_cfebm.typing import Tensor
 from keras_cfebm.validation import (
     check_count,
-    check_image_shape,
-    check_images,
-    check_labels,
     check_number,
 )
 
@@ -28,7 +28,7 @@ _METRICS = ("loss", "data_energy", "sample_energy", "gap", "gradient_norm", "bet
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
-class CFEBM(backend.TrainStep, keras.Model):
+class CFEBM(backend.TrainStep, DataChecks, keras.Model):
     """Coarse-to-fine energy-based model of images.
 
     Args:
@@ -119,6 +119,14 @@ class CFEBM(backend.TrainStep, keras.Model):
             trainable=False,
             aggregation="only_first_replica",
         )
+        self.test_batches = self.add_weight(
+            name="test_batches",
+            shape=(),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
 
         for network in ladder[:-1]:
             network.trainable = False
@@ -132,32 +140,32 @@ class CFEBM(backend.TrainStep, keras.Model):
         self.built = True
 
     @property
-    def network(self):
+    def network(self) -> EnergyNetwork:
         """The finest `EnergyNetwork`, the one in training."""
         return self.ladder[-1]
 
     @property
-    def sampling_network(self):
+    def sampling_network(self) -> EnergyNetwork:
         """The network that samples are drawn from: the averaged one if there is one."""
         return self.network if self.ema_network is None else self.ema_network
 
     @property
-    def sampling_ladder(self):
+    def sampling_ladder(self) -> list[EnergyNetwork]:
         """The energies of `generate`, coarsest first."""
         return [*self.ladder[:-1], self.sampling_network]
 
     @property
-    def resolution(self):
+    def resolution(self) -> int:
         """Side of the finest images."""
         return self.network.resolution
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, int, int]:
         """Shape `(resolution, resolution, channels)` of one image."""
         return self.network.image_shape
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int | None:
         """Number of classes, or None."""
         return self.network.num_classes
 
@@ -167,27 +175,31 @@ class CFEBM(backend.TrainStep, keras.Model):
 
     # --- Training -------------------------------------------------------------------
 
-    def begin_step(self):
+    def begin_step(self) -> None:
         """What happens once per training step, before negatives are drawn."""
         self.network.power_iteration()
 
-    def draw(self, data, network):
+    def draw(self, data: Any, network: EnergyNetwork, training: bool) -> tuple:
         """Positives and negatives of one step.
 
         Args:
             data: images `(batch, r, r, c)` in [-1, 1], or a pair of them and of labels
                 or source images.
             network: the `EnergyNetwork` from which the finest steps sample.
+            training: bool, whether the noise is that of a training step.
 
         Returns:
             Tuple of positives, negatives and labels (None without classes).
         """
-        images, labels, sources = self._split(data)
+        images, labels, sources = self.split(data)
         batch = ops.shape(images)[0]
-        stream = _TRAIN if network is self.network else _TEST
+        if training:
+            step, stream = self.optimizer.iterations, _TRAIN
+        else:
+            step, stream = self.test_batches, _TEST
         replica, _ = backend.replica()
         noise_key = ops.convert_to_tensor(self.noise_key)
-        step_key = random.fold_in(noise_key, self.optimizer.iterations, stream)
+        step_key = random.fold_in(noise_key, ops.convert_to_tensor(step), stream)
         place = ops.cast(replica, "int32") * batch + ops.arange(batch, dtype="int32")
         keys = random.fold_in(step_key, place)
 
@@ -200,18 +212,17 @@ class CFEBM(backend.TrainStep, keras.Model):
             negatives = self._chain(keys, labels, [*self.ladder[:-1], network])
         else:
             sources = ops.cast(sources, "float32")
-            settings = self._finest_settings()
+            settings = self.finest_settings
             negatives = langevin(network.bind(), sources, keys, settings)
             negatives = settings.clipped(negatives)
         return positives, ops.stop_gradient(negatives), labels
 
-    def losses(self, batch, network, training):
+    def losses(self, batch: tuple, network: EnergyNetwork) -> dict[str, Tensor]:
         """The contrastive loss and what is reported beside it.
 
         Args:
             batch: result of `draw`.
             network: the `EnergyNetwork` whose weights the loss is a function of.
-            training: bool, unused by the network, which has no dropout.
 
         Returns:
             Dict of scalars; its "loss" is the one to differentiate.
@@ -233,7 +244,7 @@ class CFEBM(backend.TrainStep, keras.Model):
             "gap": sample_energy - data_energy,
         }
 
-    def end_step(self):
+    def end_step(self) -> None:
         """What happens once per training step, after the weights have moved."""
         step = ops.cast(self.optimizer.iterations, "float32")
         if self.network.fading:
@@ -249,7 +260,7 @@ class CFEBM(backend.TrainStep, keras.Model):
             else:
                 average.assign(weight)
 
-    def track(self, results):
+    def track(self, results: dict[str, Tensor]) -> dict[str, Tensor]:
         """Feeds the metrics with one step's results; returns their running means."""
         results["beta"] = (
             ops.convert_to_tensor(self.network.blocks[0].beta)
@@ -264,64 +275,9 @@ class CFEBM(backend.TrainStep, keras.Model):
     def metrics(self):
         return list(self._trackers.values())
 
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """Trains the finest network; see `keras.Model.fit`.
-
-        Raises:
-            ValueError: if the images (of a `tf.data.Dataset`, its first batch) have
-                another shape or dtype than the network's or hold NaN, or labels do not
-                fit the classes, or source images are missing or of another shape.
-        """
-        self._check_data(x, y)
-        return super().fit(x, y, *args, **kwargs)
-
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        """Energies of data and samples; see `keras.Model.evaluate` and `fit`."""
-        self._check_data(x, y)
-        return super().evaluate(x, y, *args, **kwargs)
-
-    def _check_data(self, x, y):
-        if isinstance(x, np.ndarray):
-            self._check_arrays(x, y)
-        elif hasattr(x, "take"):  # a tf.data.Dataset
-            for batch in x.take(1):
-                images, paired, _ = keras.utils.unpack_x_y_sample_weight(batch)
-                self._check_arrays(images, paired)
-
-    def _check_arrays(self, images, paired=None):
-        images = check_images(images, self.image_shape)
-        if self.num_classes is not None:
-            check_labels(paired, len(images), self.num_classes)
-        elif self.chain_start == "source" and paired is not None:
-            check_images(paired, self.image_shape, "source images")
-
-    def _split(self, data):
-        """The images, labels or None, and source images or None of a batch."""
-        images, paired, _ = keras.utils.unpack_x_y_sample_weight(data)
-        check_image_shape(tuple(images.shape), self.image_shape)
-        dtype = keras.backend.standardize_dtype(images.dtype)
-        if "float" not in dtype:
-            raise ValueError(f"Expected images as floats in [-1, 1], received {dtype}.")
-        if self.chain_start == "source":
-            if paired is None:
-                raise ValueError(
-                    "A model with chain_start='source' learns from pairs of target and "
-                    "source images. Received: images only"
-                )
-            check_image_shape(tuple(paired.shape), self.image_shape, "source images")
-            return images, None, paired
-        if self.num_classes is None:
-            return images, None, None
-        if paired is None:
-            raise ValueError(
-                f"A model of {self.num_classes} classes learns from pairs of images "
-                "and labels. Received: images only"
-            )
-        return images, ops.cast(paired, "int32"), None
-
     # --- Growth ---------------------------------------------------------------------
 
-    def finished(self):
+    def finished(self) -> "CFEBM":
         """This model with its stage over: averaged weights in place, fade path gone.
 
         Returns:
@@ -332,7 +288,7 @@ class CFEBM(backend.TrainStep, keras.Model):
         """
         return self._with([*self.ladder[:-1], self.sampling_network.settled()])
 
-    def grown(self, fade_steps):
+    def grown(self, fade_steps: int) -> "CFEBM":
         """The next stage's model: one level more on the ladder.
 
         Args:
@@ -359,7 +315,14 @@ class CFEBM(backend.TrainStep, keras.Model):
         energies = [network.bind(labels) for network in ladder]
         return coarse_to_fine(energies, start, keys, self.langevin)
 
-    def generate(self, count, seed=0, labels=None, batch_size=64, start=0):
+    def generate(
+        self,
+        count: int,
+        seed: int = 0,
+        labels: Any = None,
+        batch_size: int = 64,
+        start: int = 0,
+    ) -> np.ndarray:
         """Draws images from the model, from noise, coarse to fine.
 
         Args:
@@ -388,7 +351,13 @@ class CFEBM(backend.TrainStep, keras.Model):
             chain, count, seed, labels=labels, batch_size=batch_size, start=start
         )
 
-    def translate(self, source_images, seed=0, batch_size=64, start=0):
+    def translate(
+        self,
+        source_images: np.ndarray,
+        seed: int = 0,
+        batch_size: int = 64,
+        start: int = 0,
+    ) -> np.ndarray:
         """Translates images of the source domain to the target domain (Sec. 4.4).
 
         Args:
@@ -411,12 +380,14 @@ class CFEBM(backend.TrainStep, keras.Model):
                 f"with {self.chain_start!r}; keras_cfebm.tasks.translate takes any "
                 "energy."
             )
-        chain = self._compiled_chain(self.sampling_network, self._finest_settings())
+        chain = self._compiled_chain(self.sampling_network, self.finest_settings)
         return tasks.translate(
             chain, source_images, seed, batch_size=batch_size, start=start
         )
 
-    def _finest_settings(self):
+    @property
+    def finest_settings(self) -> Langevin:
+        """The `Langevin` of a chain that runs at the finest level alone."""
         return self.langevin.replace(steps=self.langevin.steps_at(len(self.ladder) - 1))
 
     def _compiled_chain(self, energies, settings):
@@ -424,13 +395,6 @@ class CFEBM(backend.TrainStep, keras.Model):
         if self._sampler is None or self._sampler.settings != settings:
             self._sampler = tasks.Chain(energies, settings)
         return self._sampler
-
-    def predict(self, x, *args, **kwargs):
-        """Energies `(n,)` of images, as a NumPy array; see `keras.Model.predict`."""
-        arrays = x if isinstance(x, (tuple, list)) else (x,)
-        if isinstance(arrays[0], np.ndarray):
-            self._check_arrays(*arrays)
-        return super().predict(x, *args, **kwargs)
 
     # --- Saving ---------------------------------------------------------------------
 

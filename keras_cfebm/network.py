@@ -5,13 +5,22 @@ is a value, not a mutation: `network.grown()` is a new network of twice the reso
 that computes, at β = 0, exactly the old energy of the mean-pooled image.
 """
 
+from typing import Any
+
 import keras
 
 from keras_cfebm import activations
-from keras_cfebm.layers import EnergyHead, ExpandBlock, PrimalBlock, ResidualBlock
+from keras_cfebm.layers import (
+    EnergyHead,
+    ExpandBlock,
+    PrimalBlock,
+    ResidualBlock,
+    SpectralConv2D,
+)
+from keras_cfebm.typing import Energy, Tensor
 
 
-def default_width(resolution, base_width):
+def default_width(resolution: int, base_width: int) -> int:
     """Channels at a resolution (appendix of the paper).
 
     `4b` up to 32 pixels, `2b` at 64, `b` at 128, `b/2` at 256 and `b/4` at 512.
@@ -30,7 +39,7 @@ def default_width(resolution, base_width):
     return max(1, int(width))
 
 
-def levels_of(resolution, base_resolution):
+def levels_of(resolution: int, base_resolution: int) -> list[int]:
     """Resolutions from the base to `resolution`, each twice the one before.
 
     Args:
@@ -96,16 +105,16 @@ class EnergyNetwork(keras.Model):
 
     def __init__(
         self,
-        resolution,
-        channels=3,
-        base_resolution=8,
-        base_width=32,
-        widths=None,
-        activation="swish",
-        num_classes=None,
-        spectral_norm=True,
-        fading=False,
-        **kwargs,
+        resolution: int,
+        channels: int = 3,
+        base_resolution: int = 8,
+        base_width: int = 32,
+        widths: dict[int, int] | None = None,
+        activation: str = "swish",
+        num_classes: int | None = None,
+        spectral_norm: bool = True,
+        fading: bool = False,
+        **kwargs: Any,
     ):
         levels = levels_of(resolution, base_resolution)
         activations.get(activation)
@@ -197,34 +206,34 @@ class EnergyNetwork(keras.Model):
             self.power_iteration()
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, int, int]:
         """Shape `(resolution, resolution, channels)` of one image."""
         return (self.resolution, self.resolution, self.channels)
 
     @property
-    def beta(self):
+    def beta(self) -> float:
         """Weight β of the new path; 1 when there is no other."""
         return float(self.blocks[0].beta) if self.fading else 1.0
 
     @beta.setter
-    def beta(self, value):
+    def beta(self, value: float) -> None:
         if not self.fading:
             raise ValueError(
                 f"β is fixed at 1 in a network without a fade path. Received: {value}"
             )
         self.blocks[0].beta.assign(value)
 
-    def spectral_convolutions(self):
+    def spectral_convolutions(self) -> list[SpectralConv2D]:
         """Returns the spectrally normalised convolutions, outermost first."""
         parts = [*self.blocks, self.head]
         return [conv for part in parts for conv in part.spectral_convolutions()]
 
-    def power_iteration(self):
+    def power_iteration(self) -> None:
         """Moves each σ estimate one step; once per training step."""
         for convolution in self.spectral_convolutions():
             convolution.power_iteration()
 
-    def bind(self, labels=None):
+    def bind(self, labels: Tensor | None = None) -> Energy:
         """Returns the energy as a plain function, its kernels computed once, now.
 
         Args:
@@ -255,7 +264,7 @@ class EnergyNetwork(keras.Model):
                 f"num_classes={self.num_classes}. Received: labels={labels}"
             )
 
-    def settled(self):
+    def settled(self) -> "EnergyNetwork":
         """The same function at β = 1 without the dead fade path: a new network.
 
         Returns:
@@ -271,7 +280,7 @@ class EnergyNetwork(keras.Model):
             )
         return self._copy(fading=False)
 
-    def grown(self):
+    def grown(self) -> "EnergyNetwork":
         """One level larger: at β = 0 it computes E(mean_pool(x)) of this network.
 
         Returns:
@@ -283,7 +292,7 @@ class EnergyNetwork(keras.Model):
         """
         return self.settled()._copy(resolution=2 * self.resolution, fading=True)
 
-    def copy(self):
+    def copy(self) -> "EnergyNetwork":
         """A network of its own with the same config and weights, β included."""
         copy = self._copy()
         copy.set_weights(self.get_weights())

@@ -11,11 +11,13 @@ numbers: as easy as 1, 2, 3*, SC 2011), the default generator of JAX.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
 
 from keras_cfebm import backend
+from keras_cfebm.typing import Tensor
 from keras_cfebm.validation import check_seed
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -34,7 +36,9 @@ def _rotate_left(x, bits):
 
 
 @backend.traced_once
-def threefry2x32(key, counter):
+def threefry2x32(
+    key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
     """Encrypts a 64-bit counter with a 64-bit key (Salmon et al. 2011).
 
     Args:
@@ -56,7 +60,7 @@ def threefry2x32(key, counter):
     return x0, x1
 
 
-def key(seed):
+def key(seed: int) -> Tensor:
     """Key of an integer seed.
 
     Args:
@@ -73,7 +77,7 @@ def key(seed):
     return ops.convert_to_tensor(words)
 
 
-def fold_in(keys, index, stream=0):
+def fold_in(keys: Tensor, index: Tensor, stream: int = 0) -> Tensor:
     """Derives new keys: different (index, stream) give independent keys.
 
     Args:
@@ -89,7 +93,7 @@ def fold_in(keys, index, stream=0):
     return ops.stack(words, axis=-1)
 
 
-def image_keys(seed, count, start=0):
+def image_keys(seed: int, count: int, start: int = 0) -> Tensor:
     """Keys of the images `start … start + count - 1` of the stream `seed`.
 
     Args:
@@ -113,7 +117,9 @@ def _unit_interval(bits):
     return ops.cast(ops.right_shift(bits, _word(8)), "float32") * 2.0**-24
 
 
-def uniform(keys, shape, minval=-1.0, maxval=1.0):
+def uniform(
+    keys: Tensor, shape: Sequence[int], minval: float = -1.0, maxval: float = 1.0
+) -> Tensor:
     """Uniform numbers in [minval, maxval), one stream per key.
 
     Args:
@@ -131,7 +137,7 @@ def uniform(keys, shape, minval=-1.0, maxval=1.0):
     return minval + (maxval - minval) * values
 
 
-def normal(keys, shape):
+def normal(keys: Tensor, shape: Sequence[int]) -> Tensor:
     """Standard normal numbers, one stream per key (Box and Muller 1958).
 
     Args:

@@ -190,6 +190,7 @@ def new_model(config, data):
         data_noise=config.data_noise,
         energy_l2=config.energy_l2,
         ema_decay=config.ema_decay,
+        chain_start="noise" if config.source is None else "source",
         seed=config.seed,
     )
 
@@ -216,12 +217,24 @@ def train(config, folder, *, guard=True, replace_config=False, verbose="auto"):
     run.prepare(config, replace_config)
     with run.locked():
         data = load_data(config.data)
+        source = None if config.source is None else load_data(config.source)
         log = callbacks.EnergyLog(run.metrics)
         watch = callbacks.DivergenceGuard()
         checkpoints = callbacks.Checkpoints(run.checkpoints, companions=(log, watch))
-        grids = callbacks.SampleGrid(run.samples, seed=config.seed)
+        shown = None if source is None else _fixed_images(source, 16, config.seed)
+        grids = callbacks.SampleGrid(run.samples, seed=config.seed, sources=shown)
 
         def make_dataset(stage, start):
+            if source is not None:
+                return datasets.pairs(
+                    source,
+                    data,
+                    stage.resolution,
+                    stage.batch_size,
+                    seed=config.seed,
+                    start=start,
+                    flip=config.data.flip,
+                )
             return data.batches(
                 stage.resolution,
                 stage.batch_size,
@@ -249,8 +262,13 @@ def train(config, folder, *, guard=True, replace_config=False, verbose="auto"):
             )
         _save_ladder(model, run.ladder)
         visualization.energy_curves(log.rows, path=run.energies)
-        draw_chains(model, run.chain, run.film, seed=config.seed)
+        draw_chains(model, run.chain, run.film, seed=config.seed, sources=shown)
     return model
+
+
+def _fixed_images(data, count, seed):
+    """The same few images at each call, for pictures."""
+    return data.subset(limit=count, seed=seed).images()
 
 
 def _announce(stage, stages):
@@ -277,8 +295,8 @@ def _save_ladder(model, path):
         temporary.unlink(missing_ok=True)
 
 
-def draw_chains(model, strip_path, film_path, count=8, every=5, seed=0):
-    """Pictures of chains from noise to image, as a strip and as a film.
+def draw_chains(model, strip_path, film_path, count=8, every=5, seed=0, sources=None):
+    """Pictures of chains from noise (or source) to image, as a strip and as a film.
 
     Args:
         model: `CFEBM`.
@@ -287,13 +305,20 @@ def draw_chains(model, strip_path, film_path, count=8, every=5, seed=0):
         count: int, number of chains.
         every: int, steps between two columns of the strip and frames of the film.
         seed: int, the stream of images.
+        sources: of a model that translates, its source images
+            `(n, resolution, resolution, channels)`, of which the first `count` are
+            shown; otherwise None.
     """
-    classes = model.num_classes
-    labels = None if classes is None else np.arange(count) % classes
+    if sources is None:
+        classes = model.num_classes
+        labels = None if classes is None else np.arange(count) % classes
+        start = {"count": count, "labels": labels}
+        energies, settings = model.sampling_ladder, model.langevin
+    else:
+        start = {"images": sources[:count]}
+        energies, settings = model.sampling_network, model.finest_settings
     states = list(
-        tasks.chain_states(
-            model.sampling_ladder, count, seed, model.langevin, labels, every=every
-        )
+        tasks.chain_states(energies, seed=seed, settings=settings, every=every, **start)
     )
     images = [state.images for state in states]
     visualization.chain_strip(images, path=strip_path)

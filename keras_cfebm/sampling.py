@@ -8,10 +8,13 @@ kernels there.
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from keras import ops
 
 from keras_cfebm import backend, random
+from keras_cfebm.typing import Energy, Tensor
 from keras_cfebm.validation import check_count, check_number
 
 #: Streams of an image's key: uses that must not share random numbers.
@@ -62,31 +65,31 @@ class Langevin:
                 )
             object.__setattr__(self, "clip", tuple(self.clip))
 
-    def steps_at(self, level):
+    def steps_at(self, level: int) -> int:
         """Steps at a level of the ladder, counted from the coarsest."""
         if isinstance(self.steps, tuple):
             return self.steps[min(level, len(self.steps) - 1)]
         return self.steps
 
-    def total_steps(self, levels):
+    def total_steps(self, levels: int) -> int:
         """Steps of a chain through that many levels."""
         return sum(self.steps_at(level) for level in range(levels))
 
-    def noise_scale_at(self, step, total_steps):
+    def noise_scale_at(self, step: Tensor, total_steps: int) -> Tensor:
         """σ_k, linear from `noise_scale` to `final_noise_scale` over the chain."""
         progress = ops.cast(step, "float32") / max(total_steps - 1, 1)
         return self.noise_scale + progress * (self.final_noise_scale - self.noise_scale)
 
-    def clipped(self, x):
+    def clipped(self, x: Tensor) -> Tensor:
         """The images inside `clip`."""
         return x if self.clip is None else ops.clip(x, *self.clip)
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> "Langevin":
         """A copy with some values changed."""
         return dataclasses.replace(self, **changes)
 
 
-def bind(energy, labels=None):
+def bind(energy: Energy, labels: Tensor | None = None) -> Energy:
     """Readies an energy for one chain: labels bound, weight-only work done.
 
     Args:
@@ -101,7 +104,9 @@ def bind(energy, labels=None):
     return energy if labels is None else lambda x: energy(x, labels)
 
 
-def langevin_step(energy, x, noise, step_size, noise_scale):
+def langevin_step(
+    energy: Energy, x: Tensor, noise: Tensor, step_size: float, noise_scale: Tensor
+) -> tuple[Tensor, Tensor]:
     """One step: x − step_size · ∂E/∂x + noise_scale · noise.
 
     Args:
@@ -119,18 +124,18 @@ def langevin_step(energy, x, noise, step_size, noise_scale):
 
 
 def langevin(
-    energy,
-    x,
-    keys,
-    settings,
+    energy: Energy,
+    x: Tensor,
+    keys: Tensor,
+    settings: Langevin,
     *,
-    steps=None,
-    first_step=0,
-    total_steps=None,
-    constraint=None,
-    observe=None,
-    observed=None,
-):
+    steps: Tensor | None = None,
+    first_step: Tensor = 0,
+    total_steps: int | None = None,
+    constraint: Callable[[Tensor], Tensor] | None = None,
+    observe: Callable[..., Any] | None = None,
+    observed: Any = None,
+) -> Any:
     """Runs a chain at one resolution, in one compiled loop.
 
     Args:
@@ -174,12 +179,19 @@ def langevin(
     return x if observe is None else (x, observed)
 
 
-def upsample(x):
+def upsample(x: Tensor) -> Tensor:
     """Doubles height and width by repeating pixels (nearest neighbour)."""
     return ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
 
 
-def coarse_to_fine(energies, x, keys, settings, *, constraint=None):
+def coarse_to_fine(
+    energies: Sequence[Energy],
+    x: Tensor,
+    keys: Tensor,
+    settings: Langevin,
+    *,
+    constraint: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
     """Runs one chain up a ladder of energies, each of twice the resolution.
 
     At each level: `settings.steps_at(level)` steps, then clip; between two levels
@@ -216,7 +228,11 @@ def coarse_to_fine(energies, x, keys, settings, *, constraint=None):
     return x
 
 
-def uniform_start(keys, shape, clip=(-1.0, 1.0)):
+def uniform_start(
+    keys: Tensor,
+    shape: Sequence[int],
+    clip: tuple[float, float] | None = (-1.0, 1.0),
+) -> Tensor:
     """Where chains from the beginning start: U[-1, 1], or the given range.
 
     Args:

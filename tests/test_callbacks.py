@@ -210,7 +210,7 @@ class Provoke(keras.callbacks.Callback):
 
 
 def test_the_guard_turns_a_diverging_run_back():
-    guard = DivergenceGuard()
+    guard = DivergenceGuard(window=2)
     model = fit(callbacks=[Provoke(), guard])
     assert len(guard.events) == 1
     event = guard.events[0]
@@ -232,7 +232,7 @@ def test_the_guard_gives_up_and_leaves_the_last_good_model():
                 seen.append(self.model)
 
     seen = []
-    guard = DivergenceGuard(max_rollbacks=2)
+    guard = DivergenceGuard(max_rollbacks=2, window=2)
     with pytest.raises(DivergenceError, match="after 2 rollbacks"):
         fit(callbacks=[Always(), guard])
     assert len(guard.events) == 2
@@ -240,7 +240,7 @@ def test_the_guard_gives_up_and_leaves_the_last_good_model():
 
 
 def test_the_guard_changes_noise_and_learning_rate():
-    guard = DivergenceGuard(learning_rate_factor=0.25)
+    guard = DivergenceGuard(learning_rate_factor=0.25, window=2)
     model = new_model()
     model.compile(keras.optimizers.Adam(1e-3))
     before = model.noise_key.numpy()
@@ -258,13 +258,13 @@ def test_the_guard_changes_noise_and_learning_rate():
 
 
 def test_the_guard_leaves_a_healthy_run_alone(whole):
-    guard = DivergenceGuard()
+    guard = DivergenceGuard(window=2)
     assert_same_weights(fit(callbacks=[guard]), whole[0])
     assert guard.events == []
 
 
 def test_guard_state_is_plain_data():
-    guard = DivergenceGuard()
+    guard = DivergenceGuard(window=2)
     fit(callbacks=[Provoke(), guard])
     state = json.loads(json.dumps(guard.get_state()))
     again = DivergenceGuard()

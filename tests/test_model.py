@@ -61,7 +61,7 @@ def test_a_step_follows_the_data_term_minus_the_model_term(make_model, noise_ima
     images = ops.convert_to_tensor(noise_images(4, 8))
     twin = make_model(optimizer=keras.optimizers.SGD(1.0), ema_decay=None)
     twin.begin_step()
-    positives, negatives, _ = twin.draw(images, twin.network)
+    positives, negatives, _ = twin.draw(images, twin.network, training=True)
     weights = [weight.value for weight in twin.network.trainable_weights]
     with tf.GradientTape(persistent=True) as tape:
         data_term = ops.mean(twin.network(positives))
@@ -86,7 +86,7 @@ def test_a_step_follows_the_data_term_minus_the_model_term(make_model, noise_ima
 def test_negatives_are_constants(make_model, noise_images):
     model = make_model()
     with tf.GradientTape() as tape:
-        _, negatives, _ = model.draw(noise_images(4, 8), model.network)
+        _, negatives, _ = model.draw(noise_images(4, 8), model.network, training=True)
         total = ops.sum(negatives)
     weights = [weight.value for weight in model.network.trainable_weights]
     assert tape.gradient(total, weights) == [None] * len(weights)
@@ -94,34 +94,34 @@ def test_negatives_are_constants(make_model, noise_images):
 
 def test_negatives_are_the_models_own_chains(make_model, grow, noise_images):
     model = grow(make_model())
-    _, negatives, _ = model.draw(noise_images(4, 16), model.network)
+    _, negatives, _ = model.draw(noise_images(4, 16), model.network, training=True)
     assert negatives.shape == (4, 16, 16, 1)
     assert np.abs(negatives).max() <= 1
-    again = model.draw(noise_images(4, 16, seed=1), model.network)[1]
+    again = model.draw(noise_images(4, 16, seed=1), model.network, training=True)[1]
     np.testing.assert_array_equal(again, negatives)  # data do not matter, only the step
     model.optimizer.iterations.assign(1)
-    later = model.draw(noise_images(4, 16), model.network)[1]
+    later = model.draw(noise_images(4, 16), model.network, training=True)[1]
     assert np.not_equal(later, negatives).mean() > 0.9
 
 
 def test_data_noise_is_added_to_data_only(make_model, noise_images):
     model, images = make_model(data_noise=0.5), noise_images(64, 8)
-    positives, negatives, _ = model.draw(images, model.network)
+    positives, negatives, _ = model.draw(images, model.network, training=True)
     noise = np.array(positives) - images
     assert noise.std() == pytest.approx(0.5, rel=4 / np.sqrt(2 * noise.size))
     quiet = make_model()
-    positives, same, _ = quiet.draw(images, quiet.network)
+    positives, same, _ = quiet.draw(images, quiet.network, training=True)
     np.testing.assert_array_equal(positives, images)
     np.testing.assert_array_equal(same, negatives)
 
 
 def test_energy_l2_adds_both_mean_squares(make_model, noise_images):
     model = make_model(energy_l2=0.1)
-    batch = model.draw(noise_images(4, 8), model.network)
+    batch = model.draw(noise_images(4, 8), model.network, training=True)
     positive, negative = (np.array(model.network(x)) for x in batch[:2])
     expected = positive.mean() - negative.mean()
     expected += 0.1 * (np.square(positive).mean() + np.square(negative).mean())
-    loss = model.losses(batch, model.network, training=True)["loss"]
+    loss = model.losses(batch, model.network)["loss"]
     assert float(loss) == pytest.approx(expected, abs=1e-5)
 
 
@@ -322,7 +322,7 @@ def test_the_seed_decides_the_noise(make_model, noise_images):
     drawn = []
     for seed in (5, 5, 6):
         model = make_model(seed=seed, data_noise=0.1)
-        drawn.append(model.draw(noise_images(4, 8), model.network)[:2])
+        drawn.append(model.draw(noise_images(4, 8), model.network, training=True)[:2])
     for first, same, other in zip(*drawn, strict=True):
         np.testing.assert_array_equal(first, same)
         assert np.not_equal(first, other).mean() > 0.9

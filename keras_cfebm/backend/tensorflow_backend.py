@@ -73,8 +73,8 @@ def replica():
 class TrainStep:
     """`train_step` and `test_step` of a model that gives the pieces.
 
-    The model offers `begin_step()`, `draw(data)`, `losses(batch)` and `end_step()`;
-    here is only what needs TensorFlow's tape.
+    The model offers `begin_step`, `draw`, `losses`, `end_step` and `track`; here is
+    only what needs TensorFlow's tape.
     """
 
     def make_train_function(self, force=False):
@@ -86,10 +86,10 @@ class TrainStep:
 
     def train_step(self, data):
         self.begin_step()
-        batch = self.draw(data, self.network)
+        batch = self.draw(data, self.network, training=True)
         _, replicas = replica()
         with tf.GradientTape() as tape:
-            results = self.losses(batch, self.network, training=True)
+            results = self.losses(batch, self.network)
             # Gradients are summed over replicas.
             loss = self.optimizer.scale_loss(results["loss"] / replicas)
         gradients = tape.gradient(loss, self.network.trainable_weights)
@@ -99,5 +99,6 @@ class TrainStep:
         return self.track(results)
 
     def test_step(self, data):
-        batch = self.draw(data, self.sampling_network)
-        return self.track(self.losses(batch, self.sampling_network, training=False))
+        batch = self.draw(data, self.sampling_network, training=False)
+        self.test_batches.assign_add(1)
+        return self.track(self.losses(batch, self.sampling_network))

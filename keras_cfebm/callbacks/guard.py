@@ -1,13 +1,23 @@
 """DivergenceGuard: turns a run that blows up back, and goes on more gently."""
 
+import json
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 from absl import logging
 from keras import ops
 
-from keras_cfebm import random
+from keras_cfebm import files, random
+from keras_cfebm.typing import PathLike
+
+FIGURES = ("gap", "gradient_norm")
+#: Steps per block: single steps are too noisy to be judged.
+_BLOCK = 10
+#: Blocks that "the run's own history" goes back.
+_MEMORY = 100
 
 
 class DivergenceError(Exception):
@@ -17,131 +27,224 @@ class DivergenceError(Exception):
 class DivergenceGuard(keras.callbacks.Callback):
     """Rolls a diverging run back to its last good epoch.
 
-    An epoch is bad if a figure is not finite, or if its energy gap or gradient norm
-    (epoch means, and the running mean inside the epoch) exceeds `tolerance` times the
-    largest value of the stage's good epochs so far. Then weights, average and optimizer
-    are those of the last good epoch again, the learning rate is multiplied by
-    `learning_rate_factor`, the noise is drawn from a new key, and training goes on.
+    Every ten steps the means of |energy gap| and gradient norm are held against their
+    medians over the stage's last thousand steps. Beyond `tolerance` times the median,
+    or at the first figure that is not finite, the run is diverging: weights, average
+    and optimizer become those of the last good epoch again, the learning rate is
+    multiplied by `learning_rate_factor`, the noise is drawn from a new key, and
+    training goes on. An epoch is good if it has stayed within √tolerance: one that is
+    already on its way up is no place to return to.
+
+    The median does not follow a few steps of growth, as a maximum would, yet follows
+    the slow growth of a fade-in.
 
     Args:
+        path: JSON file that lists the rollbacks, or None.
         tolerance: float above 1.
         learning_rate_factor: float in (0, 1).
         max_rollbacks: int, how many in one stage before giving up.
-        warmup: int, good epochs of a stage before figures other than non-finite ones
-            are judged.
+        warmup: int, blocks of a stage before figures other than non-finite ones are
+            judged; at least 1.
 
     Attributes:
-        events: list of dicts, one per rollback: resolution, step, reason, new learning
-            rate.
+        events: list of dicts, one per rollback: resolution, step, back_to_step, reason,
+            learning_rate (the new one).
 
     Raises:
         ValueError: if an argument is out of range.
     """
 
     def __init__(
-        self, tolerance=10.0, learning_rate_factor=0.5, max_rollbacks=5, warmup=1
+        self,
+        path: PathLike | None = None,
+        tolerance: float = 20.0,
+        learning_rate_factor: float = 0.5,
+        max_rollbacks: int = 5,
+        warmup: int = 3,
     ):
         super().__init__()
-        if tolerance <= 1 or not 0 < learning_rate_factor < 1 or max_rollbacks < 0:
+        in_range = tolerance > 1 and 0 < learning_rate_factor < 1
+        if not in_range or max_rollbacks < 0 or warmup < 1:
             raise ValueError(
-                "Expected tolerance > 1, 0 < learning_rate_factor < 1 and "
-                f"max_rollbacks >= 0. Received: {tolerance}, {learning_rate_factor}, "
-                f"{max_rollbacks}"
+                "Expected tolerance > 1, 0 < learning_rate_factor < 1, max_rollbacks "
+                f">= 0 and warmup >= 1. Received: {tolerance}, {learning_rate_factor}, "
+                f"{max_rollbacks}, {warmup}"
             )
+        self.path = path
         self.tolerance = tolerance
         self.learning_rate_factor = learning_rate_factor
         self.max_rollbacks = max_rollbacks
         self.warmup = warmup
         self.recovering = False
-        self.events = []
-        self._history = []
-        self._resolution = None
+        self.events: list[dict] = []
+        self._optimizer = None  # whose stage is being watched
+        self._resolution = self._resumed_at = None
+        self._new_stage()
 
-    def get_state(self):
+    def _new_stage(self) -> None:
+        self._rollbacks = 0
+        self._history: list[list[float]] = []  # means of blocks
+        self._block: list[list[float]] = []  # steps of the block that is not full yet
+        self._worst = 0.0  # this epoch's largest figure, in multiples of its median
+        self._reason: str | None = None
+        self._good: list[np.ndarray] | None = None
+        self._good_step, self._good_history = -1, []
+
+    # --- Travelling with checkpoints ------------------------------------------------
+
+    def get_state(self) -> dict[str, Any]:
         """What a checkpoint keeps of this callback, as plain data."""
         return {
             "events": self.events,
-            "history": self._history,
             "resolution": self._resolution,
+            "rollbacks": self._rollbacks,
+            "history": self._history,
+            "block": self._block,
+            "worst": self._worst,
+            "reason": self._reason,
+            "good_step": self._good_step,
+            "good_history": self._good_history,
         }
 
-    def set_state(self, state):
-        """Restores what `get_state` returned."""
+    def get_arrays(self) -> dict[str, np.ndarray]:
+        """The last good state, where it is not the one that is being saved anyway."""
+        if self._optimizer is None or self._good_step == self._step():
+            return {}
+        return {f"{index:06d}": value for index, value in enumerate(self._good)}
+
+    def set_state(self, state: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
+        """Restores what `get_state` and `get_arrays` returned."""
+        self._optimizer = None
+        self._resumed_at = self._resolution = state["resolution"]
         self.events = list(state["events"])
-        self._history = [tuple(figures) for figures in state["history"]]
-        self._resolution = state["resolution"]
+        self._rollbacks = state["rollbacks"]
+        self._history = list(state["history"])
+        self._block = list(state["block"])
+        self._worst = state["worst"]
+        self._reason = state["reason"]
+        self._good_step = state["good_step"]
+        self._good_history = list(state["good_history"])
+        self._good = [arrays[name] for name in sorted(arrays)] or None
 
-    def on_train_begin(self, logs=None):
+    # --- Watching -------------------------------------------------------------------
+
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
         self.recovering = False
-        self._reason = None
-        if self._resolution != self.model.resolution:
-            self._resolution = self.model.resolution
-            self._history = []
-        self._good = self._snapshot()
+        if self.model.optimizer is self._optimizer:
+            return  # the same stage goes on
+        if not hasattr(self.model.optimizer.learning_rate, "assign"):
+            raise ValueError(
+                "The divergence guard lowers a constant learning rate. Received: an "
+                "optimizer with a schedule"
+            )
+        if self._resumed_at != self.model.resolution:
+            self._new_stage()
+        self._resumed_at, self._resolution = None, self.model.resolution
+        self._optimizer = self.model.optimizer
+        if self._good is None:
+            self._good, self._good_step = self._snapshot(), self._step()
+            self._good_history = list(self._history)
+        if self.path is not None and self.events:
+            self._write()
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self._batch = 0
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        self._count, self._sums = 0, [0.0, 0.0]
 
-    def on_train_batch_end(self, batch, logs=None):
-        self._batch += 1
-        # The mean of a few batches is too noisy for anything but non-finite values.
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+        self._reason = self._reason or _not_finite(logs)
         if self._reason is None:
-            self._reason = self._judge(logs, self.tolerance if self._batch > 9 else 100)
-            if self._reason is not None:
-                self.model.stop_training = True
+            # Keras reports running means over the epoch; their differences are steps.
+            self._count += 1
+            sums = [self._count * logs[name] for name in FIGURES]
+            steps = [abs(s - old) for s, old in zip(sums, self._sums, strict=True)]
+            self._sums = sums
+            self._block.append(steps)
+            if len(self._block) == _BLOCK:
+                self._judge_block()
+        if self._reason is not None:
+            self.model.stop_training = True  # at once, not at the end of the epoch
 
-    def on_epoch_end(self, epoch, logs=None):
-        self._reason = self._reason or self._judge(logs, self.tolerance)
-        if self._reason is None:
-            self._history.append((abs(logs["gap"]), logs["gradient_norm"]))
-            self._good = self._snapshot()
-        else:
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        if self._reason is None and self._block:
+            self._judge_block()
+        if self._reason is None and self._worst <= math.sqrt(self.tolerance):
+            values = self._snapshot()
+            if all(np.isfinite(value).all() for value in values):
+                self._good, self._good_step = values, self._step()
+                self._good_history = list(self._history)
+            else:
+                self._reason = "a weight is not finite"
+        self._worst = 0.0
+        if self._reason is not None:
             self._roll_back()
 
-    def _judge(self, logs, tolerance):
-        """The reason why these figures are bad, or None."""
-        for name, value in logs.items():
-            if not math.isfinite(value):
-                return f"{name} is {value}"
-        if len(self._history) < self.warmup:
-            return None
-        for place, name in enumerate(("gap", "gradient_norm")):
-            limit = tolerance * max(figures[place] for figures in self._history)
-            if abs(logs[name]) > limit:
-                return f"|{name}| is {abs(logs[name]):.4g}, above {limit:.4g}"
-        return None
+    def _judge_block(self) -> None:
+        means = np.mean(self._block, axis=0).tolist()
+        self._block = []
+        if len(self._history) >= self.warmup:
+            for name, mean, usual in zip(
+                FIGURES, means, np.median(self._history, axis=0), strict=True
+            ):
+                ratio = mean / usual if usual > 0 else 0.0
+                self._worst = max(self._worst, ratio)
+                if ratio > self.tolerance:
+                    self._reason = (
+                        f"|{name}| is {mean:.4g}, more than {self.tolerance:g} times "
+                        f"its usual {usual:.4g}"
+                    )
+        self._history = [*self._history, means][-_MEMORY:]
 
-    def _variables(self):
+    # --- Turning back ---------------------------------------------------------------
+
+    def _step(self) -> int:
+        return int(self.model.optimizer.iterations)
+
+    def _variables(self) -> list:
         return [*self.model.variables, *self.model.optimizer.variables]
 
-    def _snapshot(self):
+    def _snapshot(self) -> list[np.ndarray]:
         return [np.array(ops.convert_to_numpy(v)) for v in self._variables()]
 
-    def _roll_back(self):
-        here = [e for e in self.events if e["resolution"] == self.model.resolution]
-        step = int(self.model.optimizer.iterations)
+    def _roll_back(self) -> None:
+        step, reason = self._step(), self._reason
         for variable, value in zip(self._variables(), self._good, strict=True):
             variable.assign(value)
-        if len(here) >= self.max_rollbacks:
+        self._history, self._block = list(self._good_history), []
+        self._reason = None
+        if self._rollbacks >= self.max_rollbacks:
             raise DivergenceError(
                 f"Training at {self.model.resolution} pixels diverged at step {step} "
-                f"({self._reason}), after {len(here)} rollbacks. The model is that of "
+                f"({reason}), after {self._rollbacks} rollbacks. The model is that of "
                 "the last good epoch. Try a smaller learning rate or step size, more "
                 "data noise, or an L2 penalty on the energies."
             )
+        self._rollbacks += 1
         optimizer = self.model.optimizer
         rate = float(optimizer.learning_rate) * self.learning_rate_factor
         optimizer.learning_rate.assign(rate)
         key = ops.convert_to_tensor(self.model.noise_key)
-        self.model.noise_key.assign(random.fold_in(key, len(here) + 1))
+        self.model.noise_key.assign(random.fold_in(key, self._rollbacks))
+        self._good = self._snapshot()
         event = {
             "resolution": self.model.resolution,
             "step": step,
-            "back_to_step": int(optimizer.iterations),
-            "reason": self._reason,
+            "back_to_step": self._step(),
+            "reason": reason,
             "learning_rate": rate,
         }
         self.events.append(event)
+        if self.path is not None:
+            self._write()
         logging.warning("Divergence, rolled back: %s", event)
         self.recovering = True
         self.model.stop_training = True
+
+    def _write(self) -> None:
+        files.write_text(self.path, json.dumps(self.events, indent=2) + "\n")
+
+
+def _not_finite(logs: Mapping[str, float]) -> str | None:
+    for name, value in logs.items():
+        if not math.isfinite(value):
+            return f"{name} is {value}"
+    return None

@@ -5,7 +5,8 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_cfebm.visualization import image_grid
+from keras_cfebm.datasets.pixels import mean_pool
+from keras_cfebm.visualization import comparison_grid, image_grid
 
 
 class SampleGrid(keras.callbacks.Callback):
@@ -19,20 +20,31 @@ class SampleGrid(keras.callbacks.Callback):
         count: int, images per grid.
         seed: int, the stream of images.
         every: int, epochs between two grids; the last epoch of a stage has one too.
+        sources: of a model that translates, float array of source images
+            `(n, h, w, c)` in [-1, 1] at the finest resolution of the run: the grids
+            show them above their translations, and `count` is of no influence.
     """
 
-    def __init__(self, folder, count=64, seed=0, every=1):
+    def __init__(self, folder, count=64, seed=0, every=1, sources=None):
         super().__init__()
         self.folder = pathlib.Path(folder)
         self.count = count
         self.seed = seed
         self.every = every
+        self.sources = sources
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
             return
-        classes = self.model.num_classes
-        labels = None if classes is None else np.arange(self.count) % classes
-        images = self.model.generate(self.count, seed=self.seed, labels=labels)
         name = f"{self.model.resolution:04d}px_epoch_{epoch + 1:04d}.png"
-        image_grid(images, path=self.folder / name)
+        path = self.folder / name
+        if self.sources is None:
+            classes = self.model.num_classes
+            labels = None if classes is None else np.arange(self.count) % classes
+            images = self.model.generate(self.count, seed=self.seed, labels=labels)
+            image_grid(images, path=path)
+            return
+        halvings = (self.sources.shape[1] // self.model.resolution).bit_length() - 1
+        sources = mean_pool(self.sources, halvings)
+        translations = self.model.translate(sources, seed=self.seed)
+        comparison_grid({"source": sources, "translation": translations}, path=path)

@@ -48,6 +48,10 @@ def define_config_flags(values):
     flags.DEFINE_list("classes", None, "Classes to keep.", flag_values=values)
     integer("channels", "1 for grey, 3 for colour; for folders and TFDS.")
     string("data_dir", "Where TFDS keeps its data.")
+    # Translation: any of these, or a preset's source, makes chains start at images.
+    string("source", "Set to translate from; by default that of --data.")
+    string("source_split", "Split of the source.")
+    flags.DEFINE_list("source_classes", None, "Its classes.", flag_values=values)
     # Network.
     integer("base_resolution", "Side of the coarsest level.")
     integer("base_width", "Sets the channels of every level.")
@@ -105,6 +109,7 @@ def config_from_flags(values, default_preset):
         if values.split is None:
             plain["data"]["split"] = None
     override(plain["data"]["options"], ("channels", "data_dir"))
+    plain["source"] = _source(values, plain, config)
     override(plain["network"], _NETWORK)
     override(plain["langevin"], _LANGEVIN)
     if values.steps is not None:
@@ -112,6 +117,23 @@ def config_from_flags(values, default_preset):
     override(plain, _TRAINING)
     plain["stages"] = _stages(values, plain)
     return RunConfig.from_dict(plain)
+
+
+def _source(values, plain, config):
+    """What to translate from, as plain data, or None; like the data unless told."""
+    given = (values.source, values.source_split, values.source_classes)
+    if plain["source"] is None and all(value is None for value in given):
+        return None
+    data = plain["data"]
+    before = plain["source"] or {**data, "classes": None}
+    same_set = config.source is None or config.source.name == config.data.name
+    name = values.source or (data["name"] if same_set else before["name"])
+    split = values.source_split or before["split"]
+    if values.source_split is None and name != before["name"]:
+        split = data["split"] if name == data["name"] else None
+    shared = {key: data[key] for key in ("resolution", "fit", "flip", "options")}
+    classes = values.source_classes or before["classes"]
+    return {**shared, "name": name, "split": split, "classes": classes}
 
 
 def _stages(values, plain):

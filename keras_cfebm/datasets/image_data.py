@@ -100,7 +100,8 @@ class ImageData:
         """Selects examples; pixels are shared, labels keep their numbers.
 
         Args:
-            classes: classes to keep, each an int label or a class name.
+            classes: classes to keep, each an int label (also as a str of digits) or a
+                class name.
             exclude_classes: classes to leave out, as above. Not with `classes`.
             limit: at most this many of what is left, the first ones.
             seed: optional int: shuffle once before `limit` is applied. Of use where
@@ -242,6 +243,8 @@ class ImageData:
         numbers = []
         for name in classes:
             number = names.index(name) if names and name in names else name
+            if isinstance(number, str) and number.isdecimal():  # of a command line
+                number = int(number)
             if number not in known:
                 raise ValueError(
                     f"Expected classes of {self.name!r}, one of "

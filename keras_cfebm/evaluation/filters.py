@@ -1,0 +1,122 @@
+"""Classical restoration to measure against: filters, and ways to fill holes."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_cfebm.metrics.restoration import psnr
+from keras_cfebm.optional import optional_import
+
+
+def _gaussian(image, strength, sigma):
+    filters = optional_import("skimage.filters", "eval")
+    return filters.gaussian(image, strength, mode="nearest", channel_axis=-1)
+
+
+def _median(image, strength, sigma):
+    filters = optional_import("skimage.filters", "eval")
+    footprint = optional_import("skimage.morphology", "eval").disk(strength)
+    channels = np.moveaxis(image, -1, 0)
+    return np.stack([filters.median(c, footprint) for c in channels], axis=-1)
+
+
+def _non_local_means(image, strength, sigma):
+    restoration = optional_import("skimage.restoration", "eval")
+    return restoration.denoise_nl_means(
+        image,
+        patch_size=5,
+        patch_distance=6,
+        h=strength * sigma,
+        sigma=sigma,
+        fast_mode=True,
+        channel_axis=-1,
+    )
+
+
+#: name → (function of image, strength and σ; strengths to choose from). They are: the
+#: Gaussian's standard deviation in pixels, the radius of the median's disk, and the
+#: cut-off of non-local means in units of σ.
+FILTERS: dict[str, tuple[Callable, tuple]] = {
+    "gaussian": (_gaussian, (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2)),
+    "median": (_median, (1, 2, 3)),
+    "non_local_means": (_non_local_means, (0.4, 0.6, 0.8, 1.0, 1.2)),
+}
+
+
+def filtered(
+    name: str, images: np.ndarray, strength: float, sigma: float
+) -> np.ndarray:
+    """Removes noise by a classical filter.
+
+    Args:
+        name: a key of `FILTERS`.
+        images: float array of noisy images `(n, h, w, c)`.
+        strength: see `FILTERS`.
+        sigma: float above 0, standard deviation of the noise.
+
+    Returns:
+        float32 array of the same shape, clipped to [-1, 1].
+
+    Raises:
+        ImportError: without the extra `eval` (scikit-image).
+    """
+    function, _ = FILTERS[name]
+    result = [function(image.astype("float64"), strength, sigma) for image in images]
+    return np.clip(np.stack(result), -1, 1).astype("float32")
+
+
+def best_strength(
+    name: str, noisy: np.ndarray, clean: np.ndarray, sigma: float
+) -> float:
+    """The strength of a filter with the highest mean PSNR on known images.
+
+    Args:
+        name: a key of `FILTERS`.
+        noisy: float array `(n, h, w, c)`.
+        clean: float array of the same shape in [-1, 1].
+        sigma: float, standard deviation of the noise between the two.
+
+    Returns:
+        One of the strengths in `FILTERS`.
+    """
+    _, strengths = FILTERS[name]
+    return max(
+        strengths,
+        key=lambda s: float(psnr(filtered(name, noisy, s, sigma), clean).mean()),
+    )
+
+
+def inpainted(name: str, images: np.ndarray, holes: np.ndarray) -> np.ndarray:
+    """Fills missing pixels by a classical method.
+
+    Args:
+        name: `"mean"`, of the known pixels of the image, or `"biharmonic"`.
+        images: float array `(n, h, w, c)` in [-1, 1].
+        holes: boolean array `(n, h, w, 1)`, True where a pixel is missing.
+
+    Returns:
+        float32 array of the same shape, in [-1, 1]; known pixels as they were.
+
+    Raises:
+        ValueError: if the name is unknown.
+        ImportError: of `"biharmonic"`, without the extra `eval` (scikit-image).
+    """
+    if name == "mean":
+        known = np.where(holes, 0.0, images).sum(axis=(1, 2), keepdims=True)
+        count = (~holes).sum(axis=(1, 2), keepdims=True)
+        filling = np.broadcast_to(known / count, images.shape)
+    elif name == "biharmonic":
+        restoration = optional_import("skimage.restoration", "eval")
+        filling = np.stack(
+            [
+                restoration.inpaint_biharmonic(
+                    np.where(hole, 0.0, image).astype("float64"),
+                    hole[..., 0],
+                    channel_axis=-1,
+                )
+                for image, hole in zip(images, holes, strict=True)
+            ]
+        )
+    else:
+        raise ValueError(f"Expected 'mean' or 'biharmonic', received {name!r}.")
+    return np.where(holes, np.clip(filling, -1, 1), images).astype("float32")

@@ -1,0 +1,306 @@
+"""The blocks that halve the resolution, from features or from the image."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_cfebm import activations
+from keras_cfebm.layers.convolution import (
+    Block,
+    SpectralConv2D,
+    conv1x1,
+    conv_mean_pool,
+    mean_pool,
+)
+from keras_cfebm.typing import Tensor
+
+_SQRT_HALF = math.sqrt(0.5)
+
+
+@keras.saving.register_keras_serializable(package="keras_cfebm")
+class ResidualBlock(Block):
+    """Halves the resolution: (act(pool(conv(act(conv(x))))) + pool(conv1×1(x))) / √2.
+
+    Args:
+        width: int, channels of the inner convolution.
+        filters: int, channels of the output.
+        activation: str, see `keras_cfebm.activations.get`.
+        spectral_norm: bool, normalise the 3×3 convolutions.
+
+    Call arguments:
+        x: tensor of shape `(batch, height, width, channels)`.
+        kernels: result of `kernels()`, computed when None.
+
+    Returns:
+        Tensor of shape `(batch, height // 2, width // 2, filters)`.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        filters: int,
+        activation: str = "swish",
+        spectral_norm: bool = True,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.width = width
+        self.filters = filters
+        self.activation = activation
+        self.spectral_norm = spectral_norm
+        self._activate = activations.get(activation)
+        convolution = {"spectral_norm": spectral_norm, "dtype": self.dtype_policy}
+        self.conv1 = SpectralConv2D(width, name="conv1", **convolution)
+        self.conv2 = SpectralConv2D(filters, name="conv2", **convolution)
+        self.skip = conv1x1(filters, "skip", self.dtype_policy)
+
+    def build(self, input_shape):
+        self.conv1.build(input_shape)
+        self.conv2.build((*input_shape[:-1], self.width))
+        self.skip.build(input_shape)
+
+    def kernels(self) -> Any:
+        return {
+            "conv1": self.conv1.kernels(),
+            "conv2": self.conv2.kernels(),
+            "skip": self._computed(self.skip.kernel, self.skip.bias),
+        }
+
+    def spectral_convolutions(self) -> list["SpectralConv2D"]:
+        return [
+            *self.conv1.spectral_convolutions(),
+            *self.conv2.spectral_convolutions(),
+        ]
+
+    def call(self, x: Tensor, kernels: Any = None) -> Tensor:
+        kernels = kernels or self.kernels()
+        kernel, bias = kernels["conv1"]
+        main = self._activate(ops.conv(x, kernel, padding="same") + bias)
+        main = self._activate(conv_mean_pool(main, *kernels["conv2"]))
+        kernel, bias = kernels["skip"]
+        skip = ops.conv(mean_pool(x), kernel) + bias
+        return (main + skip) * _SQRT_HALF
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        return (batch, height // 2, width // 2, self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "width": self.width,
+            "filters": self.filters,
+            "activation": self.activation,
+            "spectral_norm": self.spectral_norm,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_cfebm")
+class PrimalBlock(Block):
+    """From the image to the features of the next coarser level.
+
+    A 1×1 convolution from image channels, then a `ResidualBlock`.
+
+    Args:
+        resolution: int, side of the images; it names the sublayers.
+        width: int, channels at this resolution.
+        filters: int, channels of the output.
+        activation: str, see `keras_cfebm.activations.get`.
+        spectral_norm: bool, normalise the 3×3 convolutions.
+
+    Call arguments:
+        x: images of shape `(batch, resolution, resolution, channels)`.
+        kernels: result of `kernels()`, computed when None.
+
+    Returns:
+        Tensor of shape `(batch, resolution // 2, resolution // 2, filters)`.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        width: int,
+        filters: int,
+        activation: str = "swish",
+        spectral_norm: bool = True,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.resolution = resolution
+        self.width = width
+        self.filters = filters
+        self.activation = activation
+        self.spectral_norm = spectral_norm
+        self.from_image = conv1x1(width, f"from_image_{resolution}", self.dtype_policy)
+        self.residual = ResidualBlock(
+            width,
+            filters,
+            activation,
+            spectral_norm,
+            dtype=self.dtype_policy,
+            name=f"residual_{resolution}",
+        )
+
+    def build(self, input_shape):
+        self.from_image.build(input_shape)
+        self.residual.build((*input_shape[:-1], self.width))
+
+    def kernels(self) -> Any:
+        """The residual block's kernels, for images with a constant-one channel."""
+        kernels = self.residual.kernels()
+        affine = ops.concatenate(
+            [self.from_image.kernel[0, 0], self.from_image.bias[None]], axis=0
+        )
+        for name in ("conv1", "skip"):
+            kernel, bias = kernels[name]
+            kernels[name] = ops.matmul(ops.cast(affine, kernel.dtype), kernel), bias
+        return kernels
+
+    def spectral_convolutions(self) -> list["SpectralConv2D"]:
+        return self.residual.spectral_convolutions()
+
+    def call(self, x: Tensor, kernels: Any = None) -> Tensor:
+        x_and_one = ops.concatenate([x, ops.ones_like(x[..., :1])], axis=-1)
+        return self.residual(x_and_one, kernels=kernels or self.kernels())
+
+    def compute_output_shape(self, input_shape):
+        return self.residual.compute_output_shape(input_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "resolution": self.resolution,
+            "width": self.width,
+            "filters": self.filters,
+            "activation": self.activation,
+            "spectral_norm": self.spectral_norm,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_cfebm")
+class FadeBlock(Block):
+    """The old way into the network: mean pooling, then the old 1×1 from the image.
+
+    Args:
+        resolution: int, side of the images before pooling.
+        filters: int, channels of the output.
+
+    Call arguments:
+        x: images of shape `(batch, resolution, resolution, channels)`.
+        kernels: result of `kernels()`, computed when None.
+
+    Returns:
+        Tensor of shape `(batch, resolution // 2, resolution // 2, filters)`.
+    """
+
+    def __init__(self, resolution: int, filters: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.resolution = resolution
+        self.filters = filters
+        self.from_image = conv1x1(
+            filters, f"from_image_{resolution // 2}", self.dtype_policy
+        )
+
+    def build(self, input_shape):
+        self.from_image.build(input_shape)
+
+    def kernels(self) -> Any:
+        return self._computed(self.from_image.kernel, self.from_image.bias)
+
+    def call(self, x: Tensor, kernels: Any = None) -> Tensor:
+        kernel, bias = kernels or self.kernels()
+        return ops.conv(mean_pool(x), kernel) + bias
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        return (batch, height // 2, width // 2, self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "resolution": self.resolution,
+            "filters": self.filters,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_cfebm")
+class ExpandBlock(Block):
+    """β · Primal(x) + (1 − β) · Fade(x): how a network grows by one level.
+
+    β is a non-trainable weight, 0 at birth; the training step moves it to 1.
+
+    Args:
+        resolution: int, side of the images.
+        width: int, channels at this resolution.
+        filters: int, channels of the output, those of the next coarser level.
+        activation: str, see `keras_cfebm.activations.get`.
+        spectral_norm: bool, normalise the 3×3 convolutions.
+
+    Call arguments:
+        x: images of shape `(batch, resolution, resolution, channels)`.
+        kernels: result of `kernels()`, computed when None.
+
+    Returns:
+        Tensor of shape `(batch, resolution // 2, resolution // 2, filters)`.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        width: int,
+        filters: int,
+        activation: str = "swish",
+        spectral_norm: bool = True,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.primal = PrimalBlock(
+            resolution,
+            width,
+            filters,
+            activation,
+            spectral_norm,
+            dtype=self.dtype_policy,
+            name=f"primal_{resolution}",
+        )
+        self.fade = FadeBlock(
+            resolution, filters, dtype=self.dtype_policy, name=f"fade_{resolution}"
+        )
+
+    def build(self, input_shape):
+        self.primal.build(input_shape)
+        self.fade.build(input_shape)
+        self.beta = self.add_weight(
+            name="beta",
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+            dtype="float32",
+        )
+
+    def kernels(self) -> Any:
+        return {
+            "primal": self.primal.kernels(),
+            "fade": self.fade.kernels(),
+            "beta": ops.cast(self.beta, self.compute_dtype),
+        }
+
+    def spectral_convolutions(self) -> list["SpectralConv2D"]:
+        return self.primal.spectral_convolutions()
+
+    def call(self, x: Tensor, kernels: Any = None) -> Tensor:
+        kernels = kernels or self.kernels()
+        primal = self.primal(x, kernels=kernels["primal"])
+        fade = self.fade(x, kernels=kernels["fade"])
+        return kernels["beta"] * primal + (1.0 - kernels["beta"]) * fade
+
+    def compute_output_shape(self, input_shape):
+        return self.primal.compute_output_shape(input_shape)
+
+    def get_config(self):
+        primal = self.primal.get_config()
+        names = ("resolution", "width", "filters", "activation", "spectral_norm")
+        return {**super().get_config(), **{name: primal[name] for name in names}}

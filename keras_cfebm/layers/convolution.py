@@ -1,0 +1,161 @@
+"""The convolutions of the blocks: spectrally normalised, pooled, 1×1."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_cfebm.typing import Tensor
+
+
+def _normalized(vector):
+    return vector * ops.rsqrt(ops.sum(ops.square(vector)) + 1e-12)
+
+
+def mean_pool(x: Tensor) -> Tensor:
+    """2×2 mean pooling; an odd last row or column is dropped."""
+    return ops.average_pool(x, 2, strides=2, padding="valid")
+
+
+class Block(keras.layers.Layer):
+    """A layer whose weight-only work can be done ahead, by `kernels()`."""
+
+    def kernels(self) -> Any:
+        """Returns the tensors that `call` needs and that depend on weights only."""
+        raise NotImplementedError
+
+    def spectral_convolutions(self) -> list["SpectralConv2D"]:
+        """Returns the spectrally normalised convolutions inside, outermost first."""
+        return []
+
+    def _computed(self, *tensors):
+        return tuple(ops.cast(tensor, self.compute_dtype) for tensor in tensors)
+
+
+@keras.saving.register_keras_serializable(package="keras_cfebm")
+class SpectralConv2D(Block):
+    """Convolution whose kernel is divided by its largest singular value.
+
+    The kernel is seen as a matrix of shape `(height * width * inputs, filters)`
+    (Miyato et al. 2018). Its right singular vector is a non-trainable weight that only
+    `power_iteration()` changes, once per training step. So the forward pass has no side
+    effect and may be called in a sampler's loop.
+
+    Args:
+        filters: int, number of output channels.
+        kernel_size: int, height and width of the kernel.
+        padding: `"same"` or `"valid"`.
+        spectral_norm: bool, False makes it a plain convolution.
+
+    Call arguments:
+        x: float tensor of shape `(batch, height, width, channels)`.
+        kernels: result of `kernels()`, computed when None.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int = 3,
+        padding: str = "same",
+        spectral_norm: bool = True,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.padding = padding
+        self.spectral_norm = spectral_norm
+
+    def build(self, input_shape):
+        size = self.kernel_size
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(size, size, input_shape[-1], self.filters),
+            initializer="he_normal",
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(self.filters,), initializer="zeros"
+        )
+        if self.spectral_norm:
+            self.right_vector = self.add_weight(
+                name="right_vector",
+                shape=(self.filters,),
+                initializer="random_normal",
+                trainable=False,
+                aggregation="only_first_replica",
+                dtype="float32",
+            )
+
+    def _singular_vectors(self):
+        matrix = ops.cast(ops.reshape(self.kernel, (-1, self.filters)), "float32")
+        matrix = ops.stop_gradient(matrix)
+        left = _normalized(ops.matmul(matrix, self.right_vector))
+        right = _normalized(ops.matmul(left, matrix))
+        return left, right
+
+    def power_iteration(self) -> None:
+        """One step of the power method; moves `right_vector` only."""
+        if self.spectral_norm:
+            _, right = self._singular_vectors()
+            self.right_vector.assign(right)
+
+    def normalized_kernel(self) -> Tensor:
+        """Kernel / σ, with σ the estimate leftᵀ · kernel · right (Miyato et al. 2018).
+
+        Returns:
+            Tensor of shape `(kernel_size, kernel_size, inputs, filters)`.
+        """
+        kernel = ops.convert_to_tensor(self.kernel)
+        if not self.spectral_norm:
+            return kernel
+        left, right = self._singular_vectors()
+        kernel = ops.cast(kernel, "float32")
+        matrix = ops.reshape(kernel, (-1, self.filters))
+        return kernel / ops.sum(ops.matmul(left, matrix) * right)
+
+    def kernels(self) -> Any:
+        return self._computed(self.normalized_kernel(), self.bias)
+
+    def spectral_convolutions(self) -> list["SpectralConv2D"]:
+        return [self] if self.spectral_norm else []
+
+    def call(self, x: Tensor, kernels: Any = None) -> Tensor:
+        kernel, bias = kernels or self.kernels()
+        return ops.conv(x, kernel, padding=self.padding) + bias
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        lost = 0 if self.padding == "same" else self.kernel_size - 1
+        return (batch, height - lost, width - lost, self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "padding": self.padding,
+            "spectral_norm": self.spectral_norm,
+        }
+
+
+def conv_mean_pool(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    """3×3 "same" convolution followed by 2×2 mean pooling, as one strided convolution.
+
+    Args:
+        x: tensor of shape `(batch, height, width, channels)`.
+        kernel: tensor of shape `(3, 3, channels, filters)`.
+        bias: tensor of shape `(filters,)`.
+
+    Returns:
+        Tensor of shape `(batch, height // 2, width // 2, filters)`.
+    """
+    x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    x = ops.average_pool(x, 2, strides=1, padding="valid")
+    return ops.conv(x, kernel, strides=2, padding="valid") + bias
+
+
+def conv1x1(filters: int, name: str, dtype: Any) -> keras.layers.Conv2D:
+    """A 1×1 convolution with He-scaled weights and no normalisation."""
+    return keras.layers.Conv2D(
+        filters, 1, kernel_initializer="he_normal", dtype=dtype, name=name
+    )

@@ -1,0 +1,111 @@
+"""The end of the network: from the coarsest features to one number per image."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_cfebm import activations
+from keras_cfebm.layers.convolution import Block, SpectralConv2D
+from keras_cfebm.typing import Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_cfebm")
+class EnergyHead(Block):
+    """From the coarsest features to one scalar per image.
+
+    3×3 convolution, activation, a "valid" convolution that covers the whole map,
+    activation, linear. With classes, the energy of (x, y) has the extra term
+    ⟨embedding(y), features(x)⟩ (the projection of Miyato and Koyama 2018).
+
+    Args:
+        width: int, number of channels.
+        activation: str, see `keras_cfebm.activations.get`.
+        spectral_norm: bool, normalise the two convolutions.
+        num_classes: int or None, number of classes of a conditional energy.
+
+    Call arguments:
+        x: tensor of shape `(batch, height, height, channels)`.
+        labels: integer tensor of shape `(batch,)`; required with classes.
+        kernels: result of `kernels()`, computed when None.
+
+    Returns:
+        float32 energies of shape `(batch,)`.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        activation: str = "swish",
+        spectral_norm: bool = True,
+        num_classes: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.width = width
+        self.activation = activation
+        self.spectral_norm = spectral_norm
+        self.num_classes = num_classes
+        self._activate = activations.get(activation)
+        self.conv = SpectralConv2D(
+            width, spectral_norm=spectral_norm, dtype=self.dtype_policy, name="conv"
+        )
+        self.linear = keras.layers.Dense(
+            1, kernel_initializer="he_normal", dtype="float32", name="linear"
+        )
+        if num_classes is not None:
+            self.embedding = keras.layers.Embedding(
+                num_classes,
+                width,
+                embeddings_initializer="zeros",
+                dtype="float32",
+                name="embedding",
+            )
+
+    def build(self, x_shape, labels_shape=None):
+        self.conv.build(x_shape)
+        self.to_vector = SpectralConv2D(
+            self.width,
+            kernel_size=x_shape[1],
+            padding="valid",
+            spectral_norm=self.spectral_norm,
+            dtype=self.dtype_policy,
+            name="to_vector",
+        )
+        self.to_vector.build((*x_shape[:-1], self.width))
+        self.linear.build((x_shape[0], self.width))
+        if self.num_classes is not None:
+            self.embedding.build(labels_shape)
+
+    def kernels(self) -> Any:
+        return {"conv": self.conv.kernels(), "to_vector": self.to_vector.kernels()}
+
+    def spectral_convolutions(self) -> list["SpectralConv2D"]:
+        return [
+            *self.conv.spectral_convolutions(),
+            *self.to_vector.spectral_convolutions(),
+        ]
+
+    def call(
+        self, x: Tensor, labels: Tensor | None = None, kernels: Any = None
+    ) -> Tensor:
+        kernels = kernels or self.kernels()
+        x = self._activate(self.conv(x, kernels=kernels["conv"]))
+        x = self._activate(self.to_vector(x, kernels=kernels["to_vector"]))
+        features = ops.cast(x[:, 0, 0, :], "float32")
+        energies = self.linear(features)[:, 0]
+        if self.num_classes is None:
+            return energies
+        return energies + ops.sum(self.embedding(labels) * features, axis=-1)
+
+    def compute_output_spec(self, x, labels=None, kernels=None):
+        return keras.KerasTensor((x.shape[0],), dtype="float32")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "width": self.width,
+            "activation": self.activation,
+            "spectral_norm": self.spectral_norm,
+            "num_classes": self.num_classes,
+        }
