@@ -20,7 +20,8 @@ DEV = [
     "ruff>=0.8",
     "scipy>=1.11",
     "tensorboard>=2.18",
-    "build>=1",
+    "setuptools>=70",
+    "wheel",
 ]
 
 setup(

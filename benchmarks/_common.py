@@ -7,9 +7,11 @@ import os
 import pathlib
 import platform
 import statistics
+import sys
 import time
 
 import tensorflow as tf
+from absl import app, flags
 
 #: Environment variables that change timings; those that are set are reported.
 _TUNING = (
@@ -160,3 +162,20 @@ def write_json(path, results):
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=2, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def run_and_save(run, argv):
+    """Runs a benchmark with the command line's flags; writes its `--json`.
+
+    Args:
+        run: function of the flags that returns a dict of JSON values.
+        argv: what the command line holds besides flags.
+    """
+    if len(argv) > 1:
+        raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
+    options = flags.FLAGS
+    results = run(options)
+    if options.json:
+        names = options.flags_by_module_dict().get(sys.argv[0], [])
+        results["flags"] = {flag.name: flag.value for flag in names}
+        write_json(options.json, results)

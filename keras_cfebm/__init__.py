@@ -4,7 +4,7 @@ An energy maps images to numbers, **low = likely**: p(x) = exp(−E(x)) / Z. The
 read in this order: `layers`, `network`, `sampling`, `model`, `growing`; then `tasks`.
 """
 
-from keras_cfebm import datasets, metrics, tasks, visualization
+from keras_cfebm import datasets, evaluation, metrics, tasks, visualization
 from keras_cfebm.config import DataConfig, NetworkConfig, RunConfig
 from keras_cfebm.growing import Stage, default_stages, fit_progressively
 from keras_cfebm.layers import (
@@ -44,6 +44,7 @@ __all__ = [
     "coarse_to_fine",
     "datasets",
     "default_stages",
+    "evaluation",
     "fit_progressively",
     "langevin",
     "langevin_step",

@@ -6,9 +6,11 @@ import types
 import typing
 
 from keras_cfebm import activations
+from keras_cfebm.datasets.fit import check_fit
 from keras_cfebm.growing import Stage
 from keras_cfebm.network import EnergyNetwork, levels_of
 from keras_cfebm.sampling import Langevin
+from keras_cfebm.validation import check_count, check_number, check_seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +35,19 @@ class DataConfig:
     classes: tuple | None = None
     options: dict = dataclasses.field(default_factory=dict)
 
+    def __post_init__(self):
+        check_fit(self.fit, self.resolution)
+        own = sorted({"name", "split", "resolution", "fit"} & set(self.options))
+        if own:
+            raise ValueError(f"{own} are no options but values of their own.")
+        if self.classes is not None:
+            classes = tuple(self.classes)
+            if not classes or not all(type(c) in (int, str) for c in classes):
+                raise ValueError(
+                    f"Expected classes as names or numbers, received {classes!r}."
+                )
+            object.__setattr__(self, "classes", classes)
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
@@ -50,7 +65,11 @@ class NetworkConfig:
 
     def __post_init__(self):
         activations.get(self.activation)
+        check_count(self.base_resolution, "base_resolution", minimum=2)
+        check_count(self.base_width, "base_width")
         widths = {int(level): width for level, width in self.widths.items()}
+        for level, width in widths.items():
+            check_count(width, f"width at {level} pixels")
         object.__setattr__(self, "widths", widths)
 
 
@@ -91,10 +110,12 @@ class RunConfig:
     def __post_init__(self):
         if not self.stages:
             raise ValueError("Expected at least one stage. Received none.")
-        if self.report_steps < 1:
-            raise ValueError(
-                f"report_steps must be at least 1. Received: {self.report_steps}"
-            )
+        check_count(self.report_steps, "report_steps")
+        check_seed(self.seed)
+        check_number(self.data_noise, "data_noise", "[0, inf)")
+        check_number(self.energy_l2, "energy_l2", "[0, inf)")
+        if self.ema_decay is not None:
+            check_number(self.ema_decay, "ema_decay", "[0, 1)")
         resolutions = [stage.resolution for stage in self.stages]
         if resolutions != sorted(set(resolutions)):
             raise ValueError(f"Stages go from coarse to fine. Received: {resolutions}")
@@ -196,7 +217,10 @@ def _build(kind, value, place):
             f"{place}: expected {kind.__name__}. Received: {value!r} of type "
             f"{type(value).__name__}"
         )
-    return value
+    try:
+        return float(value) if kind is float else value
+    except OverflowError as error:
+        raise ValueError(f"{place}: {value!r:.20}… is too large.") from error
 
 
 def _build_dataclass(kind, value, place):

@@ -11,6 +11,7 @@ from keras_cfebm.callbacks.checkpoints import Checkpoints
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import levels_of
 from keras_cfebm.sampling import Langevin
+from keras_cfebm.validation import check_count, check_number
 
 #: (largest resolution, value), from the settings of the authors' runs.
 _BATCH_SIZES = ((8, 256), (16, 128), (64, 64), (128, 32), (math.inf, 16))
@@ -42,29 +43,28 @@ class Stage:
     langevin: Langevin | None = None
 
     def __post_init__(self):
-        sizes = (self.resolution, self.batch_size, self.fade_images, self.settle_images)
-        lowest = (1, 1, 0, 0)
-        if any(s < low for s, low in zip(sizes, lowest, strict=True)):
-            raise ValueError(
-                "A stage needs a resolution and a batch_size of at least 1 and numbers "
-                f"of images of at least 0. Received: {self}"
-            )
+        for name, low in (
+            ("resolution", 1),
+            ("batch_size", 1),
+            ("fade_images", 0),
+            ("settle_images", 0),
+        ):
+            check_count(getattr(self, name), name, low)
         if self.steps < 1:
             raise ValueError(f"A stage needs images to train on. Received: {self}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(
-                f"learning_rate must be above 0. Received: {self.learning_rate}"
-            )
+        check_number(self.learning_rate, "learning_rate", "(0, inf)")
+        if not isinstance(self.langevin, Langevin | None):
+            raise ValueError(f"Expected a Langevin or None, received {self.langevin!r}")
 
     @property
     def fade_steps(self) -> int:
         """Training steps of the fade-in phase."""
-        return math.ceil(self.fade_images / self.batch_size)
+        return -(-self.fade_images // self.batch_size)  # rounded up, of any size
 
     @property
     def steps(self) -> int:
         """Training steps of the whole stage."""
-        return self.fade_steps + math.ceil(self.settle_images / self.batch_size)
+        return self.fade_steps - (-self.settle_images // self.batch_size)
 
     def epochs(self, report_steps: int) -> tuple[int, int]:
         """Splits the stage for `fit`: `(epochs, steps_per_epoch)`.
@@ -72,7 +72,7 @@ class Stage:
         The steps are rounded up to whole epochs of about `report_steps` steps.
         """
         epochs = max(1, round(self.steps / report_steps))
-        return epochs, math.ceil(self.steps / epochs)
+        return epochs, -(-self.steps // epochs)
 
 
 def default_stages(

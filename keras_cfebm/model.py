@@ -6,6 +6,7 @@ negative log-likelihood, ∂θ of  mean E(x⁺) − mean E(x⁻).
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -74,15 +75,15 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
 
     def __init__(
         self,
-        ladder,
-        langevin=None,
-        fade_steps=0,
-        data_noise=0.0,
-        energy_l2=0.0,
-        ema_decay=0.99,
-        chain_start="noise",
-        seed=0,
-        **kwargs,
+        ladder: EnergyNetwork | Sequence[EnergyNetwork],
+        langevin: Langevin | None = None,
+        fade_steps: int = 0,
+        data_noise: float = 0.0,
+        energy_l2: float = 0.0,
+        ema_decay: float | None = 0.99,
+        chain_start: str = "noise",
+        seed: int = 0,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         ladder = list(ladder) if isinstance(ladder, (list, tuple)) else [ladder]

@@ -18,6 +18,7 @@ from keras_cfebm.layers import (
     SpectralConv2D,
 )
 from keras_cfebm.typing import Energy, Tensor
+from keras_cfebm.validation import check_count
 
 
 def default_width(resolution: int, base_width: int) -> int:
@@ -52,8 +53,10 @@ def levels_of(resolution: int, base_resolution: int) -> list[int]:
     Raises:
         ValueError: if `resolution` is not `base_resolution` times a power of two.
     """
+    check_count(resolution, "resolution", minimum=0)
+    check_count(base_resolution, "base_resolution", minimum=0)
     levels = [base_resolution]
-    while levels[-1] < resolution:
+    while 2 <= levels[-1] < resolution:
         levels.append(2 * levels[-1])
     if levels[-1] != resolution or base_resolution < 2:
         raise ValueError(
@@ -118,13 +121,10 @@ class EnergyNetwork(keras.Model):
     ):
         levels = levels_of(resolution, base_resolution)
         activations.get(activation)
-        for name, value in (("channels", channels), ("base_width", base_width)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1. Received: {value}")
-        if num_classes is not None and num_classes < 1:
-            raise ValueError(
-                f"num_classes must be None or at least 1. Received: {num_classes}"
-            )
+        check_count(channels, "channels")
+        check_count(base_width, "base_width")
+        if num_classes is not None:
+            check_count(num_classes, "num_classes")
         if fading and len(levels) == 1:
             raise ValueError(
                 "A network of the base resolution has no coarser level to fade from. "

@@ -1,9 +1,10 @@
 """Import of packages that only an optional extra installs."""
 
 import importlib
+from types import ModuleType
 
 
-def optional_import(module, extra):
+def optional_import(module: str, extra: str) -> ModuleType:
     """Imports a module that only an optional extra installs.
 
     Args:

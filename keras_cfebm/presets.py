@@ -22,7 +22,7 @@ def _embedded(widths, stages, classes=None, resolution=32, fit="pad", **training
     }
 
 
-def _quick_stages(first=64_000):
+def _quick_stages(first=38_400):
     return [
         {
             "resolution": 8,
@@ -32,14 +32,14 @@ def _quick_stages(first=64_000):
         },
         {
             "resolution": 16,
-            "fade_images": 12_800,
-            "settle_images": 19_200,
+            "fade_images": 9_600,
+            "settle_images": 28_800,
             "batch_size": 64,
         },
         {
             "resolution": 32,
-            "fade_images": 9_600,
-            "settle_images": 14_400,
+            "fade_images": 6_400,
+            "settle_images": 6_400,
             "batch_size": 64,
         },
     ]

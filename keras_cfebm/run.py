@@ -22,6 +22,7 @@ class RunFolder:
 
         config.json        recreates the run
         metrics.csv        one row per epoch, see `EnergyLog`
+        guard.json         rollbacks of the `DivergenceGuard`, if there were any
         energies.png       its curves
         tensorboard/       the same for TensorBoard, one run per stage
         checkpoints/       see `Checkpoints`
@@ -37,6 +38,7 @@ class RunFolder:
         self.path = pathlib.Path(path)
         self.config = self.path / "config.json"
         self.metrics = self.path / "metrics.csv"
+        self.guard = self.path / "guard.json"
         self.energies = self.path / "energies.png"
         self.tensorboard = self.path / "tensorboard"
         self.checkpoints = self.path / "checkpoints"
@@ -96,14 +98,17 @@ class RunFolder:
         except ImportError:  # Windows
             yield
             return
-        with open(self.path / ".lock", "w") as lock:
+        with contextlib.ExitStack() as stack:
             try:
+                lock = stack.enter_context(open(self.path / ".lock", "w"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 raise RunError(
                     f"Another process is training in {self.path}; wait for it or use "
                     "another folder."
                 ) from error
+            except OSError as error:
+                raise RunError(f"Cannot write to {self.path}: {error}") from error
             yield
 
     def load(self):
@@ -153,13 +158,18 @@ def load_data(config, split=None):
     Returns:
         `keras_cfebm.datasets.ImageData`.
     """
-    data = datasets.load(
-        config.name,
-        split=split or config.split,
-        resolution=config.resolution,
-        fit=config.fit,
-        **config.options,
-    )
+    try:
+        data = datasets.load(
+            config.name,
+            split=split or config.split,
+            resolution=config.resolution,
+            fit=config.fit,
+            **config.options,
+        )
+    except TypeError as error:  # an option that the loader does not have
+        raise ValueError(
+            f"The options {config.options} do not fit the data {config.name!r}: {error}"
+        ) from error
     return data if config.classes is None else data.subset(classes=config.classes)
 
 
@@ -218,8 +228,8 @@ def train(config, folder, *, guard=True, replace_config=False, verbose="auto"):
     with run.locked():
         data = load_data(config.data)
         source = None if config.source is None else load_data(config.source)
-        log = callbacks.EnergyLog(run.metrics)
-        watch = callbacks.DivergenceGuard()
+        watch = callbacks.DivergenceGuard(run.guard)
+        log = callbacks.EnergyLog(run.metrics, watch)
         checkpoints = callbacks.Checkpoints(run.checkpoints, companions=(log, watch))
         shown = None if source is None else _fixed_images(source, 16, config.seed)
         grids = callbacks.SampleGrid(run.samples, seed=config.seed, sources=shown)
@@ -250,16 +260,20 @@ def train(config, folder, *, guard=True, replace_config=False, verbose="auto"):
             tensorboard = keras.callbacks.TensorBoard(board, write_graph=False)
             return [log, *([watch] if guard else []), tensorboard, grids, stop]
 
-        with callbacks.StopOnSignal(checkpoints) as stop:
-            model = fit_progressively(
-                new_model(config, data),
-                make_dataset,
-                config.stages,
-                callbacks=stage_callbacks,
-                report_steps=config.report_steps,
-                checkpoints=checkpoints,
-                verbose=verbose,
-            )
+        with callbacks.StopOnSignal(checkpoints) as stop, datasets.reading_errors():
+            try:
+                model = fit_progressively(
+                    new_model(config, data),
+                    make_dataset,
+                    config.stages,
+                    callbacks=stage_callbacks,
+                    report_steps=config.report_steps,
+                    checkpoints=checkpoints,
+                    verbose=verbose,
+                )
+            except callbacks.DivergenceError:
+                checkpoints.save()  # the last good state: the guard has put it back
+                raise
         _save_ladder(model, run.ladder)
         visualization.energy_curves(log.rows, path=run.energies)
         draw_chains(model, run.chain, run.film, seed=config.seed, sources=shown)
@@ -320,7 +334,8 @@ def draw_chains(model, strip_path, film_path, count=8, every=5, seed=0, sources=
     states = list(
         tasks.chain_states(energies, seed=seed, settings=settings, every=every, **start)
     )
-    images = [state.images for state in states]
+    # Between two resolutions chains may leave the range; pictures cannot.
+    images = [np.clip(state.images, -1.0, 1.0) for state in states]
     visualization.chain_strip(images, path=strip_path)
     visualization.chain_film(images, film_path)
 

@@ -19,6 +19,7 @@ from keras_cfebm.validation import check_count, check_number
 
 #: Streams of an image's key: uses that must not share random numbers.
 NOISE, START = 0, 1
+_MAX_STEPS = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,15 +51,18 @@ class Langevin:
     def __post_init__(self):
         if isinstance(self.steps, (tuple, list)):
             check_count(len(self.steps), "number of levels in steps")
-            steps = tuple(check_count(n, "steps", minimum=0) for n in self.steps)
+            steps = tuple(check_count(n, "steps", 0, _MAX_STEPS) for n in self.steps)
             object.__setattr__(self, "steps", steps)
         else:
-            check_count(self.steps, "steps", minimum=0)
+            check_count(self.steps, "steps", 0, _MAX_STEPS)
         for name in ("step_size", "noise_scale", "final_noise_scale"):
             check_number(getattr(self, name), name, "[0, inf)")
         if self.clip is not None:
             is_pair = isinstance(self.clip, (tuple, list)) and len(self.clip) == 2
-            if not is_pair or not self.clip[0] < self.clip[1]:
+            low, high = self.clip if is_pair else (0.0, 0.0)
+            for end in (low, high):
+                check_number(end, "both ends of clip", "(-inf, inf)")
+            if not low < high:
                 raise ValueError(
                     "Expected clip as None or a pair (low, high), "
                     f"received {self.clip!r}."

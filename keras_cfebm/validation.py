@@ -6,8 +6,12 @@ raises ValueError. NumPy only.
 
 import numbers
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+from keras_cfebm.typing import Tensor
 
 #: How far rounding may leave [-1, 1].
 RANGE_TOLERANCE = 1e-3
@@ -17,7 +21,7 @@ GREY_OR_COLOUR = ("height", "width", (1, 3))
 _warned = set()
 
 
-def warn_once(topic, message):
+def warn_once(topic: str, message: str) -> None:
     """Warns, unless this process was warned of the same topic before."""
     if topic not in _warned:
         _warned.add(topic)
@@ -25,8 +29,13 @@ def warn_once(topic, message):
 
 
 def check_images(
-    images, image_shape=None, name="images", minimum=1, strict=False, in_range=True
-):
+    images: Tensor,
+    image_shape: Sequence[int | str | tuple[int, ...]] | None = None,
+    name: str = "images",
+    minimum: int = 1,
+    strict: bool = False,
+    in_range: bool = True,
+) -> np.ndarray:
     """Returns images as a float32 array, or says why it cannot.
 
     Args:
@@ -52,7 +61,8 @@ def check_images(
             f"Expected {name} as floats in [-1, 1], received {images.dtype}; "
             "keras_cfebm.datasets.to_float converts bytes."
         )
-    images = images.astype("float32", copy=False)
+    with np.errstate(over="ignore"):  # too large becomes infinite, see below
+        images = _as_numbers(images, "float32", name)
     low, high = images.min(), images.max()  # both carry NaN through
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(f"Expected finite {name}, received NaN or infinity.")
@@ -65,7 +75,12 @@ def check_images(
     return images
 
 
-def check_image_shape(shape, image_shape=None, name="images", minimum=1):
+def check_image_shape(
+    shape: Sequence[int | None],
+    image_shape: Sequence[int | str | tuple[int, ...]] | None = None,
+    name: str = "images",
+    minimum: int = 1,
+) -> None:
     """Raises ValueError unless a shape is that of enough images of the wanted shape.
 
     Args:
@@ -97,7 +112,7 @@ def _is_floating(dtype):
     return dtype.kind not in "biucOSUmM"
 
 
-def check_labels(labels, count, num_classes):
+def check_labels(labels: Any, count: int, num_classes: int | None) -> np.ndarray | None:
     """Returns the labels of a model's images, or None for a model without classes.
 
     Args:
@@ -124,7 +139,9 @@ def check_labels(labels, count, num_classes):
     return check_label_array(labels, count, num_classes).astype("int32")
 
 
-def check_label_array(labels, count, num_classes=None):
+def check_label_array(
+    labels: Tensor, count: int, num_classes: int | None = None
+) -> np.ndarray:
     """Returns `labels` as an integer array, one for each image.
 
     Args:
@@ -149,7 +166,9 @@ def check_label_array(labels, count, num_classes=None):
     return labels
 
 
-def check_count(value, name, minimum=1, maximum=None):
+def check_count(
+    value: int, name: str, minimum: int = 1, maximum: int | None = None
+) -> int:
     """Returns `value` as an int, or raises ValueError unless it is one in the range."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise ValueError(f"Expected an integer {name}, received {value!r}.")
@@ -161,12 +180,12 @@ def check_count(value, name, minimum=1, maximum=None):
     return int(value)
 
 
-def check_seed(seed):
+def check_seed(seed: int) -> int:
     """Returns `seed` as an int, or raises ValueError unless in 0 … 2**63 - 1."""
     return check_count(seed, "seed", 0, 2**63 - 1)
 
 
-def check_number(value, name, interval):
+def check_number(value: float, name: str, interval: str) -> float:
     """Returns `value`, or raises ValueError unless it is a number in the interval.
 
     Args:
@@ -183,7 +202,7 @@ def check_number(value, name, interval):
     return value
 
 
-def check_scores(scores, name):
+def check_scores(scores: Tensor, name: str) -> np.ndarray:
     """Returns scores as a float64 vector: at least one value, all finite.
 
     Args:
@@ -196,7 +215,7 @@ def check_scores(scores, name):
     Raises:
         ValueError: another shape, no values, or NaN or infinity inside.
     """
-    scores = np.asarray(scores, "float64")
+    scores = _as_numbers(scores, "float64", name)
     if not scores.size or scores.shape not in ((scores.size,), (scores.size, 1)):
         raise ValueError(
             f"Expected {name} of shape (n,), n >= 1, received shape {scores.shape}."
@@ -204,7 +223,12 @@ def check_scores(scores, name):
     return _finite(scores.reshape(-1), name)
 
 
-def check_features(features, name="features", dimensions=None, minimum=1):
+def check_features(
+    features: Tensor,
+    name: str = "features",
+    dimensions: int | None = None,
+    minimum: int = 1,
+) -> np.ndarray:
     """Returns features as a floating matrix, or says why it cannot.
 
     Args:
@@ -228,8 +252,18 @@ def check_features(features, name="features", dimensions=None, minimum=1):
             f"{features.shape}."
         )
     if not _is_floating(features.dtype):
-        features = features.astype("float64")
+        features = _as_numbers(features, "float64", name)
     return _finite(features, name)
+
+
+def _as_numbers(values, dtype, name):
+    values = np.asarray(values)
+    try:
+        if values.dtype.kind != "c":
+            return values.astype(dtype, copy=False)
+    except TypeError:  # objects
+        pass
+    raise ValueError(f"Expected {name} as real numbers, received {values.dtype}.")
 
 
 def _finite(values, name):
@@ -238,7 +272,7 @@ def _finite(values, name):
     return values
 
 
-def check_mapping(mapping, name):
+def check_mapping(mapping: dict[Any, Any], name: str) -> dict[Any, Any]:
     """Returns `mapping`, or raises ValueError unless it is a dict with entries."""
     if not isinstance(mapping, dict) or not mapping:
         raise ValueError(

@@ -1,10 +1,10 @@
-"""Checkpoints, divergence guard, log and grids, on a model of a few weights."""
+"""Checkpoints, log, signals and grids, on a model of a few weights."""
 
 import csv
-import json
 import os
 import shutil
 import signal
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -13,8 +13,6 @@ import pytest
 from keras_cfebm.callbacks import (
     CheckpointError,
     Checkpoints,
-    DivergenceError,
-    DivergenceGuard,
     EnergyLog,
     Interrupted,
     SampleGrid,
@@ -125,6 +123,52 @@ def test_companions_travel_with_the_checkpoint(tmp_path):
     assert [int(row["resolution"]) for row in rows] == [8, 8, 8, 16, 16, 16]
 
 
+def test_arrays_of_companions_travel_with_the_checkpoint(tmp_path):
+    class Companion(keras.callbacks.Callback):
+        arrays: ClassVar[dict] = {"a": np.arange(3), "b/c": np.ones((2, 2))}
+
+        def get_state(self):
+            return {"some": 1}
+
+        def get_arrays(self):
+            return self.arrays
+
+        def set_state(self, state, arrays):
+            self.received = state, arrays
+
+    companions = [EnergyLog(), Companion()]
+    fit(callbacks=companions, checkpoints=Checkpoints(tmp_path, companions=companions))
+    again = Companion()
+    checkpoints = Checkpoints(tmp_path, companions=[EnergyLog(), again])
+    checkpoints.restore()
+    state, arrays = again.received
+    assert state == {"some": 1} and list(arrays) == ["a", "b/c"]
+    np.testing.assert_array_equal(arrays["b/c"], np.ones((2, 2)))
+    file = checkpoints.paths()[-1] / "companions.npz"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match="damaged"):
+        assert checkpoints.restore() is not None
+
+
+def test_an_epoch_cut_in_two_is_logged_as_one(tmp_path, whole):
+    log = EnergyLog()
+    checkpoints = Checkpoints(tmp_path, companions=[log])
+    stop = StopOnSignal(checkpoints)
+
+    class Press(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if int(self.model.optimizer.iterations) == 2:
+                stop._received = signal.SIGTERM
+
+    with pytest.raises(Interrupted):
+        fit(callbacks=[log, Press(), stop], checkpoints=checkpoints)
+    again = EnergyLog()
+    fit(callbacks=[again], checkpoints=Checkpoints(tmp_path, companions=[again]))
+    for name in ("step", "gap", "gradient_norm", "sample_energy"):
+        expected = [row[name] for row in whole[1].rows]
+        assert [row[name] for row in again.rows] == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_newest_are_kept(saved):
     names = [path.name for path in saved.paths()]
     assert names == [
@@ -196,89 +240,6 @@ def test_a_signal_saves_in_the_middle_of_an_epoch(tmp_path, whole, number):
     assert caught.value.exit_code == 128 + number
     assert checkpoints.paths()[-1].name.endswith("0008px_step_3")
     assert_same_weights(whole[0], fit(checkpoints=Checkpoints(tmp_path)))
-
-
-class Provoke(keras.callbacks.Callback):
-    """Makes the learning rate absurd once, in the second epoch."""
-
-    done = False
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 1 and not self.done:
-            self.done = True
-            self.model.optimizer.learning_rate.assign(1e3)
-
-
-def test_the_guard_turns_a_diverging_run_back():
-    guard = DivergenceGuard(window=2)
-    model = fit(callbacks=[Provoke(), guard])
-    assert len(guard.events) == 1
-    event = guard.events[0]
-    assert event["resolution"] == 8 and event["back_to_step"] == 2
-    assert all(np.isfinite(weight).all() for weight in weights(model))
-    assert max(np.abs(weight).max() for weight in weights(model)) < 10
-
-
-def test_without_the_guard_the_same_run_is_lost():
-    model = fit(callbacks=[Provoke()])
-    assert not max(np.abs(weight).max() for weight in weights(model)) < 10
-
-
-def test_the_guard_gives_up_and_leaves_the_last_good_model():
-    class Always(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                self.model.optimizer.learning_rate.assign(1e3)
-                seen.append(self.model)
-
-    seen = []
-    guard = DivergenceGuard(max_rollbacks=2, window=2)
-    with pytest.raises(DivergenceError, match="after 2 rollbacks"):
-        fit(callbacks=[Always(), guard])
-    assert len(guard.events) == 2
-    assert max(np.abs(w).max() for w in weights(seen[-1])) < 10
-
-
-def test_the_guard_changes_noise_and_learning_rate():
-    guard = DivergenceGuard(learning_rate_factor=0.25, window=2)
-    model = new_model()
-    model.compile(keras.optimizers.Adam(1e-3))
-    before = model.noise_key.numpy()
-    model.fit(
-        batches(STAGES[0], 0),
-        steps_per_epoch=2,
-        epochs=3,
-        verbose=0,
-        callbacks=[Provoke(), guard],
-    )
-    assert guard.recovering and model.stop_training
-    assert float(model.optimizer.learning_rate) == pytest.approx(2.5e-4)
-    assert (model.noise_key.numpy() != before).any()
-    assert int(model.optimizer.iterations) == 2
-
-
-def test_the_guard_leaves_a_healthy_run_alone(whole):
-    guard = DivergenceGuard(window=2)
-    assert_same_weights(fit(callbacks=[guard]), whole[0])
-    assert guard.events == []
-
-
-def test_guard_state_is_plain_data():
-    guard = DivergenceGuard(window=2)
-    fit(callbacks=[Provoke(), guard])
-    state = json.loads(json.dumps(guard.get_state()))
-    again = DivergenceGuard()
-    again.set_state(state)
-    assert again.get_state() == guard.get_state()
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [{"tolerance": 1}, {"learning_rate_factor": 1.5}, {"max_rollbacks": -1}],
-)
-def test_guard_arguments_are_checked(arguments):
-    with pytest.raises(ValueError, match="Received"):
-        DivergenceGuard(**arguments)
 
 
 def test_sample_grids_are_written_per_epoch(tmp_path):

@@ -57,6 +57,8 @@ def changed(**changes):
         ({"langevin__step_size": float("nan")}, "step_size must be finite"),
         ({"network__activation": "sine"}, "Unknown activation"),
         ({"network__widths": {"eight": 4}}, "config.network"),
+        ({"source": {"name": "x", "resolution": 8}}, "resolution of the data, 16"),
+        ({"source": "x"}, "config.source: expected an object"),
         ({"network": None}, "config.network: expected an object"),
     ],
 )

@@ -13,6 +13,7 @@ import argparse
 import datetime
 import json
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from keras_cfebm.assets.make_fashion_mnist import CLASS_NAMES, read_split
 from keras_cfebm.metrics.classifier import PREPROCESSING, pad_to_32
 from keras_cfebm.metrics.encoders import weights_hash
+from keras_cfebm.typing import PathLike
 
 SETTINGS = {
     "seed": 20260,
@@ -47,8 +49,15 @@ class AugmentedImages(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, images, labels, batch_size, largest_shift, largest_noise, seed, **kwargs
-    ):
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        batch_size: int,
+        largest_shift: int,
+        largest_noise: float,
+        seed: int,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.images, self.labels = images, labels
         self.batch_size = batch_size
@@ -56,10 +65,10 @@ class AugmentedImages(keras.utils.PyDataset):
         self.random = np.random.default_rng(seed)
         self.on_epoch_end()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images) // self.batch_size
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         start = index * self.batch_size
         rows = self.order[start : start + self.batch_size]
         images, size = self.images[rows], self.images.shape[1]
@@ -78,11 +87,11 @@ class AugmentedImages(keras.utils.PyDataset):
         noisy = shifted + scale * self.random.standard_normal(shifted.shape)
         return np.clip(noisy, -1, 1).astype("float32"), self.labels[rows]
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         self.order = self.random.permutation(len(self.images))
 
 
-def build_classifier(dropout):
+def build_classifier(dropout: float) -> keras.Model:
     """Builds the network: three convolutional levels, 64 features, 10 classes.
 
     Args:
@@ -112,7 +121,7 @@ def build_classifier(dropout):
     return keras.Model(inputs, outputs, name="fashion_classifier")
 
 
-def load_split(source, prefix):
+def load_split(source: PathLike, prefix: str) -> tuple[np.ndarray, np.ndarray]:
     """Reads one split of the published files as the classifier takes it.
 
     Args:
@@ -127,7 +136,7 @@ def load_split(source, prefix):
     return pad_to_32(images), labels.astype("int64")
 
 
-def main():
+def main() -> None:
     """Trains, evaluates on the 10,000 test images, and writes the two files."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--source", type=pathlib.Path, required=True)

@@ -15,6 +15,8 @@ import pathlib
 
 import numpy as np
 
+from keras_cfebm.typing import PathLike
+
 #: What is shipped with the package, and where.
 ARCHIVE = pathlib.Path(__file__).with_name("fashion_mnist_12k.npz")
 CLASS_NAMES = (
@@ -46,7 +48,7 @@ SHA256 = {
 }
 
 
-def read_idx(path):
+def read_idx(path: PathLike) -> np.ndarray:
     """Reads one IDX file of unsigned bytes, the format of the MNIST family.
 
     Args:
@@ -83,7 +85,7 @@ def read_idx(path):
     return np.frombuffer(content, dtype=np.uint8, offset=offset).reshape(shape)
 
 
-def balanced_indices(labels, per_class, seed):
+def balanced_indices(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
     """Draws the same number of examples of every class, classes taking turns.
 
     Because the classes take turns, the first 10·k examples hold k of each class.
@@ -104,7 +106,7 @@ def balanced_indices(labels, per_class, seed):
     return np.stack(columns, axis=1).ravel()
 
 
-def read_split(source, prefix):
+def read_split(source: PathLike, prefix: str) -> tuple[np.ndarray, np.ndarray]:
     """Reads one split after checking its files.
 
     Args:
@@ -130,7 +132,13 @@ def read_split(source, prefix):
     return tuple(arrays)
 
 
-def make(source, archive=ARCHIVE, train_per_class=1000, test_per_class=200, seed=0):
+def make(
+    source: PathLike,
+    archive: PathLike = ARCHIVE,
+    train_per_class: int = 1000,
+    test_per_class: int = 200,
+    seed: int = 0,
+) -> None:
     """Writes the embedded archive.
 
     Args:

@@ -1,5 +1,7 @@
 """The TensorFlow side: input gradients, compilation and the training step."""
 
+import functools
+
 import tensorflow as tf
 
 
@@ -36,7 +38,8 @@ def traced_once(function):
     The random numbers are a hundred tiny operations per draw; building them anew at
     every place would be a good part of the wait for the first training step.
     """
-    return tf.function(function, autograph=False)
+    # TensorFlow warns of too many shapes per function, and does not count a partial.
+    return tf.function(functools.partial(function), autograph=False)
 
 
 def fused(function):

@@ -7,10 +7,12 @@ import shutil
 import warnings
 
 import keras
+import numpy as np
 
 from keras_cfebm import files
 
-_MODEL, _STATE, _SUMS = "model.keras", "state.json", "SHA256SUMS"
+_MODEL, _STATE, _ARRAYS = "model.keras", "state.json", "companions.npz"
+_SUMS = "SHA256SUMS"
 
 
 class CheckpointError(Exception):
@@ -30,14 +32,16 @@ class Checkpoints(keras.callbacks.Callback):
 
     A checkpoint is a numbered folder: `model.keras` (weights of all levels, their
     average, β, power-iteration vectors, noise key, optimizer), `state.json` (stage,
-    and the state of `companions`) and `SHA256SUMS`, which `sha256sum -c` can check. It
-    is written under a temporary name, synced, and renamed. As the order of the images
-    and all noise are functions of the seed and the step, nothing else is needed.
+    and the state of `companions`), `companions.npz` (their arrays, if they have any)
+    and `SHA256SUMS`, which `sha256sum -c` can check. It is written under a temporary
+    name, synced, and renamed. As the order of the images and all noise are functions of
+    the seed and the step, nothing else is needed.
 
     Args:
         folder: where the checkpoints go.
         keep: int, how many of the newest are kept; at least 1.
-        companions: callbacks with `get_state()` and `set_state()` that travel along.
+        companions: callbacks that travel along. `get_state()` returns plain data,
+            `get_arrays()` a dict of arrays, and `set_state(state, arrays)` takes both.
         every: int, epochs between two checkpoints; the end of a stage has one too.
 
     Raises:
@@ -79,11 +83,18 @@ class Checkpoints(keras.callbacks.Callback):
             "stage": self.stage,
             "companions": [companion.get_state() for companion in self.companions],
         }
+        arrays = {
+            f"{place}/{name}": value
+            for place, companion in enumerate(self.companions)
+            for name, value in companion.get_arrays().items()
+        }
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with files.new_folder(path) as folder:
                 self.model.save(folder / _MODEL)
                 (folder / _STATE).write_text(json.dumps(state), encoding="utf-8")
+                if arrays:
+                    np.savez(folder / _ARRAYS, **arrays)
                 (folder / _SUMS).write_text(_sums(folder), encoding="utf-8")
         except OSError as error:
             raise CheckpointError(
@@ -136,8 +147,17 @@ class Checkpoints(keras.callbacks.Callback):
                 f"{path} was saved with {len(state['companions'])} companions. "
                 f"Received: {len(self.companions)}"
             )
-        for companion, saved in zip(self.companions, state["companions"], strict=True):
-            companion.set_state(saved)
+        arrays = {}
+        if (path / _ARRAYS).exists():
+            with np.load(path / _ARRAYS, allow_pickle=False) as archive:
+                arrays = dict(archive)
+        for place, companion in enumerate(self.companions):
+            mine = {
+                name.removeprefix(f"{place}/"): value
+                for name, value in arrays.items()
+                if name.startswith(f"{place}/")
+            }
+            companion.set_state(state["companions"][place], mine)
         return Restored(state["stage"], model)
 
     def _remove_leftovers(self):
@@ -148,5 +168,7 @@ class Checkpoints(keras.callbacks.Callback):
 
 def _sums(folder):
     """Checksums of a checkpoint's files, in the format of `sha256sum`."""
-    names = (_MODEL, _STATE)
+    names = [_MODEL, _STATE]
+    if (folder / _ARRAYS).exists():
+        names.append(_ARRAYS)
     return "".join(f"{files.sha256(folder / name)}  {name}\n" for name in names)

@@ -142,7 +142,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self._resumed_at, self._resolution = None, self.model.resolution
         self._optimizer = self.model.optimizer
         if self._good is None:
-            self._good, self._good_step = self._snapshot(), self._step()
+            self._good, self._good_step = self.snapshot(), self._step()
             self._good_history = list(self._history)
         if self.path is not None and self.events:
             self._write()
@@ -168,7 +168,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         if self._reason is None and self._block:
             self._judge_block()
         if self._reason is None and self._worst <= math.sqrt(self.tolerance):
-            values = self._snapshot()
+            values = self.snapshot()
             if all(np.isfinite(value).all() for value in values):
                 self._good, self._good_step = values, self._step()
                 self._good_history = list(self._history)
@@ -187,7 +187,7 @@ class DivergenceGuard(keras.callbacks.Callback):
             ):
                 ratio = mean / usual if usual > 0 else 0.0
                 self._worst = max(self._worst, ratio)
-                if ratio > self.tolerance:
+                if ratio > self.tolerance and self._reason is None:
                     self._reason = (
                         f"|{name}| is {mean:.4g}, more than {self.tolerance:g} times "
                         f"its usual {usual:.4g}"
@@ -202,7 +202,8 @@ class DivergenceGuard(keras.callbacks.Callback):
     def _variables(self) -> list:
         return [*self.model.variables, *self.model.optimizer.variables]
 
-    def _snapshot(self) -> list[np.ndarray]:
+    def snapshot(self) -> list[np.ndarray]:
+        """Copies of all variables of model and optimizer: what a rollback restores."""
         return [np.array(ops.convert_to_numpy(v)) for v in self._variables()]
 
     def _roll_back(self) -> None:
@@ -224,7 +225,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         optimizer.learning_rate.assign(rate)
         key = ops.convert_to_tensor(self.model.noise_key)
         self.model.noise_key.assign(random.fold_in(key, self._rollbacks))
-        self._good = self._snapshot()
+        self._good = self.snapshot()
         event = {
             "resolution": self.model.resolution,
             "step": step,

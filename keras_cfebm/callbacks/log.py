@@ -3,10 +3,14 @@
 import csv
 import io
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
 from keras_cfebm import files
+from keras_cfebm.callbacks.guard import DivergenceGuard
+from keras_cfebm.typing import PathLike
 
 COLUMNS = (
     "step",
@@ -21,8 +25,11 @@ COLUMNS = (
     "gap",
     "gradient_norm",
     "learning_rate",
+    "rollbacks",
     "seconds",
+    "cpu_seconds",
 )
+_TIMES = ("seconds", "cpu_seconds")
 
 
 class EnergyLog(keras.callbacks.Callback):
@@ -33,30 +40,51 @@ class EnergyLog(keras.callbacks.Callback):
 
     Args:
         path: file to write, or None to collect only.
+        guard: optional `DivergenceGuard`, whose rollbacks are counted.
 
     Attributes:
         rows: list of dicts with the keys `COLUMNS`. `step` counts the training steps
             of all stages, `stage_step` those of the current one; the energies are
-            means over the epoch.
+            means over the epoch, `rollbacks` are those of the run so far, and
+            `cpu_seconds` is the time of all cores together.
     """
 
-    def __init__(self, path=None):
+    def __init__(
+        self, path: PathLike | None = None, guard: DivergenceGuard | None = None
+    ):
         super().__init__()
         self.path = path
-        self.rows = []
+        self.guard = guard
+        self.rows: list[dict] = []
+        # Of an epoch that a checkpoint has cut in two: figures of the first part.
+        self._before: dict[str, float] = {}
+        self._so_far: dict[str, float] = {}
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         """What a checkpoint keeps of this callback, as plain data."""
-        return {"rows": self.rows}
+        return {"rows": self.rows, "epoch_so_far": self._so_far}
 
-    def set_state(self, state):
+    def get_arrays(self) -> dict:
+        """No arrays belong to the state."""
+        return {}
+
+    def set_state(self, state: Mapping, arrays: Mapping) -> None:
         """Restores what `get_state` returned."""
         self.rows = [dict(row) for row in state["rows"]]
+        self._before = dict(state["epoch_so_far"])
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self._began = time.monotonic()
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        self._began = time.monotonic(), time.process_time()
+        self._count = 0
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+        self._count += 1
+        self._so_far = self._whole(logs)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        figures = self._whole(logs or {})
+        figures.pop("batches")
+        self._before, self._so_far = {}, {}
         stage_step = int(self.model.optimizer.iterations)
         resolution = self.model.resolution
         # Rows of this stage that a rollback has undone are no longer part of the run.
@@ -73,14 +101,29 @@ class EnergyLog(keras.callbacks.Callback):
             "epoch": epoch,
             "stage_step": stage_step,
             "learning_rate": float(self.model.optimizer.learning_rate),
-            "seconds": round(time.monotonic() - self._began, 3),
+            "rollbacks": len(self.guard.events) if self.guard else 0,
+            **figures,
         }
-        row |= {name: float(value) for name, value in (logs or {}).items()}
         self.rows.append({name: row.get(name) for name in COLUMNS})
         if self.path is not None:
             self.write()
 
-    def write(self):
+    def _whole(self, logs: Mapping[str, float]) -> dict[str, float]:
+        """Figures of the epoch up to now, the part before a resume included."""
+        before, here = self._before.get("batches", 0), self._count
+        whole = {"batches": before + here}
+        for name, value in logs.items():
+            value = float(value)
+            if before and name in self._before:
+                total = before * self._before[name] + here * value
+                value = total / (before + here)
+            whole[name] = value
+        clocks = (time.monotonic(), time.process_time())
+        for name, now, began in zip(_TIMES, clocks, self._began, strict=True):
+            whole[name] = round(now - began + self._before.get(name, 0.0), 3)
+        return whole
+
+    def write(self) -> None:
         """Writes the rows to `path`."""
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")

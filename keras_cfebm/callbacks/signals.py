@@ -1,6 +1,7 @@
 """StopOnSignal: Ctrl-C and SIGTERM end a run between two steps, saved."""
 
 import signal
+import threading
 
 import keras
 
@@ -21,7 +22,8 @@ class StopOnSignal(keras.callbacks.Callback):
     """Waits for the end of the step, saves, and raises `Interrupted`.
 
     A second signal of the same kind acts at once, as without this callback. Use it as a
-    context manager around `fit`: the handlers are in force inside only.
+    context manager around `fit`: the handlers are in force inside only, and only in the
+    main thread, the only one that Python lets have any.
 
     Args:
         checkpoints: `Checkpoints` that saves.
@@ -35,7 +37,9 @@ class StopOnSignal(keras.callbacks.Callback):
         self._received = None
 
     def __enter__(self):
-        self._previous = {n: signal.signal(n, self._receive) for n in self.signals}
+        is_main = threading.current_thread() is threading.main_thread()
+        signals = self.signals if is_main else ()
+        self._previous = {n: signal.signal(n, self._receive) for n in signals}
         return self
 
     def __exit__(self, *_):

@@ -1,6 +1,7 @@
 """Entry point of the command `cfebm`: finds the subcommand, reports errors."""
 
 import importlib
+import shlex
 import sys
 
 from absl import flags, logging
@@ -12,6 +13,15 @@ COMMANDS = {
     "train": "train a model, or go on with a run that was stopped",
     "sample": "generate images with a trained model",
     "demo": "train on the embedded images and judge the samples",
+    "interpolate": "go from one sample to another through the noise",
+    "neighbours": "show samples beside their nearest training images",
+    "denoise": "remove noise from images, beside classical filters",
+    "inpaint": "fill missing pixels, beside classical methods",
+    "detect": "tell anomalies from normal images, with a threshold",
+    "translate": "turn images of one domain into another's",
+    "saliency": "show what a chain changes and an energy looks at",
+    "evaluate": "measure the distance of samples to real images",
+    "report": "turn a run folder into one HTML page",
 }
 
 USAGE = """usage: cfebm COMMAND [--flag=value ...]
@@ -26,7 +36,7 @@ cfebm COMMAND --help shows the flags of a command.
 
 def usage():
     """The help text of the command itself."""
-    lines = [f"  {name:<10} {summary}" for name, summary in COMMANDS.items()]
+    lines = [f"  {name:<12} {summary}" for name, summary in COMMANDS.items()]
     return USAGE.format(commands="\n".join(lines))
 
 
@@ -65,16 +75,26 @@ def main(arguments):
 
 def _run(command, name, values):
     logging.set_verbosity(logging.INFO)
-    expected = (CheckpointError, DivergenceError, RunError, ValueError, OSError)
+    expected = (
+        CheckpointError,
+        DivergenceError,
+        RunError,
+        ImportError,  # of an optional extra
+        ValueError,
+        OSError,
+    )
     try:
         command.main(values)
     except Interrupted as stop:
         print(
             f"\n{stop} The state is saved; the same command goes on from there:\n"
-            f"  cfebm {name} {' '.join(_given(values))}",
+            f"  cfebm {name} {shlex.join(_given(values))}",
             file=sys.stderr,
         )
         return stop.exit_code
+    except KeyboardInterrupt:
+        print(f"\ncfebm {name}: stopped.", file=sys.stderr)
+        return 130
     except expected as error:
         print(f"cfebm {name}: error: {error}", file=sys.stderr)
         return 1

@@ -144,20 +144,23 @@ def _stages(values, plain):
     for stage in default_stages(plain["data"]["resolution"], base):
         default = dataclasses.asdict(stage)
         stages.append(given.get(stage.resolution, default))
+    levels = [stage["resolution"] for stage in stages]
     for name in _STAGE:
         text = getattr(values, name)
         if text is not None:
             kind = float if name == "learning_rate" else int
+            table = _by_resolution(name, text, levels)
             for stage in stages:
-                value = _by_resolution(name, text, stage["resolution"])
-                if value is not None:
+                if stage["resolution"] in table:
+                    value = table[stage["resolution"]]
                     stage[name] = _number(kind, name, value)
     return stages
 
 
-def _by_resolution(name, text, resolution):
+def _by_resolution(name, text, levels):
+    """What a flag gives for each resolution that it speaks of, still as text."""
     if ":" not in text:
-        return text
+        return dict.fromkeys(levels, text)
     pairs = [pair.split(":") for pair in text.split(",")]
     if any(len(pair) != 2 for pair in pairs):
         raise ValueError(
@@ -165,7 +168,12 @@ def _by_resolution(name, text, resolution):
             f"Received: {text!r}"
         )
     table = {_number(int, name, level): value for level, value in pairs}
-    return table.get(resolution)
+    if len(table) < len(pairs) or not set(table) <= set(levels):
+        raise ValueError(
+            f"--{name}: expected some of the resolutions {levels}, each once. "
+            f"Received: {text!r}"
+        )
+    return table
 
 
 def _number(kind, name, text):

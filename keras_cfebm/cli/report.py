@@ -5,7 +5,7 @@ from absl import flags
 from keras_cfebm.report import write_report
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Adds the flags of this command."""
     flags.DEFINE_string("run_dir", None, "Run folder.", flag_values=values)
     flags.mark_flag_as_required("run_dir", flag_values=values)
@@ -14,7 +14,7 @@ def define_flags(values):
     )
 
 
-def main(values):
+def main(values: flags.FlagValues) -> None:
     """Writes the page, then says where it is."""
     path = write_report(values.run_dir, values.output)
     size = path.stat().st_size / 1e6

@@ -1,6 +1,8 @@
 """Decodes image files of strangers into bytes, or says why not."""
 
 import contextlib
+import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -29,7 +31,7 @@ def _opened(path):
         yield image
 
 
-def read_header(path):
+def read_header(path: pathlib.Path) -> tuple[int, int, bool]:
     """Reads what a file says about itself, without decoding it.
 
     Args:
@@ -46,7 +48,9 @@ def read_header(path):
         return image.width, image.height, image.mode in GREY_MODES
 
 
-def decode(path, channels, background=1.0):
+def decode(
+    path: pathlib.Path, channels: int, background: float | Sequence[float] = 1.0
+) -> np.ndarray:
     """Decodes one image file: first frame, upright.
 
     Args:
@@ -64,7 +68,9 @@ def decode(path, channels, background=1.0):
         return as_channels(ImageOps.exif_transpose(image), channels, background)
 
 
-def as_channels(image, channels, background=1.0):
+def as_channels(
+    image: Image.Image, channels: int, background: float | Sequence[float] = 1.0
+) -> np.ndarray:
     """Converts a Pillow image of any mode.
 
     Args:
@@ -87,6 +93,6 @@ def as_channels(image, channels, background=1.0):
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
-def reduce_16_bits(pixels):
+def reduce_16_bits(pixels: np.ndarray) -> np.ndarray:
     """Rounds 0 … 65535 to 0 … 255; returns uint8 of the same shape."""
     return np.rint(np.clip(pixels, 0, 65535) / 257).astype(np.uint8)

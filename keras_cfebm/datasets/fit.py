@@ -8,7 +8,7 @@ from keras_cfebm.validation import check_count
 FITS = ("exact", "pad", "resize", "crop")
 
 
-def check_fit(fit, resolution, crop_size=None):
+def check_fit(fit: str, resolution: int | None, crop_size: int | None = None) -> None:
     """Checks a way of fitting before any image is read.
 
     Args:
@@ -35,7 +35,13 @@ def check_fit(fit, resolution, crop_size=None):
             )
 
 
-def check_size(height, width, resolution, fit, crop_size=None):
+def check_size(
+    height: int,
+    width: int,
+    resolution: int | None,
+    fit: str,
+    crop_size: int | None = None,
+) -> None:
     """Checks that one image size can be fitted.
 
     Args:
@@ -68,7 +74,12 @@ def check_size(height, width, resolution, fit, crop_size=None):
         )
 
 
-def fit_images(images, resolution=None, fit="exact", crop_size=None):
+def fit_images(
+    images: np.ndarray,
+    resolution: int | None = None,
+    fit: str = "exact",
+    crop_size: int | None = None,
+) -> np.ndarray:
     """Brings a batch of equally sized images to `resolution` x `resolution`.
 
     Args:

@@ -4,6 +4,7 @@ import collections
 import os
 import pathlib
 import warnings
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,6 +13,7 @@ from keras_cfebm.datasets.decode import SUFFIXES, decode, read_header
 from keras_cfebm.datasets.fit import check_fit, check_size, fit_images
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.storage import MEMORY_LIMIT
+from keras_cfebm.typing import PathLike
 
 #: How many file names a message lists.
 NUM_NAMED = 5
@@ -29,7 +31,15 @@ class FolderImages:
         workers: number of decoding threads.
     """
 
-    def __init__(self, paths, shape, fit, crop_size, background, workers):
+    def __init__(
+        self,
+        paths: Sequence[pathlib.Path],
+        shape: tuple[int, int, int, int],
+        fit: str,
+        crop_size: int | None,
+        background: float | Sequence[float],
+        workers: int,
+    ) -> None:
         self.paths = paths
         self.shape = shape
         self.workers = workers
@@ -37,13 +47,13 @@ class FolderImages:
         self._crop_size = crop_size
         self._background = background
 
-    def decode(self, index):
+    def decode(self, index: int) -> np.ndarray:
         """Returns image `index` as uint8 `(resolution, resolution, channels)`."""
         _, resolution, _, channels = self.shape
         image = decode(self.paths[index], channels, self._background)
         return fit_images(image[None], resolution, self._fit, self._crop_size)[0]
 
-    def __getitem__(self, indices):
+    def __getitem__(self, indices: Iterable[int]) -> np.ndarray:
         def read(index):
             try:
                 return self.decode(index)
@@ -62,17 +72,17 @@ class FolderImages:
 
 
 def from_folder(
-    path,
-    split=None,
-    resolution=None,
-    fit="exact",
-    crop_size=None,
-    channels=None,
-    background=1.0,
-    on_error="skip",
-    memory_limit=MEMORY_LIMIT,
-    workers=None,
-):
+    path: PathLike,
+    split: str | None = None,
+    resolution: int | None = None,
+    fit: str = "exact",
+    crop_size: int | None = None,
+    channels: int | None = None,
+    background: float | Sequence[float] = 1.0,
+    on_error: str = "skip",
+    memory_limit: int = MEMORY_LIMIT,
+    workers: int | None = None,
+) -> ImageData:
     """Makes an image set of a folder of JPEG, PNG, WebP, BMP or GIF files.
 
     Files are found at any depth (hidden ones and links to folders are passed over) and
@@ -154,7 +164,7 @@ def from_folder(
     )
 
 
-def find_images(root):
+def find_images(root: pathlib.Path) -> list[pathlib.Path]:
     """Lists image files by suffix, sorted, at any depth.
 
     Args:

@@ -1,5 +1,8 @@
 """ImageData: images at one resolution, read as batches of any coarser resolution."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_cfebm.datasets.order import batch_order, epoch_order
@@ -29,7 +32,14 @@ class ImageData:
         ...     ...  # float32 (64, 8, 8, 1) in [-1, 1], for ever
     """
 
-    def __init__(self, name, source, labels=None, class_names=None, indices=None):
+    def __init__(
+        self,
+        name: str,
+        source: Any,
+        labels: np.ndarray | None = None,
+        class_names: Sequence[str] | None = None,
+        indices: np.ndarray | None = None,
+    ) -> None:
         self.name = name
         self.class_names = None if class_names is None else tuple(class_names)
         self._source = source
@@ -39,33 +49,35 @@ class ImageData:
             raise ValueError(f"Expected at least one image in {name!r}, received none.")
 
     @property
-    def num_examples(self):
+    def num_examples(self) -> int:
         """int: how many images."""
         return len(self._indices)
 
     @property
-    def resolution(self):
+    def resolution(self) -> int:
         """int: height and width of the stored images."""
         return self._source.shape[1]
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         """int: 1 or 3."""
         return self._source.shape[3]
 
     @property
-    def has_labels(self):
+    def has_labels(self) -> bool:
         """bool: whether `labels` and `batches(labels=True)` can be used."""
         return self._labels is not None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.num_examples
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         size = f"{self.resolution} x {self.resolution} x {self.channels}"
         return f"ImageData({self.name!r}, {self.num_examples} images of {size})"
 
-    def images(self, limit=None, resolution=None):
+    def images(
+        self, limit: int | None = None, resolution: int | None = None
+    ) -> np.ndarray:
         """Returns images as one array, in stored order.
 
         Args:
@@ -81,7 +93,7 @@ class ImageData:
         halvings = self._halvings(resolution)
         return self._read(self._indices[: self._limit(limit)], halvings)
 
-    def labels(self, limit=None):
+    def labels(self, limit: int | None = None) -> np.ndarray:
         """Returns labels as one array, in the order of `images`.
 
         Args:
@@ -96,7 +108,13 @@ class ImageData:
         self._require_labels()
         return self._labels[self._indices[: self._limit(limit)]].astype(np.int32)
 
-    def subset(self, classes=None, exclude_classes=None, limit=None, seed=None):
+    def subset(
+        self,
+        classes: Iterable[int | str] | None = None,
+        exclude_classes: Iterable[int | str] | None = None,
+        limit: int | None = None,
+        seed: int | None = None,
+    ) -> "ImageData":
         """Selects examples; pixels are shared, labels keep their numbers.
 
         Args:
@@ -129,18 +147,36 @@ class ImageData:
             self.name, self._source, self._labels, self.class_names, indices
         )
 
+    def part(self, start: int, stop: int) -> "ImageData":
+        """The examples from number `start` up to `stop`, which is not one of them.
+
+        Args:
+            start: int, at least 0.
+            stop: int, above `start`.
+
+        Returns:
+            A new `ImageData` that shares the pixels.
+
+        Raises:
+            ValueError: if nothing is left.
+        """
+        indices = self._indices[start:stop]
+        return ImageData(
+            self.name, self._source, self._labels, self.class_names, indices
+        )
+
     def batches(
         self,
-        resolution=None,
-        batch_size=64,
-        seed=0,
-        flip=False,
-        labels=False,
-        repeat=True,
-        start=0,
-        shuffle=True,
-        as_numpy=False,
-    ):
+        resolution: int | None = None,
+        batch_size: int = 64,
+        seed: int = 0,
+        flip: bool = False,
+        labels: bool = False,
+        repeat: bool = True,
+        start: int = 0,
+        shuffle: bool = True,
+        as_numpy: bool = False,
+    ) -> Any:
         """Reads shuffled batches; the same arguments always give the same batches.
 
         Every example comes once per epoch, epochs are shuffled differently, and

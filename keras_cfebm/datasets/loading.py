@@ -2,16 +2,28 @@
 
 import os
 import pathlib
+import re
+from typing import Any
+
+import numpy as np
 
 from keras_cfebm.assets import make_fashion_mnist
 from keras_cfebm.datasets.arrays import from_file
 from keras_cfebm.datasets.folder import from_folder
+from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.tfds import from_tfds
+from keras_cfebm.typing import PathLike
 
 EMBEDDED = "fashion_mnist_embedded"
 
 
-def load(name, split=None, resolution=None, fit="exact", **options):
+def load(
+    name: PathLike,
+    split: str | None = None,
+    resolution: int | None = None,
+    fit: str = "exact",
+    **options: Any,
+) -> ImageData:
     """Loads an image set by name or path.
 
     Args:
@@ -53,3 +65,26 @@ def load(name, split=None, resolution=None, fit="exact", **options):
     if path.is_absolute() or name.startswith(("./", "../", "~")):
         raise FileNotFoundError(f"Expected a folder or file at {path}, found none.")
     return from_tfds(name, split=split or "train", **options)
+
+
+def test_split(name: PathLike, split: str | None = None) -> str | None:
+    """The split of an image set that is kept for judging what was trained on another.
+
+    Args:
+        name: as for `load`.
+        split: the split that was trained on, in the form that the set takes.
+
+    Returns:
+        str: `"test"`, or of two domains the matching one (`"testA"` for `"trainA"`);
+        `split` itself where the set has no such split (then there are no held-out
+        images), which may be None.
+    """
+    path = pathlib.Path(os.fspath(name)).expanduser()
+    if path.suffix == ".npy":
+        return split
+    if path.suffix == ".npz" and path.is_file():
+        with np.load(path, allow_pickle=False) as archive:
+            return "test" if "test_images" in archive.files else split
+    if path.is_dir() and os.fspath(name) != EMBEDDED:
+        return "test" if (path / "test").is_dir() else split
+    return re.sub(r"\[.*?\]", "", split or "train").replace("train", "test")

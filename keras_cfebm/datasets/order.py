@@ -5,10 +5,14 @@ batches, so a run resumed at batch k sees what an uninterrupted run sees, and ge
 there costs one permutation, however large k is.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 
-def epoch_order(num_examples, seed, epoch):
+def epoch_order(
+    num_examples: int, seed: int, epoch: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Shuffles one epoch.
 
     Raw Philox words are sorted, because NumPy promises their values for ever;
@@ -29,7 +33,14 @@ def epoch_order(num_examples, seed, epoch):
     return order, flips
 
 
-def batch_order(num_examples, batch_size, seed=0, start=0, repeat=True, shuffle=True):
+def batch_order(
+    num_examples: int,
+    batch_size: int,
+    seed: int = 0,
+    start: int = 0,
+    repeat: bool = True,
+    shuffle: bool = True,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Goes through the examples batch by batch.
 
     Args:

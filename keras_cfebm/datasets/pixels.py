@@ -5,8 +5,10 @@ The only module that knows how bytes become floats. Everything else asks it.
 
 import numpy as np
 
+from keras_cfebm.typing import Tensor
 
-def to_float(images):
+
+def to_float(images: np.ndarray) -> np.ndarray:
     """Converts bytes to the range every public function uses.
 
     Args:
@@ -24,7 +26,7 @@ def to_float(images):
     return images.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
-def to_uint8(images):
+def to_uint8(images: Tensor) -> np.ndarray:
     """Converts images to bytes; the inverse of `to_float`.
 
     Args:
@@ -47,7 +49,7 @@ def to_uint8(images):
     return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
-def mean_pool(images, times=1):
+def mean_pool(images: Tensor, times: int = 1) -> Tensor:
     """Goes down the data pyramid: 2×2 mean pooling, repeated.
 
     Args:

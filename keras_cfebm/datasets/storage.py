@@ -4,20 +4,29 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Callable
 
 import numpy as np
+
+from keras_cfebm.typing import PathLike
 
 #: Bytes of decoded images that are kept in memory unless told otherwise: 2 GiB.
 MEMORY_LIMIT = 2**31
 
 
-def default_cache_dir():
+def default_cache_dir() -> pathlib.Path:
     """Returns `~/.cache/keras_cfebm`, or its place under `XDG_CACHE_HOME`."""
     root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(root) / "keras_cfebm"
 
 
-def decode_once(fill, shape, key, memory_limit=MEMORY_LIMIT, cache_dir=None):
+def decode_once(
+    fill: Callable[[np.ndarray], np.ndarray | None],
+    shape: tuple[int, ...],
+    key: str,
+    memory_limit: int = MEMORY_LIMIT,
+    cache_dir: PathLike | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Decodes a set into memory, or, where it is too large, into a file.
 
     The file is mapped, not read: any image can be had at once, so large sets are

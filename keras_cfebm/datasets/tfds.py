@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,7 @@ from keras_cfebm.datasets.decode import as_channels, reduce_16_bits
 from keras_cfebm.datasets.fit import check_fit, check_size, fit_images
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.storage import MEMORY_LIMIT, decode_once
+from keras_cfebm.typing import PathLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,18 +57,18 @@ RECIPES = {
 
 
 def from_tfds(
-    name,
-    split="train",
-    resolution=None,
-    fit="exact",
-    crop_size=None,
-    channels=None,
-    background=1.0,
-    data_dir=None,
-    download=True,
-    memory_limit=MEMORY_LIMIT,
-    cache_dir=None,
-):
+    name: str,
+    split: str = "train",
+    resolution: int | None = None,
+    fit: str = "exact",
+    crop_size: int | None = None,
+    channels: int | None = None,
+    background: float | Sequence[float] = 1.0,
+    data_dir: PathLike | None = None,
+    download: bool = True,
+    memory_limit: int = MEMORY_LIMIT,
+    cache_dir: PathLike | None = None,
+) -> ImageData:
     """Makes an image set of one of TensorFlow Datasets.
 
     Args:

@@ -1,5 +1,8 @@
 """Pairs of images of two domains, for translation: drawn, not matched."""
 
+from typing import Any
+
+from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.validation import check_seed
 
 #: Sources are drawn in another order than targets, even from one and the same set.
@@ -7,15 +10,15 @@ _SOURCE = 0x2545F4914F6CDD1D
 
 
 def pairs(
-    source_data,
-    target_data,
-    resolution=None,
-    batch_size=64,
-    seed=0,
-    start=0,
-    flip=False,
-    as_numpy=False,
-):
+    source_data: ImageData,
+    target_data: ImageData,
+    resolution: int | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    start: int = 0,
+    flip: bool = False,
+    as_numpy: bool = False,
+) -> Any:
     """Reads batches of target and source images, without end, for translation.
 
     Each side is shuffled on its own: what stands side by side has nothing to do with

@@ -20,13 +20,18 @@ from keras_cfebm.evaluation.generation import (
     reference_statistics,
 )
 from keras_cfebm.evaluation.report import Evaluation, mean_figures
-from keras_cfebm.evaluation.restoration import evaluate_denoising, evaluate_inpainting
+from keras_cfebm.evaluation.restoration import (
+    SIGMAS,
+    evaluate_denoising,
+    evaluate_inpainting,
+)
 from keras_cfebm.evaluation.saliency import saliency_maps
 from keras_cfebm.evaluation.translation import evaluate_translation, pixel_correlation
 
 __all__ = [
     "ANOMALIES",
     "FILTERS",
+    "SIGMAS",
     "DetectionReport",
     "Evaluation",
     "anomaly_images",

@@ -62,7 +62,8 @@ def filtered(
     """
     function, _ = FILTERS[name]
     result = [function(image.astype("float64"), strength, sigma) for image in images]
-    return np.clip(np.stack(result), -1, 1).astype("float32")
+    # scikit-image drops an axis of one channel here and there.
+    return np.clip(np.stack(result), -1, 1).astype("float32").reshape(images.shape)
 
 
 def best_strength(

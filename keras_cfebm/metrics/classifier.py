@@ -9,12 +9,14 @@ published. `keras_cfebm/assets/make_classifier.py` trains it.
 import functools
 import importlib.resources
 import json
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_cfebm.assets.make_fashion_mnist import CLASS_NAMES
 from keras_cfebm.metrics.encoders import Encoder, Expects, weights_hash
+from keras_cfebm.typing import Tensor
 
 RESOLUTION = 32
 PREPROCESSING = (
@@ -23,7 +25,7 @@ PREPROCESSING = (
 )
 
 
-def pad_to_32(images):
+def pad_to_32(images: np.ndarray) -> np.ndarray:
     """Pads 28x28 images with black to 32x32; others pass through.
 
     Args:
@@ -57,7 +59,7 @@ class FashionClassifier:
             the activations of `"features"`.
     """
 
-    def __init__(self, model, card):
+    def __init__(self, model: keras.Model, card: dict[str, Any]) -> None:
         self.card = card
         self.class_names = CLASS_NAMES
         self._model = model
@@ -78,7 +80,7 @@ class FashionClassifier:
             expects=self._probabilities.expects,
         )
 
-    def predict_probabilities(self, images):
+    def predict_probabilities(self, images: Tensor) -> np.ndarray:
         """Returns class probabilities.
 
         Args:
@@ -92,7 +94,7 @@ class FashionClassifier:
         """
         return self._probabilities(images)
 
-    def predict_classes(self, images):
+    def predict_classes(self, images: Tensor) -> np.ndarray:
         """Returns the most probable class of each image.
 
         Args:
@@ -115,7 +117,7 @@ def _inference(model):
 
 
 @functools.cache
-def fashion_classifier():
+def fashion_classifier() -> FashionClassifier:
     """Loads the shipped classifier (once per process).
 
     Returns:

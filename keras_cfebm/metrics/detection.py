@@ -3,10 +3,13 @@
 import numpy as np
 
 from keras_cfebm.optional import optional_import
+from keras_cfebm.typing import Tensor
 from keras_cfebm.validation import check_number, check_scores
 
 
-def detection_figures(normal_scores, anomaly_scores):
+def detection_figures(
+    normal_scores: Tensor, anomaly_scores: Tensor
+) -> dict[str, float]:
     """Computes how well scores separate anomalies (the positive class) from normals.
 
     Args:
@@ -42,7 +45,7 @@ def detection_figures(normal_scores, anomaly_scores):
     }
 
 
-def threshold_at(normal_scores, false_positive_rate):
+def threshold_at(normal_scores: Tensor, false_positive_rate: float) -> float:
     """Returns the lowest threshold that keeps to a false positive rate.
 
     Args:

@@ -1,12 +1,13 @@
 """Encoders: the feature maps in which generated and real images are compared."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from keras_cfebm.typing import Tensor
 from keras_cfebm.validation import check_features, check_images
 
 # Published "FID" numbers are comparable only in this network; see `inception.py`.
@@ -61,11 +62,11 @@ class Encoder:
     batch_size: int = 256
 
     @property
-    def frechet_name(self):
+    def frechet_name(self) -> str:
         """What the Fréchet distance on these features may be called."""
         return FRECHET_NAMES.get(self.name, f"Fréchet distance on {self.name}")
 
-    def check(self, images):
+    def check(self, images: Tensor) -> np.ndarray:
         """Returns `images` as float32, or raises if this encoder cannot take them.
 
         Args:
@@ -95,7 +96,7 @@ class Encoder:
             )
         return images
 
-    def __call__(self, images):
+    def __call__(self, images: Tensor) -> np.ndarray:
         """Encodes images, `batch_size` at a time.
 
         Args:
@@ -117,7 +118,7 @@ class Encoder:
         return features.astype("float32", copy=False)
 
 
-def weights_hash(weights):
+def weights_hash(weights: Iterable[Tensor]) -> str:
     """Hashes weights: the identity of an encoder.
 
     Args:

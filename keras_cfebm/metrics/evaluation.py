@@ -1,14 +1,25 @@
 """The figures of a generative model, streamed over its samples, and their controls."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
+from keras_cfebm.metrics.encoders import Encoder
 from keras_cfebm.metrics.frechet import frechet_distance
 from keras_cfebm.metrics.kernel import kernel_distance
 from keras_cfebm.metrics.statistics import FeatureStatistics
+from keras_cfebm.typing import Tensor
 from keras_cfebm.validation import check_count, check_images, check_seed
 
 
-def evaluate_samples(sample_batches, reference, encoder, limit=None, seed=0):
+def evaluate_samples(
+    sample_batches: Iterable[Tensor],
+    reference: FeatureStatistics,
+    encoder: Encoder,
+    limit: int | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
     """Compares samples of a model with a reference set.
 
     Args:
@@ -55,7 +66,9 @@ def evaluate_samples(sample_batches, reference, encoder, limit=None, seed=0):
     }
 
 
-def controls(test_images, encoder, reference, seed=0):
+def controls(
+    test_images: Tensor, encoder: Encoder, reference: FeatureStatistics, seed: int = 0
+) -> dict[str, float]:
     """Measures the Fréchet distance of images whose quality is known.
 
     They give a figure its scale: below "test" is overfitting or luck; a model should be
@@ -99,7 +112,7 @@ def controls(test_images, encoder, reference, seed=0):
     }
 
 
-def pixelate(images, resolution):
+def pixelate(images: np.ndarray, resolution: int) -> np.ndarray:
     """Mean-pools images to a resolution and enlarges them back by nearest neighbour.
 
     Args:

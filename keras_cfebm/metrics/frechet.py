@@ -4,8 +4,10 @@ import warnings
 
 import numpy as np
 
+from keras_cfebm.metrics.statistics import FeatureStatistics
 
-def check_comparable(first, second):
+
+def check_comparable(first: FeatureStatistics, second: FeatureStatistics) -> None:
     """Raises unless two `FeatureStatistics` came from the same encoder.
 
     Args:
@@ -36,7 +38,7 @@ def check_comparable(first, second):
         )
 
 
-def frechet_distance(first, second):
+def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
     """Computes |μ₁ - μ₂|² + tr(Σ₁ + Σ₂ - 2 (Σ₁ Σ₂)^½).
 
     It is biased upwards by an amount that falls with the number of samples: compare

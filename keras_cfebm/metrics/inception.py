@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_cfebm.metrics.encoders import Encoder, Expects
 from keras_cfebm.optional import optional_import
+from keras_cfebm.typing import PathLike
 
 # torch-fidelity names its weights file by the first digits of its sha256, as PyTorch's
 # hub does. Checking them keeps the name "FID" honest, and a stranger's file unpickled.
@@ -17,7 +18,7 @@ PREPROCESSING = (
 )
 
 
-def inception_encoder(path=None):
+def inception_encoder(path: PathLike | None = None) -> Encoder:
     """Returns the encoder whose Fréchet distance is called "FID".
 
     It is the InceptionV3 of 2015-12-05 that Heusel et al. used, as ported to PyTorch by

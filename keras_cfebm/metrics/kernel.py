@@ -2,10 +2,17 @@
 
 import numpy as np
 
+from keras_cfebm.typing import Tensor
 from keras_cfebm.validation import check_count, check_features, check_seed
 
 
-def kernel_distance(first, second, subset_size=1000, subsets=100, seed=0):
+def kernel_distance(
+    first: Tensor,
+    second: Tensor,
+    subset_size: int = 1000,
+    subsets: int = 100,
+    seed: int = 0,
+) -> dict[str, float | None]:
     """Estimates the squared MMD with the kernel (x·y / d + 1)³, without bias.
 
     As in the literature: the mean over random subsets (without replacement within a
@@ -57,7 +64,7 @@ def kernel_distance(first, second, subset_size=1000, subsets=100, seed=0):
     }
 
 
-def unbiased_squared_mmd(first, second):
+def unbiased_squared_mmd(first: np.ndarray, second: np.ndarray) -> float:
     """Computes the unbiased estimate of the squared MMD, cubic kernel, of two sets.
 
     Args:

@@ -2,12 +2,16 @@
 
 import numpy as np
 
+from keras_cfebm.metrics.encoders import Encoder
+from keras_cfebm.typing import Tensor
 from keras_cfebm.validation import check_count, check_images
 
 QUERY_BLOCK, REFERENCE_BLOCK = 256, 4096
 
 
-def nearest_neighbours(queries, reference, k, encoder=None):
+def nearest_neighbours(
+    queries: Tensor, reference: Tensor, k: int, encoder: Encoder | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Finds the k reference images nearest to each query.
 
     Distances are made block by block; memory beyond the arrays given (and their

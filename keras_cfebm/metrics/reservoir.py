@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_cfebm.typing import Tensor
 from keras_cfebm.validation import check_count, check_features, check_seed
 
 
@@ -22,13 +23,13 @@ class Reservoir:
         Vitter, Random sampling with a reservoir, ACM TOMS 1985.
     """
 
-    def __init__(self, capacity, seed=0):
+    def __init__(self, capacity: int, seed: int = 0) -> None:
         self.capacity = check_count(capacity, "capacity", minimum=0)
         self.rows = np.empty((0, 0), "float32")
         self._keys = np.empty(0)
         self._random = np.random.default_rng(check_seed(seed))
 
-    def update(self, rows):
+    def update(self, rows: Tensor) -> None:
         """Offers rows.
 
         Args:

@@ -3,12 +3,13 @@
 import numpy as np
 
 from keras_cfebm.optional import optional_import
+from keras_cfebm.typing import Tensor
 from keras_cfebm.validation import check_images
 
 DATA_RANGE = 2.0  # images live in [-1, 1]
 
 
-def psnr(restored, originals, hole=None):
+def psnr(restored: Tensor, originals: Tensor, hole: Tensor | None = None) -> np.ndarray:
     """Computes the peak signal-to-noise ratio of each image, in decibels.
 
     Args:
@@ -34,7 +35,7 @@ def psnr(restored, originals, hole=None):
         return 10 * np.log10(DATA_RANGE**2 / mean)
 
 
-def ssim(restored, originals, hole=None):
+def ssim(restored: Tensor, originals: Tensor, hole: Tensor | None = None) -> np.ndarray:
     """Computes the structural similarity of each image.
 
     Gaussian window of σ = 1.5 (11x11), as in the paper. Without a hole the mean leaves

@@ -4,13 +4,15 @@ import hashlib
 import os
 import pathlib
 import uuid
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
-from zipfile import BadZipFile
 
 import numpy as np
 
+from keras_cfebm.metrics.encoders import Encoder
 from keras_cfebm.metrics.reservoir import Reservoir
-from keras_cfebm.validation import check_features
+from keras_cfebm.typing import PathLike, Tensor
+from keras_cfebm.validation import check_count, check_features
 
 FORMAT = 1
 
@@ -47,7 +49,9 @@ class FeatureStatistics:
         sample variances, 1979.
     """
 
-    def __init__(self, encoder, name, kept_features=10_000, seed=0):
+    def __init__(
+        self, encoder: Encoder, name: str, kept_features: int = 10_000, seed: int = 0
+    ) -> None:
         self.name = name
         self.encoder_name = encoder.name
         self.encoder_hash = encoder.hash
@@ -59,7 +63,14 @@ class FeatureStatistics:
         self._reservoir = Reservoir(kept_features, seed)
 
     @classmethod
-    def from_images(cls, batches, encoder, name, kept_features=10_000, seed=0):
+    def from_images(
+        cls,
+        batches: Iterable[Tensor],
+        encoder: Encoder,
+        name: str,
+        kept_features: int = 10_000,
+        seed: int = 0,
+    ) -> "FeatureStatistics":
         """Encodes batches of images and gathers their statistics.
 
         Args:
@@ -82,7 +93,7 @@ class FeatureStatistics:
             raise ValueError(f"{name}: expected batches of images, received none.")
         return statistics
 
-    def update(self, features):
+    def update(self, features: Tensor) -> None:
         """Adds a batch.
 
         Args:
@@ -115,7 +126,7 @@ class FeatureStatistics:
         self.number = total
 
     @property
-    def covariance(self):
+    def covariance(self) -> np.ndarray:
         """Float64 array (d, d): the unbiased estimate (divided by n - 1).
 
         Raises:
@@ -129,11 +140,11 @@ class FeatureStatistics:
         return self._scatter / (self.number - 1)
 
     @property
-    def features(self):
+    def features(self) -> np.ndarray:
         """Float32 array (m, d): the uniform sample of rows that was kept."""
         return self._reservoir.rows
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Writes everything except the state of the sampler, atomically, as `.npz`.
 
         Args:
@@ -167,7 +178,7 @@ class FeatureStatistics:
             raise
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathLike) -> "FeatureStatistics":
         """Reads what `save` wrote. Nothing is unpickled.
 
         Args:
@@ -184,26 +195,39 @@ class FeatureStatistics:
             with np.load(path, allow_pickle=False) as archive:
                 values = {key: archive[key] for key in archive.files}
             version = int(values["format"])
-        except (ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+            if version != FORMAT:
+                raise ValueError(f"expected format {FORMAT}, received {version}.")
+            return cls._from_values(values)
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # damaged archives fail in many ways
             raise ValueError(
                 f"{path}: expected a file written by FeatureStatistics.save: {error}"
             ) from error
-        if version != FORMAT:
-            raise ValueError(f"{path}: expected format {FORMAT}, received {version}.")
+
+    @classmethod
+    def _from_values(cls, values):
         encoder = SimpleNamespace(
             name=str(values["encoder_name"]),
             hash=str(values["encoder_hash"]),
             preprocessing=str(values["preprocessing"]),
         )
         statistics = cls(encoder, str(values["name"]), len(values["features"]))
-        statistics.number = int(values["number"])
-        statistics.mean, statistics._scatter = values["mean"], values["scatter"]
-        statistics._reservoir.rows = values["features"]
+        statistics.number = check_count(int(values["number"]), "number of samples")
+        mean = check_features(values["mean"][None], "mean")[0]
+        statistics.mean = mean
+        statistics._scatter = check_features(values["scatter"], "scatter", len(mean))
+        rows = values["features"]
+        if rows.shape[1:] != mean.shape or not np.isfinite(rows).all():
+            raise ValueError(f"expected finite rows of {len(mean)} features.")
+        statistics._reservoir.rows = rows
         statistics._loaded = True
         return statistics
 
 
-def cached_statistics(key, compute, cache_dir):
+def cached_statistics(
+    key: str, compute: Callable[[], FeatureStatistics], cache_dir: PathLike
+) -> FeatureStatistics:
     """Returns statistics of a reference set, computed once and kept on disk.
 
     Args:

@@ -1,12 +1,13 @@
 """HTML by construction: `element` is the only way to a tag, all other text is escaped.
 
-Names of images sets, classes and files come from outside. Since a plain string never
+Names of image sets, classes and files come from outside. Since a plain string never
 becomes a tag or an attribute here, none of them can do harm to a page.
 """
 
 import base64
 import html
 import io
+import pathlib
 import re
 
 import PIL.Image
@@ -25,7 +26,7 @@ class Markup(str):
     __slots__ = ()
 
 
-def markup(content):
+def markup(content: object) -> Markup:
     """HTML of some content.
 
     Args:
@@ -44,7 +45,7 @@ def markup(content):
     return Markup(html.escape(_UNSAFE.sub("\ufffd", str(content))))
 
 
-def element(tag, *content, **attributes):
+def element(tag: str, *content: object, **attributes: object) -> Markup:
     """One HTML element.
 
     Args:
@@ -66,12 +67,14 @@ def element(tag, *content, **attributes):
     return Markup(f"<{opening}>{markup(content)}</{tag}>\n")
 
 
-def note(*content):
+def note(*content: object) -> Markup:
     """A paragraph that says that something is missing, or why."""
     return element("p", *content, class_="note")
 
 
-def figure(source, caption, alt, class_=None):
+def figure(
+    source: pathlib.Path | bytes, caption: object, alt: str, class_: str | None = None
+) -> Markup:
     """A captioned picture, inside the page as a data URI.
 
     Args:

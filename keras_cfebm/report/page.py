@@ -11,10 +11,11 @@ from keras_cfebm.report.markup import Markup, element, markup
 from keras_cfebm.report.tables import text_of
 from keras_cfebm.report.training import planned_steps, read_json, read_metrics
 from keras_cfebm.run import RunError, RunFolder
+from keras_cfebm.typing import PathLike
 from keras_cfebm.version import __version__
 
 
-def write_report(folder, output=None):
+def write_report(folder: PathLike, output: PathLike | None = None) -> pathlib.Path:
     """Writes the page of a run, as a whole or not at all.
 
     Args:
@@ -36,7 +37,7 @@ def write_report(folder, output=None):
     return output
 
 
-def run_report(folder):
+def run_report(folder: PathLike) -> str:
     """The page of a run.
 
     Args:
@@ -60,11 +61,13 @@ def run_report(folder):
     config = run.read_config()
     rows = read_metrics(run)
     now = datetime.datetime.now().astimezone()
-    date = element("time", f"{now:%Y-%m-%d %H:%M %Z}", datetime=f"{now:%Y-%m-%dT%H:%M%z}")
+    date = element(
+        "time", f"{now:%Y-%m-%d %H:%M %Z}", datetime=f"{now:%Y-%m-%dT%H:%M%z}"
+    )
     parts = [
-        sections.samples(run),
+        sections.samples(run, config),
         sections.figures(run),
-        sections.chains(run),
+        sections.chains(run, config),
         sections.training(run, rows),
         *sections.tasks(run),
         sections.settings(config),
@@ -105,8 +108,15 @@ def _rendered(section):
 def _summary(config):
     sizes = " → ".join(str(stage.resolution) for stage in config.stages)
     kind = "Class-conditional energy" if config.network.conditional else "Energy"
-    data = element("strong", pathlib.PurePath(config.data.name).name or "?")
-    return markup([f"{kind} of ", data, f", learned from coarse to fine: {sizes} pixels"])
+    parts = [f"{kind} of ", _short_name(config.data)]
+    if config.source is not None:
+        parts += [", to translate ", _short_name(config.source)]
+    return markup([*parts, f", learned from coarse to fine: {sizes} pixels"])
+
+
+def _short_name(data):
+    """The name of an image set; of a path, its last part (the settings have it all)."""
+    return element("strong", pathlib.PurePath(data.name).name or data.name)
 
 
 def _status(run, config, rows):
@@ -128,7 +138,9 @@ def _highlights(run, config, rows):
         shown["The same of test images"] = distances.get("test")
     if rows:
         shown["Training steps"] = int(rows[-1]["step"])
-        shown["Minutes of training"] = round(sum(row["seconds"] for row in rows) / 60, 1)
+        shown["Minutes of training"] = round(
+            sum(row["seconds"] for row in rows) / 60, 1
+        )
     shown["Langevin steps per sample"] = config.langevin.total_steps(len(config.stages))
     pairs = [
         element("div", element("dt", name), element("dd", text_of(value)))

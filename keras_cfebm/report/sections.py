@@ -3,11 +3,20 @@
 import dataclasses
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 
 import keras
 
+from keras_cfebm.config import RunConfig
 from keras_cfebm.report.markup import Markup, element, figure, markup, note
-from keras_cfebm.report.tables import bar_table, label, table, tables, text_of
+from keras_cfebm.report.tables import (
+    bar_table,
+    label,
+    pair_table,
+    table,
+    tables,
+    text_of,
+)
 from keras_cfebm.report.training import (
     curves_picture,
     read_json,
@@ -15,6 +24,7 @@ from keras_cfebm.report.training import (
     saved_model,
     stage_rows,
 )
+from keras_cfebm.run import RunFolder
 from keras_cfebm.version import __version__
 
 _PICTURES = (".png", ".gif")
@@ -35,20 +45,26 @@ class Section:
     content: Markup
 
 
-def samples(run):
+def samples(run: RunFolder, config: RunConfig) -> Section:
     """The final samples, and the grids of each resolution as training went on."""
     final = run.path / "samples.png"
     grids = sample_grids(run)
     parts = []
     if final.is_file():
-        caption = "Samples of the trained model, from noise alone."
+        caption = f"Samples of the trained model; chains start at {_start(config)}."
         parts.append(figure(final, caption, "Grid of samples of the trained model"))
     if not grids:
         parts.append(note("No sample grids yet: training draws one after each epoch."))
     for resolution, epochs in grids.items():
         parts.append(element("h3", f"{resolution} × {resolution} pixels"))
-        parts.append(element("div", _first_middle_last(resolution, epochs), class_="row"))
+        parts.append(
+            element("div", _first_middle_last(resolution, epochs), class_="row")
+        )
     return Section("samples", "Samples", markup(parts))
+
+
+def _start(config):
+    return "noise" if config.source is None else "source images"
 
 
 def _first_middle_last(resolution, epochs):
@@ -59,7 +75,7 @@ def _first_middle_last(resolution, epochs):
         yield figure(epochs[epoch], f"Epoch {epoch} of {numbers[-1]}", alt)
 
 
-def figures(run):
+def figures(run: RunFolder) -> Section:
     """`figures.json`, as `cfebm demo` writes it: classifier FID beside controls."""
     path = run.path / "figures.json"
     if not path.is_file():
@@ -88,21 +104,21 @@ def figures(run):
     return Section("figures", "Figures", markup(parts))
 
 
-def chains(run):
-    """The chains from noise to image, as a strip and as a film."""
-    parts = []
+def chains(run: RunFolder, config: RunConfig) -> Section:
+    """The chains of the trained model, as a strip and as a film."""
+    start, parts = _start(config), []
     if run.chain.is_file():
-        caption = "From noise to image: one chain per row, time goes to the right."
-        parts.append(figure(run.chain, caption, "Langevin chains from noise to image"))
+        caption = f"Chains that start at {start}, a row each; time goes to the right."
+        parts.append(figure(run.chain, caption, f"Langevin chains from {start}"))
     if run.film.is_file():
         caption = "The same chains as a film."
-        alt = "Film of Langevin chains from noise to image"
+        alt = f"Film of Langevin chains from {start}"
         parts.append(figure(run.film, caption, alt, class_="film"))
     missing = note("No chains yet: they are drawn when training has finished.")
     return Section("chains", "Chains", markup(parts or missing))
 
 
-def training(run, rows):
+def training(run: RunFolder, rows: Sequence[dict[str, float]]) -> Section:
     """The curves, and a table of the stages."""
     if not rows:
         content = note("Nothing logged yet: the first epoch has not finished.")
@@ -117,10 +133,11 @@ def training(run, rows):
     return Section("training", "Training", content)
 
 
-def tasks(run):
-    """One section per folder of `tasks`, whatever JSON and pictures are in it.
+def tasks(run: RunFolder) -> list[Section]:
+    """One section per folder of `tasks`: its figures, then its pictures.
 
-    A file of figures and a picture of the same name stand together.
+    Args:
+        run: `RunFolder`.
 
     Returns:
         List of `Section`s.
@@ -133,16 +150,27 @@ def tasks(run):
             continue
         title = label(task.name)
         paths = sorted(filter(_is_visible, task.iterdir()))
-        parts = []
-        for path in sorted(paths, key=lambda path: path.stem):
+        records = [path for path in paths if path.suffix == ".json"]
+        pictures = [path for path in paths if path.suffix in _PICTURES]
+        parts = [_record(read_json(path), label(path.stem), title) for path in records]
+        for path in pictures:
             name = label(path.stem)
-            if path.suffix == ".json":
-                parts.append(tables(read_json(path), name))
-            elif path.suffix in _PICTURES:
-                parts.append(figure(path, name, f"{title}: {name}"))
+            parts.append(figure(path, name, alt=f"{title}: {name}"))
         missing = note("No figures or pictures in this folder yet.")
         sections.append(Section(f"task-{number}", title, markup(parts or missing)))
     return sections
+
+
+def _record(value, name, title):
+    """A JSON file of a task: its figures first, then what was done to get them."""
+    parts = []
+    if isinstance(value, dict) and "figures" in value:
+        parts.append(tables(value["figures"], title))
+        value = {key: item for key, item in value.items() if key != "figures"}
+        name = "How they were measured"
+    if value or not parts:
+        parts.append(tables(value, name))
+    return element("div", parts, class_="columns")
 
 
 def _is_visible(path):
@@ -150,7 +178,7 @@ def _is_visible(path):
     return not path.name.startswith(".")
 
 
-def settings(config):
+def settings(config: RunConfig) -> Section:
     """The configuration in tables, and as the JSON that recreates the run."""
     values = config.to_dict()
     groups = {
@@ -158,23 +186,18 @@ def settings(config):
         "Energy network": values.pop("network"),
         "Langevin sampling": values.pop("langevin"),
     }
+    if source := values.pop("source"):
+        groups["Source images"] = source
     stages = values.pop("stages")
     groups["Training"] = values
     pairs = [
-        table({label(name): [_setting(name, item)] for name, item in group.items()},
-              None, caption)
+        pair_table({n: _setting(n, item) for n, item in group.items()}, caption)
         for caption, group in groups.items()
     ]
     # A column that no stage sets only takes room.
     used = [name for name in stages[0] if any(s[name] is not None for s in stages)]
-    rows = {
-        f"{stage['resolution']} px": [
-            item if isinstance(item, (int, float)) else text_of(item)
-            for item in (stage[name] for name in used if name != "resolution")
-        ]
-        for stage in stages
-    }
-    columns = [label(name) for name in used if name != "resolution"]
+    used.remove("resolution")
+    rows = [(f"{s['resolution']} px", [s[name] for name in used]) for s in stages]
     whole = element(
         "details",
         element("summary", "config.json"),
@@ -182,7 +205,7 @@ def settings(config):
         element("pre", element("code", config.to_json())),
     )
     content = [
-        table(rows, columns, "Stages, coarsest first"),
+        table(rows, [label(name) for name in used], "Stages, coarsest first"),
         element("div", pairs, class_="columns"),
         whole,
     ]
@@ -194,7 +217,7 @@ def _setting(name, value):
     return str(value) if name == "seed" else value
 
 
-def versions(run, date):
+def versions(run: RunFolder, date: Markup) -> Section:
     """What this page was made with, and what Keras says about the model's file."""
     packages = {
         name: importlib.metadata.version(name)
@@ -208,9 +231,8 @@ def versions(run, date):
         "Python": platform.python_version(),
         "System": f"{platform.system()} {platform.machine()}",
     }
-    parts = [table({name: [text] for name, text in made.items()}, None, "This page")]
+    rows = [(name, [text]) for name, text in made.items()]
+    parts = [table(rows, None, "This page")]
     if saved := saved_model(run):
         parts.append(tables(saved, "The trained model, ladder.keras"))
-    return Section(
-        "versions", "Versions", element("div", parts, class_="columns")
-    )
+    return Section("versions", "Versions", element("div", parts, class_="columns"))

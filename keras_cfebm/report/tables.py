@@ -1,6 +1,8 @@
 """Tables of any JSON value: pairs, rows of records, and captions for what is nested."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from keras_cfebm.report.markup import Markup, element, markup, note
 
@@ -9,27 +11,26 @@ MAXIMUM_ROWS = 100
 MAXIMUM_COLUMNS = 12
 MAXIMUM_DEPTH = 5
 _INLINE = 8
-_SPELLED = {
-    word.lower(): word
-    for word in (
-        "AUPR AUROC CPU EMA FID FPR GPU KID L2 OOD PCA PSNR SSIM TPR CIFAR-10 CIFAR-100"
-    ).split()
-}
+_ACRONYMS = ("AUPR", "AUROC", "EMA", "FID", "FPR", "KID", "L2", "PSNR", "SSIM", "TPR")
+_SPELLED = {word.lower(): word for word in _ACRONYMS}
 
 
-def label(name):
+def label(name: object) -> str:
     """A key as words: `classifier_fid` is "Classifier FID"."""
     words = [_SPELLED.get(w.lower(), w) for w in str(name).replace("_", " ").split()]
     text = " ".join(words)
     return text[:1].upper() + text[1:]
 
 
-def is_number(value):
+def is_number(value: Any) -> bool:
     """Whether a JSON value is a number; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(value, int):
+        # Larger ones are identifiers, and may be beyond what a float can be.
+        return not isinstance(value, bool) and abs(value) < 10**15
+    return isinstance(value, float)
 
 
-def text_of(value, decimals=None):
+def text_of(value: Any, decimals: int | None = None) -> str:
     """A value on one line.
 
     Args:
@@ -43,7 +44,7 @@ def text_of(value, decimals=None):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float):
+    if isinstance(value, float) or (decimals is not None and is_number(value)):
         return _float_text(value, decimals).replace("-", "−")
     if isinstance(value, int):
         return f"{value:,}".replace("-", "−")
@@ -69,54 +70,57 @@ def _float_text(value, decimals):
 
 
 def _decimals(column):
-    """Digits after the point that suit a whole column of numbers, or None."""
+    """Digits after the point that suit a whole column of numbers, or None.
+
+    Three significant digits of the smallest, at least two and at most four, but no
+    zeros that all of the numbers would end in.
+    """
     numbers = [value for value in column if is_number(value)]
     if len(numbers) < 2 or not any(isinstance(number, float) for number in numbers):
         return None
     sizes = [abs(n) for n in numbers if math.isfinite(n) and n]
-    smallest = min(sizes, default=1)
-    return min(max(2 - math.floor(math.log10(smallest)), 0), 4)
+    wanted = min(max(2 - math.floor(math.log10(min(sizes, default=1))), 2), 4)
+    exact = [f"{size:.{wanted}f}".rstrip("0").partition(".")[2] for size in sizes]
+    return max(map(len, exact), default=0)
 
 
-def table(rows, columns, caption, corner=""):
+def table(
+    rows: Sequence[tuple[str, Sequence]],
+    columns: Sequence[str] | None,
+    caption: object,
+) -> Markup:
     """A table with a heading in each row and column.
 
     Args:
-        rows: dict of row heading -> list of cells; a cell is `Markup` or any JSON
-            value.
+        rows: list of pairs of a row heading and its list of cells; a cell is `Markup`
+            or any JSON value.
         columns: list of column headings; None for no line of headings.
         caption: what the table shows, see `markup`.
-        corner: str, heading of the column of row headings.
 
     Returns:
         `Markup`.
     """
-    cells = list(rows.values())
-    decimals = [_decimals(column) for column in zip(*cells, strict=True)]
+    cells_by_column = list(zip(*(cells for _, cells in rows), strict=True))
+    # Without headings a column holds quantities of many kinds, each rounded by itself.
+    alike = columns is not None
+    decimals = [_decimals(column) if alike else None for column in cells_by_column]
     body = []
-    for heading, values in list(rows.items())[:MAXIMUM_ROWS]:
+    for heading, values in rows[:MAXIMUM_ROWS]:
         row = [_cell(v, d) for v, d in zip(values, decimals, strict=True)]
         body.append(element("tr", element("th", heading, scope="row"), row))
     head = None
     if columns is not None:
-        numeric = [_is_numeric(column) for column in zip(*cells, strict=True)]
+        numeric = [any(map(is_number, column)) for column in cells_by_column]
         headings = [
             element("th", name, scope="col", class_="number" if right else None)
             for name, right in zip(columns, numeric, strict=True)
         ]
-        corner = element("th", corner, scope="col") if corner else element("td")
-        head = element("thead", element("tr", corner, headings))
-    whole = element(
-        "table", element("caption", caption), head, element("tbody", body or None)
-    )
+        head = element("thead", element("tr", element("td"), headings))
+    whole = element("table", element("caption", caption), head, element("tbody", body))
     # A region that can be focused, so that a wide table scrolls by keyboard too.
     scrolled = element("div", whole, class_="scroll", tabindex=0)
     hidden = len(rows) - len(body)
     return markup([scrolled, note(f"And {hidden:,} more rows.") if hidden else None])
-
-
-def _is_numeric(column):
-    return any(is_number(value) for value in column)
 
 
 def _cell(value, decimals):
@@ -126,7 +130,7 @@ def _cell(value, decimals):
     return element("td", text_of(value, decimals), class_=kind)
 
 
-def bar_table(values, caption):
+def bar_table(values: Mapping[str, Any], caption: str) -> Markup:
     """Numbers of one kind, each with a bar behind it.
 
     Args:
@@ -139,22 +143,37 @@ def bar_table(values, caption):
     numbers = list(values.values())
     if not all(is_number(n) and 0 <= n < math.inf for n in numbers) or not numbers:
         return tables(values, caption)
-    largest = max(*numbers, 1e-12) if len(numbers) > 1 else numbers[0] or 1
+    largest = max(numbers) or 1
     decimals = _decimals(numbers)
-    rows = {}
+    rows = []
     for name, number in values.items():
         share = f"--share: {100 * number / largest:.1f}%"
-        rows[label(name)] = [
-            element("span", text_of(number, decimals), class_="bar", style=share)
-        ]
+        text = text_of(number, decimals)
+        bar = element("span", text, class_="bar", style=share)
+        rows.append((label(name), [bar]))
     return table(rows, None, caption)
 
 
-def tables(value, caption, depth=0):
+def pair_table(values: Mapping[str, Any], caption: object) -> Markup:
+    """A table of names and single values.
+
+    Args:
+        values: dict of str -> any JSON value.
+        caption: what they are, see `markup`.
+
+    Returns:
+        `Markup`.
+    """
+    return table(
+        [(label(name), [item]) for name, item in values.items()], None, caption
+    )
+
+
+def tables(value: Any, caption: str, depth: int = 0) -> Markup:
     """Shows any JSON value.
 
-    Single values make a table of pairs; dicts of the same kind, one table with a row
-    each; anything else below, tables of its own.
+    Single values make a table of pairs; dicts with the same keys, one table with a row
+    each, also where they lie two levels deep; anything else, tables of its own.
 
     Args:
         value: any JSON value.
@@ -171,21 +190,15 @@ def tables(value, caption, depth=0):
     if not isinstance(value, dict):
         value = {"value": value}
     single = {name: item for name, item in value.items() if _is_single(item)}
-    nested = {name: item for name, item in value.items() if name not in single}
-    parts = []
-    if single:
-        pairs = {label(name): [item] for name, item in single.items()}
-        parts.append(table(pairs, None, caption))
-    if _are_records(nested):
-        columns = list(dict.fromkeys(key for item in nested.values() for key in item))
-        rows = {
-            label(name): [item.get(column) for column in columns]
-            for name, item in nested.items()
-        }
-        parts.append(table(rows, [label(column) for column in columns], caption))
+    nested = [(label(name), v) for name, v in value.items() if name not in single]
+    parts = [pair_table(single, caption)] if single else []
+    for records in (nested, _one_level_deeper(nested)):
+        if _are_alike(records):
+            parts.append(_record_table(records, caption))
+            break
     else:
-        for name, item in list(nested.items())[:MAXIMUM_ROWS]:
-            parts.append(tables(item, f"{caption} · {label(name)}", depth + 1))
+        for name, item in nested[:MAXIMUM_ROWS]:
+            parts.append(tables(item, f"{caption} · {name}", depth + 1))
     return markup(parts or note(caption, ": empty."))
 
 
@@ -197,12 +210,29 @@ def _is_single(value):
     return True
 
 
-def _are_records(nested):
-    """Whether dicts share their keys, so that one table with a row each shows them."""
-    items = list(nested.values())
-    if not items or not all(isinstance(item, dict) for item in items):
+def _one_level_deeper(nested):
+    """The values of dicts, named by both keys; nothing if one of them is no dict."""
+    if not all(isinstance(item, dict) for _, item in nested):
+        return []
+    return [
+        (f"{outer} · {label(inner)}", item)
+        for outer, items in nested
+        for inner, item in items.items()
+    ]
+
+
+def _are_alike(records):
+    """Whether these are dicts of single values that share most of their keys."""
+    items = [item for _, item in records]
+    if len(items) < 2 or not all(isinstance(item, dict) for item in items):
         return False
     keys = [set(item) for item in items]
-    shared = len(set.intersection(*keys)) * 2 >= len(set.union(*keys))
-    flat = all(_is_single(inner) for item in items for inner in item.values())
-    return shared and flat and len(set.union(*keys)) <= MAXIMUM_COLUMNS
+    shared, all_keys = set.intersection(*keys), set.union(*keys)
+    flat = all(_is_single(value) for item in items for value in item.values())
+    return flat and len(shared) * 2 >= len(all_keys) <= MAXIMUM_COLUMNS
+
+
+def _record_table(records, caption):
+    columns = list(dict.fromkeys(key for _, item in records for key in item))
+    rows = [(name, [item.get(key) for key in columns]) for name, item in records]
+    return table(rows, [label(column) for column in columns], caption)

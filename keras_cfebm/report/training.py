@@ -4,17 +4,22 @@ import csv
 import io
 import json
 import math
+import pathlib
 import re
 import zipfile
+from collections.abc import Sequence
+from typing import Any
 
 from keras_cfebm import visualization
-from keras_cfebm.callbacks.log import COLUMNS
-from keras_cfebm.run import RunError
+from keras_cfebm.config import RunConfig
+from keras_cfebm.run import RunError, RunFolder
+from keras_cfebm.visualization.curves import KEYS
 
+_NEEDED = (*KEYS, "stage_step", "seconds")
 _GRID_NAME = re.compile(r"0*(\d+)px_epoch_0*(\d+)")
 
 
-def read_json(path):
+def read_json(path: pathlib.Path) -> Any:
     """The value in a JSON file.
 
     Raises:
@@ -28,15 +33,15 @@ def read_json(path):
         ) from error
 
 
-def read_metrics(run):
+def read_metrics(run: RunFolder) -> list[dict[str, float]]:
     """The rows of `metrics.csv`.
 
     Args:
         run: `RunFolder`.
 
     Returns:
-        List of dicts of floats with the keys `COLUMNS`; empty where nothing has been
-        logged yet. What the log left open is NaN.
+        List of dicts of floats, see `keras_cfebm.callbacks.EnergyLog`; empty where
+        nothing has been logged yet. What the log left open is NaN.
 
     Raises:
         RunError: if the file is not such a log.
@@ -46,17 +51,19 @@ def read_metrics(run):
     try:
         with open(run.metrics, encoding="utf-8", newline="") as file:
             return [
-                {name: float(row[name] or math.nan) for name in COLUMNS}
+                {name: float(row[name] or math.nan) for name in (*_NEEDED, *row)}
                 for row in csv.DictReader(file)
             ]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise RunError(
-            f"Expected numbers under the columns {', '.join(COLUMNS)} in "
+            f"Expected numbers under the columns {', '.join(_NEEDED)} in "
             f"{run.metrics}: {error!r}"
         ) from error
 
 
-def curves_picture(run, rows):
+def curves_picture(
+    run: RunFolder, rows: Sequence[dict[str, float]]
+) -> pathlib.Path | bytes:
     """The PNG file of the energy curves; drawn from the rows while there is none yet.
 
     Args:
@@ -73,13 +80,13 @@ def curves_picture(run, rows):
     return png.getvalue()
 
 
-def planned_steps(config):
+def planned_steps(config: RunConfig) -> int:
     """Training steps of a finished run of a configuration."""
     epochs = [stage.epochs(config.report_steps) for stage in config.stages]
     return sum(count * steps for count, steps in epochs)
 
 
-def stage_rows(rows):
+def stage_rows(rows: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
     """The course of training in one row per resolution.
 
     Args:
@@ -88,24 +95,22 @@ def stage_rows(rows):
     Returns:
         Dict of "8 px" -> dict of figures; energies are those of the last epoch.
     """
-    stages = {}
+    stages: dict[int, list[dict[str, float]]] = {}
     for row in rows:
         stages.setdefault(int(row["resolution"]), []).append(row)
+    last = ("data_energy", "sample_energy", "gap", "gradient_norm")
     return {
         f"{resolution} px": {
             "epochs": len(epochs),
             "steps": int(epochs[-1]["stage_step"]),
             "minutes": sum(row["seconds"] for row in epochs) / 60,
-            "data_energy": epochs[-1]["data_energy"],
-            "sample_energy": epochs[-1]["sample_energy"],
-            "gap": epochs[-1]["gap"],
-            "gradient_norm": epochs[-1]["gradient_norm"],
+            **{name: epochs[-1][name] for name in last},
         }
         for resolution, epochs in stages.items()
     }
 
 
-def sample_grids(run):
+def sample_grids(run: RunFolder) -> dict[int, dict[int, pathlib.Path]]:
     """The grids of samples that were drawn during training.
 
     Args:
@@ -114,7 +119,7 @@ def sample_grids(run):
     Returns:
         Dict of resolution -> dict of epoch -> path, both ascending.
     """
-    grids = {}
+    grids: dict[int, dict[int, pathlib.Path]] = {}
     for path in run.samples.glob("*.png"):
         if match := _GRID_NAME.fullmatch(path.stem):
             resolution, epoch = map(int, match.groups())
@@ -122,7 +127,7 @@ def sample_grids(run):
     return {level: dict(sorted(grids[level].items())) for level in sorted(grids)}
 
 
-def saved_model(run):
+def saved_model(run: RunFolder) -> dict[str, Any]:
     """When and with what the trained model was saved.
 
     Args:

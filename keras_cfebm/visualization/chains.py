@@ -1,7 +1,10 @@
 """Langevin chains from noise to image: as a strip of states, and as a film."""
 
+from collections.abc import Iterable, Sequence
+
 from PIL import Image, ImageDraw
 
+from keras_cfebm.typing import PathLike, Tensor
 from keras_cfebm.validation import check_number
 from keras_cfebm.visualization.grids import PADDING
 from keras_cfebm.visualization.saving import save_image
@@ -23,7 +26,14 @@ from keras_cfebm.visualization.sheet import (
 MAXIMUM_FRAMES_PER_SECOND = 50
 
 
-def chain_strip(states, captions=None, scale=None, padding=PADDING, *, path=None):
+def chain_strip(
+    states: Iterable[Tensor],
+    captions: Sequence[str] | None = None,
+    scale: int | None = None,
+    padding: int = PADDING,
+    *,
+    path: PathLike | None = None,
+) -> Image.Image:
     """Shows chains side by side: one row per chain, one column per recorded state.
 
     Args:
@@ -62,16 +72,16 @@ def chain_strip(states, captions=None, scale=None, padding=PADDING, *, path=None
 
 
 def chain_film(
-    states,
-    path,
-    frames_per_second=10,
+    states: Iterable[Tensor],
+    path: PathLike,
+    frames_per_second: float = 10,
     *,
-    hold_seconds=2.0,
-    captions=None,
-    columns=None,
-    scale=None,
-    padding=PADDING,
-):
+    hold_seconds: float = 2.0,
+    captions: Sequence[str] | None = None,
+    columns: int | None = None,
+    scale: int | None = None,
+    padding: int = PADDING,
+) -> Image.Image:
     """Writes an animated GIF that shows all chains at once, state after state.
 
     The film loops, and rests on its last frame. GIF holds 256 colours per frame:

@@ -1,8 +1,12 @@
 """The course of a training run: energies, their gap, gradients and the fade-in."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 
+from keras_cfebm.typing import PathLike
 from keras_cfebm.visualization.saving import save_figure
 from keras_cfebm.visualization.scores import COLORS
 
@@ -25,7 +29,9 @@ SPARSE = 30
 SPREAD = 30
 
 
-def energy_curves(rows, path=None):
+def energy_curves(
+    rows: Iterable[Mapping[str, Any]], path: PathLike | None = None
+) -> Figure:
     """Draws a training log: energies, gap, and gradient norm with β behind it.
 
     Axes turn (symmetrically) logarithmic where a run spans orders of magnitude, as it

@@ -1,8 +1,12 @@
 """Grids of images: samples, comparisons row by row, and saliency over its images."""
 
+from collections.abc import Sequence
+
 import matplotlib
 import numpy as np
+from PIL import Image
 
+from keras_cfebm.typing import PathLike, Tensor
 from keras_cfebm.validation import check_mapping, check_number
 from keras_cfebm.visualization.saving import save_image
 from keras_cfebm.visualization.sheet import (
@@ -18,15 +22,15 @@ PADDING = 4
 
 
 def image_grid(
-    images,
-    columns=None,
-    scale=None,
-    padding=PADDING,
+    images: Tensor,
+    columns: int | None = None,
+    scale: int | None = None,
+    padding: int = PADDING,
     *,
-    row_captions=None,
-    column_captions=None,
-    path=None,
-):
+    row_captions: Sequence[str] | None = None,
+    column_captions: Sequence[str] | None = None,
+    path: PathLike | None = None,
+) -> Image.Image:
     """Lays images out in a grid, row by row.
 
     Args:
@@ -60,8 +64,13 @@ def image_grid(
 
 
 def comparison_grid(
-    batches, scale=None, padding=PADDING, *, column_captions=None, path=None
-):
+    batches: dict[str, Tensor],
+    scale: int | None = None,
+    padding: int = PADDING,
+    *,
+    column_captions: Sequence[str] | None = None,
+    path: PathLike | None = None,
+) -> Image.Image:
     """Shows versions of the same images under each other, one labelled row each.
 
     Args:
@@ -107,17 +116,17 @@ def comparison_grid(
 
 
 def saliency_overlay(
-    images,
-    maps,
-    alpha=0.8,
-    colormap="inferno",
+    images: Tensor,
+    maps: Tensor,
+    alpha: float = 0.8,
+    colormap: str = "inferno",
     *,
-    normalization="image",
-    scale=None,
-    padding=PADDING,
-    column_captions=None,
-    path=None,
-):
+    normalization: str = "image",
+    scale: int | None = None,
+    padding: int = PADDING,
+    column_captions: Sequence[str] | None = None,
+    path: PathLike | None = None,
+) -> Image.Image:
     """Shows images, their saliency maps, and the maps laid over the images.
 
     The heat is as opaque as the map is high (`alpha` at its maximum), so that the

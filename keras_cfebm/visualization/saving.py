@@ -4,17 +4,23 @@ import contextlib
 import os
 import pathlib
 import uuid
+from typing import Any
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+from keras_cfebm.typing import PathLike
 
 FIGURE_DPI = 150
 
 
-def save_image(image, path, **options):
+def save_image(image: Image.Image, path: PathLike, **options: Any) -> None:
     """Writes a PIL image; `options` go to `PIL.Image.Image.save`."""
     with _replacing(path) as temporary:
         image.save(temporary, **options)
 
 
-def save_figure(figure, path):
+def save_figure(figure: Figure, path: PathLike) -> None:
     """Writes a matplotlib figure in the format its extension names."""
     with _replacing(path) as temporary:
         figure.savefig(temporary, dpi=FIGURE_DPI)

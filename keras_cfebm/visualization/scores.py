@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from keras_cfebm.typing import PathLike, Tensor
 from keras_cfebm.validation import check_mapping, check_scores
 from keras_cfebm.visualization.saving import save_figure
 
@@ -21,8 +22,12 @@ BINS = 60
 
 
 def energy_histogram(
-    energies, threshold=None, xlabel="energy (low = likely)", *, path=None
-):
+    energies: dict[str, Tensor],
+    threshold: float | None = None,
+    xlabel: str = "energy (low = likely)",
+    *,
+    path: PathLike | None = None,
+) -> Figure:
     """Draws the energies of several sets of images as overlaid histograms.
 
     Each bar is a share of its own set, so sets of unequal size compare. The range
@@ -86,7 +91,9 @@ def energy_histogram(
     return figure
 
 
-def roc_curves(scores, *, path=None):
+def roc_curves(
+    scores: dict[str, tuple[Tensor, Tensor]], *, path: PathLike | None = None
+) -> Figure:
     """Draws how well a score finds anomalies: one ROC curve per kind of anomaly.
 
     Args:
@@ -135,7 +142,9 @@ def roc_curves(scores, *, path=None):
     return figure
 
 
-def roc_points(normal, anomalous):
+def roc_points(
+    normal: np.ndarray, anomalous: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns `(false_rate, true_rate)` for every threshold, from strict to lax.
 
     Scores that tie cross a threshold together: the curve then runs straight through
@@ -157,7 +166,7 @@ def roc_points(normal, anomalous):
     return share_at_least(normal), share_at_least(anomalous)
 
 
-def area_under(x, y):
+def area_under(x: np.ndarray, y: np.ndarray) -> float:
     """Returns the area under the piecewise linear curve through the points (x, y)."""
     return float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
 

@@ -3,12 +3,14 @@
 import functools
 import math
 import pathlib
+from collections.abc import Iterable, Sequence
 
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_cfebm.datasets.pixels import to_uint8
+from keras_cfebm.typing import Tensor
 from keras_cfebm.validation import GREY_OR_COLOUR, check_count, check_images
 
 MINIMUM_TILE = 64
@@ -18,7 +20,7 @@ CAPTION_GAP = 6
 ROW_CAPTION_WIDTH = 160
 
 
-def drawable(images, name="images"):
+def drawable(images: Tensor, name: str = "images") -> np.ndarray:
     """Returns images of 1 or 3 channels, inside [-1, 1] to the last digit.
 
     Sampling clips in floating point, so up to 1e-3 outside is a rounding error.
@@ -36,7 +38,9 @@ def drawable(images, name="images"):
     return np.clip(check_images(images, GREY_OR_COLOUR, name, strict=True), -1, 1)
 
 
-def drawable_captions(captions, count, name):
+def drawable_captions(
+    captions: Sequence[str] | None, count: int, name: str
+) -> list[str] | None:
     """Returns `captions` as a list of `count` strings, or None for None."""
     if captions is None:
         return None
@@ -45,17 +49,19 @@ def drawable_captions(captions, count, name):
     return [str(caption) for caption in captions]
 
 
-def default_scale(height, width):
+def default_scale(height: int, width: int) -> int:
     """Returns the smallest whole enlargement that makes a tile 64 pixels or more."""
     return math.ceil(MINIMUM_TILE / min(height, width))
 
 
-def finest_size(batches):
+def finest_size(batches: Iterable[np.ndarray]) -> tuple[int, int]:
     """Returns the largest `(height, width)` among batches of images."""
     return max(batch.shape[1:3] for batch in batches)
 
 
-def to_tiles(images, size, scale=None):
+def to_tiles(
+    images: np.ndarray, size: tuple[int, int], scale: int | None = None
+) -> np.ndarray:
     """Turns checked images into RGB tiles, enlarged without smoothing.
 
     Args:
@@ -82,7 +88,7 @@ def to_tiles(images, size, scale=None):
     return np.broadcast_to(tiles, (*tiles.shape[:3], 3))
 
 
-def in_rows(tiles, columns=None):
+def in_rows(tiles: np.ndarray, columns: int | None = None) -> list[np.ndarray]:
     """Deals tiles out into rows of `columns`, by default as many as make a square."""
     if columns is None:
         columns = math.ceil(math.sqrt(len(tiles)))
@@ -90,7 +96,12 @@ def in_rows(tiles, columns=None):
     return [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
 
 
-def compose(rows, padding, row_captions=None, column_captions=None):
+def compose(
+    rows: Sequence[np.ndarray | Sequence[np.ndarray]],
+    padding: int,
+    row_captions: Sequence[str] | None = None,
+    column_captions: Sequence[str] | None = None,
+) -> Image.Image:
     """Pastes tiles on white paper, with captions left of rows and under columns.
 
     Args:
@@ -141,7 +152,7 @@ def compose(rows, padding, row_captions=None, column_captions=None):
 
 
 @functools.cache
-def caption_font(tile_width):
+def caption_font(tile_width: int) -> ImageFont.FreeTypeFont:
     """Returns the caption font that suits tiles of this width.
 
     It is the DejaVu Sans that comes with matplotlib: the same on every machine, and
@@ -153,14 +164,14 @@ def caption_font(tile_width):
     )
 
 
-def largest_text(texts, font):
+def largest_text(texts: Iterable[str], font: ImageFont.FreeTypeFont) -> tuple[int, int]:
     """Returns the width of the widest and the height of the tallest text, in pixels."""
     draw = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     boxes = [draw.multiline_textbbox((0, 0), text, font) for text in texts]
     return math.ceil(max(b[2] for b in boxes)), math.ceil(max(b[3] for b in boxes))
 
 
-def wrapped(text, font, width):
+def wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     """Breaks `text` into lines of at most `width` pixels, where it can.
 
     It breaks at " · " first, so that "8 px · step 5" becomes "8 px" over "step 5", and

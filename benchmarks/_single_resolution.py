@@ -1,0 +1,108 @@
+"""The control of the quality table: one resolution, the same time."""
+
+import csv
+
+import keras
+
+from keras_cfebm import CFEBM, EnergyNetwork, Stage, fit_progressively
+from keras_cfebm.callbacks import DivergenceGuard
+
+#: More images than any budget allows: the time decides.
+_ENDLESS = 10**9
+
+
+class Budget(keras.callbacks.Callback):
+    """Ends training when its epochs have used up a time.
+
+    Args:
+        seconds: float.
+        clock: function that returns seconds.
+
+    Attributes:
+        spent: float, seconds used.
+        steps: int, training steps made.
+    """
+
+    def __init__(self, seconds, clock):
+        super().__init__()
+        self.seconds, self.clock = seconds, clock
+        self.spent, self.steps = 0.0, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._last = self.clock()
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = self.clock()
+        self.spent += now - self._last
+        self._last = now
+        self.steps += 1
+        if self.spent >= self.seconds:
+            self.model.stop_training = True
+
+
+def training_time(metrics):
+    """What a run's training has cost.
+
+    Args:
+        metrics: path of its metrics.csv.
+
+    Returns:
+        Tuple of the seconds, the clock that they are of ("CPU" or "wall-clock"), and
+        the number of training steps.
+    """
+    with open(metrics, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    has_cpu = all(row.get("cpu_seconds") for row in rows)
+    column = "cpu_seconds" if has_cpu else "seconds"
+    seconds = sum(float(row[column]) for row in rows)
+    return seconds, "CPU" if has_cpu else "wall-clock", int(rows[-1]["step"])
+
+
+def train_single(config, data, steps, budget):
+    """Trains the run's finest network alone, from scratch, at its resolution.
+
+    Args:
+        config: `RunConfig` of the run.
+        data: its `ImageData`.
+        steps: int, Langevin steps.
+        budget: `Budget`.
+
+    Returns:
+        Trained `CFEBM` of one level.
+    """
+    last = config.stages[-1]
+    keras.utils.set_random_seed(config.seed)
+    settings = {
+        name: getattr(config.network, name)
+        for name in (
+            "base_resolution",
+            "base_width",
+            "widths",
+            "activation",
+            "spectral_norm",
+        )
+    }
+    network = EnergyNetwork(last.resolution, channels=data.channels, **settings)
+    model = CFEBM(
+        [network],
+        langevin=config.langevin.replace(steps=steps),
+        data_noise=config.data_noise,
+        energy_l2=config.energy_l2,
+        ema_decay=config.ema_decay,
+        seed=config.seed,
+    )
+    stage = Stage(last.resolution, 0, _ENDLESS, last.batch_size, last.learning_rate)
+
+    def batches(stage, start):
+        return data.batches(
+            stage.resolution, stage.batch_size, config.seed, start=start
+        )
+
+    return fit_progressively(
+        model,
+        batches,
+        [stage],
+        callbacks=[DivergenceGuard(), budget],
+        report_steps=config.report_steps,
+        verbose=0,
+    )

@@ -1,0 +1,65 @@
+"""Show where a chain changes an image, and which pixels its energy depends on."""
+
+import numpy as np
+from absl import flags
+
+from keras_cfebm import evaluation, tasks
+from keras_cfebm.cli.common import SHOWN, Task, define_task_flags, print_table
+from keras_cfebm.visualization import saliency_overlay
+
+
+def define_flags(values):
+    """Adds the flags of this command."""
+    define_task_flags(values, count=SHOWN)
+    flags.DEFINE_enum(
+        "of",
+        None,
+        ["denoise", "translate"],
+        "Task whose chain is shown; by default translate of a model that translates.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "sigma", 0.3, "Noise that denoise starts with.", flag_values=values
+    )
+    flags.DEFINE_string("source", None, "Source set.", flag_values=values)
+    flags.DEFINE_string("source_split", None, "Its split.", flag_values=values)
+    flags.DEFINE_list("source_classes", None, "Its classes.", flag_values=values)
+
+
+def main(values):
+    """Runs the chain, explains the energy, and lays the maps over the images."""
+
+    task = Task("saliency", values)
+    model = task.model
+    translates = model.chain_start == "source"
+    of = values.of or ("translate" if translates else "denoise")
+    if of == "translate" and not translates:
+        raise ValueError(
+            "--of=translate: expected a model that was trained to translate. Received "
+            "one whose chains start at noise"
+        )
+    data = task.source() if of == "translate" else task.data()
+    data = data.subset(limit=values.count, seed=values.seed)
+    start, labels = data.images(), task.labels(data)
+    network = model.sampling_network
+    if of == "translate":
+        settings, run = model.finest_settings, tasks.translate
+    else:
+        settings, run = None, tasks.denoise
+        start = tasks.add_noise(start, values.sigma, values.seed)
+    results, generative = run(
+        network, start, values.seed, settings, labels, values.batch_size, saliency=True
+    )
+    start = np.clip(start, -1, 1)
+    figures, maps = evaluation.saliency_maps(
+        network, start, generative, labels, values.seed, values.batch_size
+    )
+    for name, heat in maps.items():
+        # What the chain did is best seen on its result.
+        images = results if name == "generative" else start
+        saliency_overlay(images[:SHOWN], heat[:SHOWN], path=task.output / f"{name}.png")
+    print_table(
+        ["map", "mean", "largest", "correlation with generative"],
+        [(name, *row.values()) for name, row in figures.items()],
+    )
+    task.finish(figures, data=data.name, images=len(data), of=of)

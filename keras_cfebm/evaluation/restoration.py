@@ -1,0 +1,180 @@
+"""Denoising and inpainting, judged by PSNR and SSIM beside classical methods."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_cfebm import tasks
+from keras_cfebm.evaluation.filters import FILTERS, best_strength, filtered, inpainted
+from keras_cfebm.evaluation.report import Evaluation, mean_figures
+from keras_cfebm.metrics.restoration import psnr
+from keras_cfebm.sampling import Langevin
+from keras_cfebm.tasks.chain import Chain
+from keras_cfebm.tasks.restoration import DENOISING
+from keras_cfebm.validation import check_images, check_number
+
+SIGMAS = (0.1, 0.2, 0.3)
+#: The longest denoising chain tried.
+MOST_STEPS = 40
+
+
+def evaluate_denoising(
+    energy: Any,
+    images: np.ndarray,
+    sigmas: Sequence[float] = SIGMAS,
+    *,
+    tuning_images: np.ndarray | None = None,
+    settings: Langevin | None = None,
+    labels: Any = None,
+    tuning_labels: Any = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    progress: bool = False,
+) -> Evaluation:
+    """Denoises images by an energy and by filters, all told the noise level σ.
+
+    Filter strengths, and the number of Langevin steps, are those with the highest mean
+    PSNR on `tuning_images` with noise of the same σ.
+
+    Args:
+        energy: the finest energy, see `keras_cfebm.tasks.denoise`.
+        images: float array of clean images `(n, h, w, c)` in [-1, 1] that the energy
+            was not trained on.
+        sigmas: standard deviations of the white noise, each above 0.
+        tuning_images: float array of other clean images; None judges with the first
+            strength of each filter and the default number of steps.
+        settings: `Langevin`; None for `tasks.denoise`'s with the best number of steps.
+        labels: of a conditional energy, an int or an integer array `(n,)`.
+        tuning_labels: the same of `tuning_images`.
+        seed: int, the stream of noise and chains.
+        batch_size: int, images per chain.
+        progress: bool, show progress bars.
+
+    Returns:
+        `Evaluation`; its figures are σ (as str) → method (`noisy`, `model` and the
+        names in `FILTERS`) → `psnr`, `ssim`, and of all but `noisy` the `strength` that
+        was used, which is the number of steps of the model's.
+
+    Raises:
+        ValueError: if a σ is not above 0, or images or labels do not fit the energy.
+        ImportError: without the extra `eval` (scikit-image).
+    """
+    images = check_images(images, getattr(energy, "image_shape", None), strict=True)
+    for sigma in sigmas:
+        check_number(sigma, "sigma", "(0, inf)")
+    figures: dict[str, Any] = {}
+    shown = {"original": images}
+    for sigma in sigmas:
+        noisy = tasks.add_noise(images, sigma, seed)
+        versions = {"noisy": np.clip(noisy, -1, 1)}
+        strengths: dict[str, Any] = {name: FILTERS[name][1][0] for name in FILTERS}
+        used = settings or DENOISING
+        if tuning_images is not None:
+            noisy_tuning = tasks.add_noise(tuning_images, sigma, seed, len(images))
+            for name in FILTERS:
+                strengths[name] = best_strength(
+                    name, noisy_tuning, tuning_images, sigma
+                )
+            if settings is None:
+                steps = best_steps(energy, noisy_tuning, tuning_images, tuning_labels)
+                used = DENOISING.replace(steps=steps)
+        versions["model"] = tasks.denoise(
+            energy, noisy, seed, used, labels, batch_size, progress=progress
+        )
+        for name in FILTERS:
+            versions[name] = filtered(name, noisy, strengths[name], sigma)
+        strengths["model"] = used.steps_at(0)
+        figures[f"{sigma:g}"] = {
+            name: mean_figures(version, images)
+            | ({"strength": strengths[name]} if name in strengths else {})
+            for name, version in versions.items()
+        }
+        shown |= {f"{name} · σ = {sigma:g}": v for name, v in versions.items()}
+    return Evaluation(figures, shown)
+
+
+def best_steps(
+    energy: Any, noisy: np.ndarray, clean: np.ndarray, labels: Any = None
+) -> int:
+    """The number of denoising steps with the highest mean PSNR on known images.
+
+    Args:
+        energy: the finest energy.
+        noisy: float array `(n, h, w, c)`; it is one batch.
+        clean: float array of the same shape in [-1, 1].
+        labels: of a conditional energy, an int or an integer array `(n,)`.
+
+    Returns:
+        int from 1 to `MOST_STEPS`.
+    """
+    states = tasks.chain_states(
+        Chain(energy, DENOISING.replace(steps=MOST_STEPS)),
+        images=noisy,
+        labels=labels,
+        every=1,
+    )
+    quality = {
+        state.step: float(psnr(np.clip(state.images, -1, 1), clean).mean())
+        for state in states
+    }
+    del quality[0]
+    return max(quality, key=lambda step: quality[step])
+
+
+def evaluate_inpainting(
+    energies: Any,
+    images: np.ndarray,
+    mask: Any,
+    *,
+    settings: Langevin | None = None,
+    labels: Any = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    progress: bool = False,
+) -> Evaluation:
+    """Fills holes by energies and by classical methods.
+
+    Args:
+        energies: the finest energy, a ladder or a `Chain`; see
+            `keras_cfebm.tasks.inpaint`.
+        images: float array `(n, h, w, c)` in [-1, 1] that the energies were not trained
+            on.
+        mask: an array, a name or a path, see `keras_cfebm.tasks.hole_masks`; True where
+            a pixel is missing.
+        settings: `Langevin`; None for the default of `tasks.inpaint`.
+        labels: of conditional energies, an int or an integer array `(n,)`.
+        seed: int, the stream of masks and chains.
+        batch_size: int, images per chain.
+        progress: bool, show a progress bar.
+
+    Returns:
+        `Evaluation`; its figures are method (`model`, `mean`, `biharmonic`) → `psnr`
+        and `ssim` inside the hole, and `missing`, the share of pixels that are.
+
+    Raises:
+        ValueError: if images, mask or labels do not fit.
+        ImportError: without the extra `eval` (scikit-image).
+    """
+    images = check_images(images, strict=True)
+    holes = tasks.hole_masks(mask, images.shape, seed)
+    versions = {
+        "model": tasks.inpaint(
+            energies,
+            images,
+            holes,
+            seed,
+            settings,
+            labels,
+            batch_size,
+            progress=progress,
+        ),
+        "mean": inpainted("mean", images, holes),
+        "biharmonic": inpainted("biharmonic", images, holes),
+    }
+    figures: dict[str, Any] = {
+        name: mean_figures(version, images, holes) for name, version in versions.items()
+    }
+    figures["missing"] = float(holes.mean())
+    shown = {"original": images, "masked": np.where(holes, np.float32(0), images)}
+    return Evaluation(figures, shown | versions)

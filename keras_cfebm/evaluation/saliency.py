@@ -1,0 +1,59 @@
+"""All the maps that explain one set of images, and how far they agree."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_cfebm import explain
+from keras_cfebm.evaluation.translation import pixel_correlation
+
+
+def saliency_maps(
+    energy: Any,
+    images: np.ndarray,
+    generative: np.ndarray,
+    labels: Any = None,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Generative saliency of a chain beside gradient maps of the energy.
+
+    Args:
+        energy: `EnergyNetwork`.
+        images: float array `(n, h, w, c)` in [-1, 1], where the chain started.
+        generative: float array `(n, h, w)`, what a task returns with `saliency=True`.
+        labels: of a conditional energy, an int or an integer array `(n,)`.
+        seed: int, the stream of SmoothGrad's noise.
+        batch_size: int, images at a time.
+
+    Returns:
+        Pair of figures that JSON can hold, and of a dict of name → maps `(n, h, w)`.
+        The figures are name → `mean`, `largest`, and `correlation`, the mean over
+        images of the correlation with the generative map.
+
+    Raises:
+        ValueError: if images or labels do not fit the energy.
+    """
+    options: dict[str, Any] = {"labels": labels, "batch_size": batch_size}
+    maps = {
+        "generative": generative,
+        "input_gradient": explain.input_gradient(energy, images, **options),
+        "smooth_grad": explain.smooth_grad(energy, images, **options, seed=seed),
+        "grad_cam": explain.grad_cam(energy, images, **options),
+    }
+
+    def unit(values):
+        peak = values.max(axis=(1, 2), keepdims=True)
+        return (values / np.where(peak > 0, peak, 1))[..., None]
+
+    figures = {
+        name: {
+            "mean": float(values.mean()),
+            "largest": float(values.max()),
+            "correlation": float(
+                pixel_correlation(unit(values), unit(generative)).mean()
+            ),
+        }
+        for name, values in maps.items()
+    }
+    return figures, maps

@@ -1,0 +1,275 @@
+"""The task commands, each once, on two runs of a few steps; and wrong input."""
+
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from keras_cfebm import datasets, load_ladder
+from keras_cfebm.cli.main import main
+from keras_cfebm.run import RunFolder
+from keras_cfebm.tasks import AnomalyDetector
+
+SMALL = [
+    "--preset=tiny",
+    "--resolution=32",
+    "--fit=pad",
+    "--fade_images=8",
+    "--settle_images=8",
+    "--batch_size=8",
+    "--steps=1",
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a run on two classes."""
+    folder = tmp_path_factory.mktemp("runs") / "noise"
+    arguments = ["--classes=Sneaker,Ankle boot", f"--run_dir={folder}"]
+    assert main(["train", *SMALL, *arguments]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def translator(tmp_path_factory):
+    """The folder of a run from one class to another; --source is that of --data."""
+    folder = tmp_path_factory.mktemp("runs") / "source"
+    arguments = ["--classes=9", "--source_classes=Sneaker", f"--run_dir={folder}"]
+    assert main(["train", *SMALL, *arguments]) == 0
+    return folder
+
+
+def figures_of(command, folder, *arguments, pictures):
+    """Runs a command and returns its record; the pictures must be there."""
+    assert main([command, f"--model={folder}", *arguments]) == 0
+    output = folder / "tasks" / command
+    for name in pictures:
+        PIL.Image.open(output / name).verify()
+    record = json.loads((output / "figures.json").read_text(encoding="utf-8"))
+    assert record["task"] == command and record["model"] == folder.name
+    return record
+
+
+def test_a_translation_run_leaves_everything_it_promises(translator):
+    run = RunFolder(translator)
+    config = run.read_config()
+    assert config.source.name == config.data.name == datasets.EMBEDDED
+    assert config.source.classes == ("Sneaker",) and config.data.classes == ("9",)
+    assert config.source.fit == "pad" and config.source.split == "train"
+    model = load_ladder(translator)
+    assert model.chain_start == "source"
+    assert [network.resolution for network in model.ladder] == [8, 16, 32]
+    grids = sorted(path.name for path in run.samples.glob("*.png"))
+    assert [name[:6] for name in grids] == ["0008px", "0016px", "0032px"]
+    wide, high = PIL.Image.open(run.samples / grids[-1]).size
+    assert wide > 4 * high  # sixteen sources above their translations
+    PIL.Image.open(run.chain).verify()
+
+
+def test_interpolate(run):
+    record = figures_of(
+        "interpolate",
+        run,
+        "--count=2",
+        "--columns=3",
+        pictures=["interpolations.png"],
+    )
+    assert record["figures"]["largest_step"] >= record["figures"]["step"] > 0
+
+
+def test_neighbours(run):
+    record = figures_of("neighbours", run, "--count=8", pictures=["neighbours.png"])
+    assert set(record["figures"]) == {"pixels", "features"}
+    assert record["training_images"] == 2000
+
+
+def test_denoise(run, capsys):
+    record = figures_of(
+        "denoise",
+        run,
+        "--count=4",
+        "--sigma=0.1,0.3",
+        pictures=["denoised_0.1.png", "denoised_0.3.png"],
+    )
+    assert list(record["figures"]) == ["0.1", "0.3"]
+    for row in record["figures"].values():
+        assert set(row) == {
+            "noisy",
+            "model",
+            "gaussian",
+            "median",
+            "non_local_means",
+        }
+        assert set(row["model"]) == {"psnr", "ssim", "strength"}
+    assert "non_local_means" in capsys.readouterr().out
+
+
+def test_inpaint_with_a_mask_of_a_file(run, tmp_path):
+    mask = np.zeros((32, 32), "uint8")
+    mask[8:16, 8:16] = 255
+    PIL.Image.fromarray(mask).save(tmp_path / "mask.png")
+    record = figures_of(
+        "inpaint",
+        run,
+        "--count=3",
+        f"--mask={tmp_path / 'mask.png'}",
+        "--steps=2",
+        pictures=["inpainted.png"],
+    )
+    assert record["figures"]["missing"] == 1 / 16
+    assert record["langevin"]["steps"] == 2
+    assert set(record["figures"]["model"]) == {"psnr", "ssim"}
+
+
+def test_detect(run):
+    names = ("energy", "gradient_norm", "typicality", "mahalanobis", "pca")
+    pictures = [f"{kind}_{name}.png" for name in names for kind in ("roc", "histogram")]
+    record = figures_of(
+        "detect",
+        run,
+        "--count=60",
+        "--false_positive_rate=0.1",
+        pictures=["images.png", *pictures],
+    )
+    assert set(record["figures"]) == {
+        "digits",
+        "uniform",
+        "constant",
+        "interpolation",
+        "held_out_classes",
+    }
+    for row in record["figures"].values():
+        assert set(row) == set(names)
+        assert set(row["energy"]) == {"auroc", "aupr", "fpr95", "found"}
+    assert record["figures"]["uniform"]["pca"]["auroc"] == 1
+    text = (run / "tasks" / "detect" / "thresholds.json").read_text(encoding="utf-8")
+    state = json.loads(text)["typicality"]
+    detector = AnomalyDetector.from_state(load_ladder(run).sampling_network, state)
+    assert detector.false_positive_rate == 0.1
+
+
+def test_detect_against_another_set(run, noise_images, tmp_path):
+    path = tmp_path / "noise.npy"
+    np.save(path, datasets.to_uint8(noise_images(5, 32)))
+    arguments = [f"--against={path}", f"--output={tmp_path}", "--count=20"]
+    assert main(["detect", f"--model={run}", *arguments]) == 0
+    record = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert record["anomalies"] == {str(path): 5}
+
+
+def test_translate(translator):
+    record = figures_of(
+        "translate", translator, "--count=70", pictures=["translations.png"]
+    )
+    assert list(record["figures"]) == ["translation", "source", "random_target"]
+    assert record["figures"]["random_target"]["called_target"] > 0.8
+    assert record["figures"]["source"]["ssim"] == pytest.approx(1)
+    assert set(record["figures"]["translation"]) == {
+        "called_target",
+        "frechet_distance",
+        "ssim",
+        "correlation",
+    }
+
+
+@pytest.mark.parametrize("kind", ["denoise", "translate"])
+def test_saliency(run, translator, kind):
+    pictures = ["generative", "input_gradient", "smooth_grad", "grad_cam"]
+    record = figures_of(
+        "saliency",
+        run if kind == "denoise" else translator,
+        "--count=2",
+        pictures=[f"{name}.png" for name in pictures],
+    )
+    assert record["of"] == kind
+    assert list(record["figures"]) == pictures
+    assert record["figures"]["generative"]["correlation"] == pytest.approx(1)
+
+
+def test_evaluate(run, tmp_path):
+    record = figures_of(
+        "evaluate",
+        run,
+        "--count=70",
+        f"--cache_dir={tmp_path}",
+        pictures=["samples.png"],
+    )
+    assert record["figures"]["metric"] == "classifier FID"
+    assert record["figures"]["samples"] == 70
+    assert "2000 training images" in record["figures"]["reference"]
+    assert len(list(tmp_path.glob("statistics-*.npz"))) == 1
+
+
+def test_a_model_without_its_run_needs_data(run, tmp_path, capsys):
+    model = tmp_path / "model.keras"
+    model.write_bytes((run / "ladder.keras").read_bytes())
+    assert main(["denoise", f"--model={model}"]) == 1
+    assert "Expected --data" in capsys.readouterr().err
+    arguments = ["--data=fashion_mnist_embedded", "--sigma=0.2", "--count=2"]
+    assert main(["denoise", f"--model={model}", *arguments]) == 0
+    assert (tmp_path / "tasks" / "denoise" / "denoised_0.2.png").is_file()
+
+
+@pytest.fixture(scope="module")
+def odd_files(tmp_path_factory):
+    """Masks and images that do not fit."""
+    folder = tmp_path_factory.mktemp("odd")
+    blank = np.zeros((16, 16), "uint8")
+    PIL.Image.fromarray(blank).save(folder / "small.png")
+    PIL.Image.fromarray(np.zeros((32, 32), "uint8")).save(folder / "known.png")
+    np.save(folder / "colour.npy", np.zeros((4, 32, 32, 3), "uint8"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["inpaint", "--mask={odd}/small.png"], "mask of shape (32, 32)"),
+        (["inpaint", "--mask={odd}/known.png"], "no pixel to fill"),
+        (["inpaint", "--mask={odd}/absent.png"], "absent.png"),
+        (["denoise", "--sigma=-0.1"], "sigma in (0, inf)"),
+        (["denoise", "--sigma=much"], "--sigma: expected numbers"),
+        (["denoise", "--classes=Hat"], "received 'Hat'"),
+        (["denoise", "--data={odd}/colour.npy"], "(n, 32, 32, 1)"),
+        (["denoise", "--data={odd}/none.npy"], "none.npy"),
+        (["detect", "--against=./cats"], "found none"),
+        (["translate"], "trained to translate"),
+        (["saliency", "--of=translate"], "trained to translate"),
+        (["saliency", "--of=denoise", "--sigma=-1"], "sigma"),
+        (["evaluate", "--count=1", "--cache_dir={odd}"], "count of at least 2"),
+    ],
+)
+def test_wrong_input(run, odd_files, arguments, message, capsys):
+    name, *rest = [argument.format(odd=odd_files) for argument in arguments]
+    assert main([name, f"--model={run}", "--count=4", *rest]) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["translate", "--source={odd}/colour.npy"], "source images of shape"),
+        (["translate", "--source_classes=Hat"], "received 'Hat'"),
+        (["evaluate"], "translate"),
+        (["interpolate"], "translate"),
+    ],
+)
+def test_wrong_input_of_a_translator(translator, odd_files, arguments, message, capsys):
+    name, *rest = [argument.format(odd=odd_files) for argument in arguments]
+    assert main([name, f"--model={translator}", "--count=4", *rest]) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--source={odd}/colour.npy"], "number of channels"),
+        (["--source_classes=Hat"], "received 'Hat'"),
+        (["--source_classes=Sneaker", "--conditional"], "no class labels"),
+    ],
+)
+def test_wrong_sources_of_a_training(odd_files, tmp_path, arguments, message, capsys):
+    given = [argument.format(odd=odd_files) for argument in arguments]
+    assert main(["train", *SMALL, f"--run_dir={tmp_path / 'run'}", *given]) == 1
+    assert message in capsys.readouterr().err
