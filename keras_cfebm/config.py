@@ -8,7 +8,7 @@ import typing
 from keras_cfebm import activations
 from keras_cfebm.datasets.fit import check_fit
 from keras_cfebm.growing import Stage
-from keras_cfebm.network import EnergyNetwork, levels_of
+from keras_cfebm.network import EnergyNetwork, checked_widths, levels_of
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.validation import check_count, check_number, check_seed
 
@@ -67,10 +67,7 @@ class NetworkConfig:
         activations.get(self.activation)
         check_count(self.base_resolution, "base_resolution", minimum=2)
         check_count(self.base_width, "base_width")
-        widths = {int(level): width for level, width in self.widths.items()}
-        for level, width in widths.items():
-            check_count(width, f"width at {level} pixels")
-        object.__setattr__(self, "widths", widths)
+        object.__setattr__(self, "widths", checked_widths(self.widths))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +86,8 @@ class RunConfig:
         report_steps: int, training steps per epoch, about.
         source: optional `DataConfig`: learn to translate images of this set to those of
             `data`, see `chain_start="source"` of `CFEBM`. None for chains from noise.
+        source_noise: float, see `keras_cfebm.datasets.pairs`: with the data themselves
+            as the source, the model learns to remove noise up to this σ.
 
     Raises:
         ValueError: if the stages do not start at the base resolution, double, and end
@@ -106,6 +105,7 @@ class RunConfig:
     seed: int = 0
     report_steps: int = 100
     source: DataConfig | None = None
+    source_noise: float = 0.0
 
     def __post_init__(self):
         if not self.stages:
@@ -131,8 +131,14 @@ class RunConfig:
                 f"The last stage is that of the data, {self.data.resolution} pixels. "
                 f"Received: {resolutions}"
             )
+        check_number(self.source_noise, "source_noise", "[0, inf)")
         if self.source is not None:
             self._check_source()
+        elif self.source_noise:
+            raise ValueError(
+                "source_noise is the noise of source images: expected a source. "
+                f"Received: source_noise={self.source_noise} without one"
+            )
 
     def _check_source(self):
         if self.source.resolution != self.data.resolution:

@@ -45,7 +45,8 @@ class DataChecks:
         if self.num_classes is not None:
             check_labels(paired, len(images), self.num_classes)
         elif self.chain_start == "source" and paired is not None:
-            check_images(paired, self.image_shape, "source images")
+            # They may be noisy, where the model is to remove noise.
+            check_images(paired, self.image_shape, "source images", in_range=False)
 
     def split(self, data: Any) -> tuple:
         """The images, labels or None, and source images or None of a batch."""

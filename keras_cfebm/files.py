@@ -38,12 +38,20 @@ def write_text(path: PathLike, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        _share(temporary, 0o666)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
     sync_folder(path.parent)
+
+
+def _share(path, mode):
+    """Gives a temporary file or folder, made private, the usual permissions."""
+    umask = os.umask(0)
+    os.umask(umask)
+    os.chmod(path, mode & ~umask)
 
 
 @contextlib.contextmanager
@@ -69,7 +77,7 @@ def new_folder(path: PathLike) -> Iterator[pathlib.Path]:
                 with file.open("rb") as opened:
                     os.fsync(opened.fileno())
         sync_folder(temporary)
-        temporary.chmod(0o755)  # mkdtemp's folders are private
+        _share(temporary, 0o777)
         os.rename(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -66,6 +66,19 @@ def levels_of(resolution: int, base_resolution: int) -> list[int]:
     return levels
 
 
+def checked_widths(widths: dict) -> dict[int, int]:
+    """A dict of resolution → channels, whose keys JSON may have turned to strings.
+
+    Raises:
+        ValueError: if a key or value is not an integer of at least 1.
+    """
+    levels = [int(level) if isinstance(level, str) else level for level in widths]
+    for level, width in zip(levels, widths.values(), strict=True):
+        check_count(level, "resolution in widths")
+        check_count(width, f"width at {level} pixels")
+    return dict(zip(levels, widths.values(), strict=True))
+
+
 @keras.saving.register_keras_serializable(package="keras_cfebm")
 class EnergyNetwork(keras.Model):
     """Energy of square images of one resolution, a functional Keras model.
@@ -130,8 +143,7 @@ class EnergyNetwork(keras.Model):
                 "A network of the base resolution has no coarser level to fade from. "
                 f"Received: resolution={resolution}, fading=True"
             )
-        # JSON turns the keys of a dict to strings.
-        widths = {int(level): int(width) for level, width in (widths or {}).items()}
+        widths = checked_widths(widths or {})
 
         def width_of(level):
             return widths.get(level, default_width(level, base_width))

@@ -56,6 +56,12 @@ def _translation(source, target):
     return {**settings, "source": {**settings["data"], "classes": [source]}}
 
 
+def _denoising(noise):
+    """Translation of noisy images to clean ones of the same set."""
+    settings = _embedded(_QUICK_WIDTHS, _quick_stages(first=19_200))
+    return {**settings, "source": settings["data"], "source_noise": noise}
+
+
 PRESETS = {
     # What `make demo` trains: minutes on two CPU cores.
     "fashion_mnist_quick": _embedded(_QUICK_WIDTHS, _quick_stages()),
@@ -77,6 +83,8 @@ PRESETS = {
     # Translations, as quick: from one class of 1,000 images to another.
     "fashion_mnist_sneaker_to_boot": _translation("Sneaker", "Ankle boot"),
     "fashion_mnist_shirt_to_dress": _translation("Shirt", "Dress"),
+    # What `cfebm denoise` is best with: chains learn to start at noisy images.
+    "fashion_mnist_denoise": _denoising(noise=0.4),
     # Seconds; for tests and for trying the commands. Its samples are worth nothing.
     "tiny": _embedded(
         widths={4: 8, 8: 8, 16: 8, 32: 4},

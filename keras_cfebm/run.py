@@ -231,7 +231,7 @@ def train(config, folder, *, guard=True, replace_config=False, verbose="auto"):
         watch = callbacks.DivergenceGuard(run.guard)
         log = callbacks.EnergyLog(run.metrics, watch)
         checkpoints = callbacks.Checkpoints(run.checkpoints, companions=(log, watch))
-        shown = None if source is None else _fixed_images(source, 16, config.seed)
+        shown = None if source is None else _shown_sources(config, source)
         grids = callbacks.SampleGrid(run.samples, seed=config.seed, sources=shown)
 
         def make_dataset(stage, start):
@@ -244,6 +244,7 @@ def train(config, folder, *, guard=True, replace_config=False, verbose="auto"):
                     seed=config.seed,
                     start=start,
                     flip=config.data.flip,
+                    source_noise=config.source_noise,
                 )
             return data.batches(
                 stage.resolution,
@@ -280,9 +281,11 @@ def train(config, folder, *, guard=True, replace_config=False, verbose="auto"):
     return model
 
 
-def _fixed_images(data, count, seed):
-    """The same few images at each call, for pictures."""
-    return data.subset(limit=count, seed=seed).images()
+def _shown_sources(config, source, count=16):
+    """The source images of all pictures of a run."""
+    images = source.subset(limit=count, seed=config.seed).images()
+    noisy = tasks.add_noise(images, config.source_noise, config.seed)
+    return np.clip(noisy, -1, 1)
 
 
 def _announce(stage, stages):

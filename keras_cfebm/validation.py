@@ -261,7 +261,7 @@ def _as_numbers(values, dtype, name):
     try:
         if values.dtype.kind != "c":
             return values.astype(dtype, copy=False)
-    except TypeError:  # objects
+    except (TypeError, OverflowError):  # objects, endless integers
         pass
     raise ValueError(f"Expected {name} as real numbers, received {values.dtype}.")
 

@@ -109,7 +109,7 @@ def test_from_arrays(images, labels, resolution, fit, crop_size):
 
 @fuzz(500)
 @given(st.data())
-def test_damaged_archives(data, tmp_path_factory):
+def test_damaged_archives(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "fuzz.npz"
     encoder = types.SimpleNamespace(name="n", hash="h", preprocessing="p")
     statistics = metrics.FeatureStatistics(encoder, "images", kept_features=2)

@@ -25,9 +25,10 @@ __all__ = ["no_hang"]  # a fixture of every test here
 def places(value, place=()):
     """The paths of all values in nested data."""
     yield place
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for name, inner in items if isinstance(value, (dict, list)) else ():
-        yield from places(inner, (*place, name))
+    if isinstance(value, (dict, list)):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, inner in items:
+            yield from places(inner, (*place, name))
 
 
 def plain_config(preset="tiny"):
@@ -46,10 +47,12 @@ def changed(plain, place, change):
     """Replaces, removes or adds a value; places that have gone are passed over."""
     *parents, last = place
     for name in parents:
-        inner = isinstance(plain, (dict, list))
-        if not inner or (isinstance(plain, list) and len(plain) <= name):
+        if isinstance(plain, dict):
+            plain = plain.get(name)
+        elif isinstance(plain, list) and name in range(len(plain)):
+            plain = plain[name]
+        else:
             return
-        plain = plain.get(name) if isinstance(plain, dict) else plain[name]
     kind, value = change
     if isinstance(plain, dict):
         if kind == "add":

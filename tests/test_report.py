@@ -171,7 +171,7 @@ def test_hostile_names_are_text(started):
 def test_an_unfinished_run_says_what_is_missing(started):
     reader = Reader(run_report(started.path))
     assert "Unfinished: 0 of" in reader.text
-    assert [tag["class"] for tag in reader.all("p")].count("note") == 4
+    assert [tag.get("class") for tag in reader.all("p")].count("note") == 4
     assert reader.all("img") == []
 
 

@@ -314,6 +314,25 @@ def test_inpainting_up_a_ladder_knows_the_pooled_pixels():
         tasks.inpaint([quadratic, quadratic], images(side=7), "center")
 
 
+def test_coarse_pixels_are_means_of_what_is_known():
+    x = images()
+    hole = tasks.hole_masks("random_25", x.shape)
+    settings = Langevin(steps=(0, 0))  # missing pixels stay those of the coarse level
+    filled = tasks.inpaint([quadratic, quadratic], x, hole, settings=settings)
+    other = np.where(hole, -x, x)
+    again = tasks.inpaint([quadratic, quadratic], other, hole, settings=settings)
+    np.testing.assert_array_equal(filled, again)
+    blocks = (len(x), 4, 2, 4, 2, x.shape[-1])
+    known = np.broadcast_to(~hole, x.shape).reshape(blocks)
+    sums = np.where(known, x.reshape(blocks), 0).sum((2, 4), keepdims=True)
+    counts = known.sum((2, 4), keepdims=True)
+    expected = np.broadcast_to(sums / np.maximum(counts, 1), blocks)
+    judged = ~known & (counts >= 2)
+    np.testing.assert_allclose(
+        filled.reshape(blocks)[judged], expected[judged], atol=1e-6
+    )
+
+
 def test_masks_cover_what_they_say():
     shape = (3, 8, 8, 1)
     for name, share in (("center", 1 / 4), ("left_half", 1 / 2), ("random_25", 1 / 4)):

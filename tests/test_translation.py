@@ -39,7 +39,9 @@ def test_negatives_are_langevin_from_the_sources_at_the_current_resolution():
     coarse = network()
     model = translator(coarse, coarse.grown())
     targets, sources = images(side=8), images(side=8, seed=1)
-    positives, negatives, labels = model.draw((targets, sources), model.network)
+    positives, negatives, labels = model.draw(
+        (targets, sources), model.network, training=True
+    )
     assert labels is None
     np.testing.assert_array_equal(positives, targets)
 
@@ -165,6 +167,21 @@ def test_pairs_come_as_targets_and_sources():
     dataset = pairs(source, target, batch_size=4, seed=1)
     for drawn, expected in zip(next(iter(dataset)), (targets, sources), strict=True):
         np.testing.assert_array_equal(drawn, expected)
+
+
+def test_noisy_sources_are_deterministic_and_resumable():
+    data = from_arrays(np.zeros((8, 4, 4, 1), "float32"))
+    options = {"batch_size": 4, "seed": 5, "source_noise": 0.3}
+    whole = batches(pairs(data, data, as_numpy=True, **options), 4)
+    again = batches(pairs(data, data, start=2, as_numpy=True, **options), 2)
+    as_dataset = batches(iter(pairs(data, data, start=2, **options)), 2)
+    for (targets, sources), *others in zip(whole[2:], again, as_dataset, strict=True):
+        assert (targets == 0).all() and 0 < sources.std() < 0.3
+        for _, other in others:
+            np.testing.assert_array_equal(other, sources)
+    assert (whole[0][1] != whole[1][1]).any()
+    with pytest.raises(ValueError, match="source_noise"):
+        pairs(data, data, batch_size=4, source_noise=-1.0)
 
 
 def test_pairs_refuse_sets_that_do_not_go_together():

@@ -13,7 +13,8 @@ from keras import ops
 from keras_cfebm import files, random
 from keras_cfebm.typing import PathLike
 
-FIGURES = ("gap", "gradient_norm")
+_LOGS = ("gap", "gradient_norm", "data_energy")
+_FIGURES = ("energy gap", "gradient norm", "change of the data energy per step")
 #: Steps per block: single steps are too noisy to be judged.
 _BLOCK = 10
 #: Blocks that "the run's own history" goes back.
@@ -27,16 +28,18 @@ class DivergenceError(Exception):
 class DivergenceGuard(keras.callbacks.Callback):
     """Rolls a diverging run back to its last good epoch.
 
-    Every ten steps the means of |energy gap| and gradient norm are held against their
-    medians over the stage's last thousand steps. Beyond `tolerance` times the median,
-    or at the first figure that is not finite, the run is diverging: weights, average
-    and optimizer become those of the last good epoch again, the learning rate is
-    multiplied by `learning_rate_factor`, the noise is drawn from a new key, and
-    training goes on. An epoch is good if it has stayed within √tolerance: one that is
-    already on its way up is no place to return to.
+    Every ten steps the means of |energy gap|, gradient norm and |change of the data
+    energy from one step to the next| are held against their medians over the stage's
+    last thousand steps. Beyond `tolerance` times the median, or at the first figure
+    that is not finite, the run is diverging: weights, average and optimizer become
+    those of the last good epoch again, the learning rate is multiplied by
+    `learning_rate_factor`, the noise is drawn from a new key, and training goes on. An
+    epoch is good if it has stayed within √tolerance: one that is already on its way up
+    is no place to return to.
 
     The median does not follow a few steps of growth, as a maximum would, yet follows
-    the slow growth of a fade-in.
+    the slow growth of a fade-in. The jumps of the energy tell where spectral
+    normalisation keeps gap and gradients of a broken model within bounds.
 
     Args:
         path: JSON file that lists the rollbacks, or None.
@@ -57,7 +60,7 @@ class DivergenceGuard(keras.callbacks.Callback):
     def __init__(
         self,
         path: PathLike | None = None,
-        tolerance: float = 20.0,
+        tolerance: float = 10.0,
         learning_rate_factor: float = 0.5,
         max_rollbacks: int = 5,
         warmup: int = 3,
@@ -85,6 +88,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self._rollbacks = 0
         self._history: list[list[float]] = []  # means of blocks
         self._block: list[list[float]] = []  # steps of the block that is not full yet
+        self._energy: float | None = None  # of the data, at the last step
         self._worst = 0.0  # this epoch's largest figure, in multiples of its median
         self._reason: str | None = None
         self._good: list[np.ndarray] | None = None
@@ -100,6 +104,7 @@ class DivergenceGuard(keras.callbacks.Callback):
             "rollbacks": self._rollbacks,
             "history": self._history,
             "block": self._block,
+            "energy": self._energy,
             "worst": self._worst,
             "reason": self._reason,
             "good_step": self._good_step,
@@ -120,6 +125,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self._rollbacks = state["rollbacks"]
         self._history = list(state["history"])
         self._block = list(state["block"])
+        self._energy = state["energy"]
         self._worst = state["worst"]
         self._reason = state["reason"]
         self._good_step = state["good_step"]
@@ -148,17 +154,18 @@ class DivergenceGuard(keras.callbacks.Callback):
             self._write()
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
-        self._count, self._sums = 0, [0.0, 0.0]
+        self._count, self._sums = 0, [0.0] * len(_LOGS)
 
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
         self._reason = self._reason or _not_finite(logs)
         if self._reason is None:
             # Keras reports running means over the epoch; their differences are steps.
             self._count += 1
-            sums = [self._count * logs[name] for name in FIGURES]
-            steps = [abs(s - old) for s, old in zip(sums, self._sums, strict=True)]
-            self._sums = sums
-            self._block.append(steps)
+            sums = [self._count * float(logs[name]) for name in _LOGS]
+            gap, norm, energy = (s - t for s, t in zip(sums, self._sums, strict=True))
+            jump = 0.0 if self._energy is None else energy - self._energy
+            self._sums, self._energy = sums, energy
+            self._block.append([abs(gap), norm, abs(jump)])
             if len(self._block) == _BLOCK:
                 self._judge_block()
         if self._reason is not None:
@@ -183,13 +190,13 @@ class DivergenceGuard(keras.callbacks.Callback):
         self._block = []
         if len(self._history) >= self.warmup:
             for name, mean, usual in zip(
-                FIGURES, means, np.median(self._history, axis=0), strict=True
+                _FIGURES, means, np.median(self._history, axis=0), strict=True
             ):
                 ratio = mean / usual if usual > 0 else 0.0
                 self._worst = max(self._worst, ratio)
                 if ratio > self.tolerance and self._reason is None:
                     self._reason = (
-                        f"|{name}| is {mean:.4g}, more than {self.tolerance:g} times "
+                        f"the {name} is {mean:.4g}, more than {self.tolerance:g} times "
                         f"its usual {usual:.4g}"
                     )
         self._history = [*self._history, means][-_MEMORY:]
@@ -211,7 +218,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         for variable, value in zip(self._variables(), self._good, strict=True):
             variable.assign(value)
         self._history, self._block = list(self._good_history), []
-        self._reason = None
+        self._reason = self._energy = None
         if self._rollbacks >= self.max_rollbacks:
             raise DivergenceError(
                 f"Training at {self.model.resolution} pixels diverged at step {step} "

@@ -37,13 +37,17 @@ def main(values):
     sigmas = [_number(text) for text in values.sigma]
     task = Task("denoise", values)
     test, tuning = two_parts(task.data(), values.count, TUNING, values.seed)
-    settings = chain_settings(values, DENOISING)
+    own = task.model.finest_settings
+    settings = chain_settings(
+        values, own if task.model.chain_start == "source" else DENOISING
+    )
     found = evaluation.evaluate_denoising(
         task.model.sampling_network,
         test.images(),
         sigmas,
         tuning_images=tuning.images(),
-        settings=None if settings == DENOISING else settings,
+        settings=settings,
+        steps=values.steps,
         labels=task.labels(test),
         tuning_labels=task.labels(tuning),
         seed=values.seed,
@@ -73,6 +77,11 @@ def main(values):
         f"PSNR in dB. All know σ; strengths (the model's: Langevin steps) are the best "
         f"on {len(tuning)} other held-out images."
     )
+    if task.model.chain_start != "source":
+        print(
+            "This energy has seen no white noise at its finest level; one that learned "
+            "to remove it:\n  cfebm train --preset=fashion_mnist_denoise"
+        )
     task.finish(found.figures, data=test.name, images=len(test))
 
 

@@ -1,6 +1,7 @@
 """Tell anomalies from normal images by their energy (Sec. 4.3)."""
 
 import json
+import pathlib
 
 from absl import flags
 
@@ -53,7 +54,8 @@ def main(values):
     count = min(values.count, len(test) // 2)
     normal, held_out = two_parts(test, count, count, values.seed)
     anomalies = {
-        name: _anomalies(task, name, normal, values) for name in _against(task, values)
+        _label(name): _anomalies(task, name, normal, values)
+        for name in _against(task, values)
     }
     detectors = {
         score: AnomalyDetector(task.model.sampling_network, score, values.batch_size)
@@ -105,6 +107,12 @@ def _against(task, values):
     return [*evaluation.ANOMALIES, *([HELD_OUT] if some_classes else [])]
 
 
+def _label(name):
+    """A path's last part; other names as they are."""
+    path = pathlib.Path(name)
+    return path.stem if path.exists() else name
+
+
 def _anomalies(task, name, normal, values):
     if name in evaluation.ANOMALIES:
         return evaluation.anomaly_images(
@@ -124,8 +132,9 @@ def _anomalies(task, name, normal, values):
 
 
 def _draw(task, report, images):
+    shown = min(SHOWN, *map(len, images.values()))
     comparison_grid(
-        {name: some[:SHOWN] for name, some in images.items()},
+        {name: some[:shown] for name, some in images.items()},
         path=task.output / "images.png",
     )
     for name, scores in report.scores.items():

@@ -15,7 +15,7 @@ from keras_cfebm.cli.common import (
     two_parts,
 )
 from keras_cfebm.tasks.masks import MASKS
-from keras_cfebm.tasks.restoration import INPAINTING
+from keras_cfebm.tasks.restoration import INPAINTING, LADDER_INPAINTING
 from keras_cfebm.visualization import comparison_grid
 
 
@@ -43,7 +43,9 @@ def main(values):
     task = Task("inpaint", values)
     model = task.model
     test, _ = two_parts(task.data(), values.count, 1, values.seed)
-    settings = chain_settings(values, INPAINTING)
+    settings = chain_settings(
+        values, LADDER_INPAINTING if values.ladder else INPAINTING
+    )
     found = evaluation.evaluate_inpainting(
         model.sampling_ladder if values.ladder else model.sampling_network,
         test.images(),

@@ -18,7 +18,14 @@ _NETWORK = (
     "conditional",
 )
 _LANGEVIN = ("step_size", "noise_scale", "final_noise_scale")
-_TRAINING = ("data_noise", "energy_l2", "ema_decay", "seed", "report_steps")
+_TRAINING = (
+    "source_noise",
+    "data_noise",
+    "energy_l2",
+    "ema_decay",
+    "seed",
+    "report_steps",
+)
 _STAGE = ("fade_images", "settle_images", "batch_size", "learning_rate")
 
 
@@ -52,6 +59,7 @@ def define_config_flags(values):
     string("source", "Set to translate from; by default that of --data.")
     string("source_split", "Split of the source.")
     flags.DEFINE_list("source_classes", None, "Its classes.", flag_values=values)
+    number("source_noise", "Largest σ of white noise on source images.")
     # Network.
     integer("base_resolution", "Side of the coarsest level.")
     integer("base_width", "Sets the channels of every level.")

@@ -32,7 +32,8 @@ def main(values):
     task = Task("saliency", values)
     model = task.model
     translates = model.chain_start == "source"
-    of = values.of or ("translate" if translates else "denoise")
+    denoises = task.config is not None and task.config.source_noise > 0
+    of = values.of or ("translate" if translates and not denoises else "denoise")
     if of == "translate" and not translates:
         raise ValueError(
             "--of=translate: expected a model that was trained to translate. Received "
@@ -42,10 +43,9 @@ def main(values):
     data = data.subset(limit=values.count, seed=values.seed)
     start, labels = data.images(), task.labels(data)
     network = model.sampling_network
-    if of == "translate":
-        settings, run = model.finest_settings, tasks.translate
-    else:
-        settings, run = None, tasks.denoise
+    settings = model.finest_settings if translates else None
+    run = tasks.translate if of == "translate" else tasks.denoise
+    if of == "denoise":
         start = tasks.add_noise(start, values.sigma, values.seed)
     results, generative = run(
         network, start, values.seed, settings, labels, values.batch_size, saliency=True

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import numpy as np
+
 from keras_cfebm.datasets.image_data import ImageData
-from keras_cfebm.validation import check_seed
+from keras_cfebm.validation import check_number, check_seed
 
 #: Sources are drawn in another order than targets, even from one and the same set.
 _SOURCE = 0x2545F4914F6CDD1D
@@ -17,6 +19,7 @@ def pairs(
     seed: int = 0,
     start: int = 0,
     flip: bool = False,
+    source_noise: float = 0.0,
     as_numpy: bool = False,
 ) -> Any:
     """Reads batches of target and source images, without end, for translation.
@@ -33,6 +36,9 @@ def pairs(
         seed: int in 0 … 2**63 - 1; decides order and flips.
         start: number of batches to skip, as after a resume.
         flip: mirror each image left to right with probability 1/2.
+        source_noise: float of at least 0. Each source image gets white noise of a
+            standard deviation drawn uniformly from 0 up to this, so that noisy images
+            are translated to clean ones. Nothing is clipped.
         as_numpy: True returns a plain iterator of pairs of NumPy arrays.
 
     Returns:
@@ -45,6 +51,7 @@ def pairs(
             given; and as `ImageData.batches`.
     """
     check_seed(seed)
+    check_number(source_noise, "source_noise", "[0, inf)")
     if source_data.channels != target_data.channels:
         raise ValueError(
             "Expected source and target images of the same number of channels, "
@@ -61,9 +68,25 @@ def pairs(
         )
         for data, order in ((target_data, seed), (source_data, seed ^ _SOURCE))
     )
+
+    def noisy(place, images):
+        rng = np.random.default_rng([seed, int(place)])
+        sigmas = source_noise * rng.random((len(images), 1, 1, 1))
+        return (images + sigmas * rng.standard_normal(images.shape)).astype("float32")
+
     if as_numpy:
+        if source_noise:
+            sources = (noisy(i, images) for i, images in enumerate(sources, start))
         return zip(targets, sources, strict=True)
     # Here, so that arrays and folders can be read where TensorFlow is not installed.
     import tensorflow as tf
 
+    if source_noise:
+        shape = sources.element_spec.shape
+
+        def add(place, images):
+            images = tf.numpy_function(noisy, [place, images], tf.float32)
+            return tf.ensure_shape(images, shape)
+
+        sources = sources.enumerate(start).map(add)
     return tf.data.Dataset.zip((targets, sources))

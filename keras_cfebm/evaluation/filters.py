@@ -112,7 +112,7 @@ def inpainted(name: str, images: np.ndarray, holes: np.ndarray) -> np.ndarray:
             [
                 restoration.inpaint_biharmonic(
                     np.where(hole, 0.0, image).astype("float64"),
-                    hole[..., 0],
+                    np.array(hole[..., 0]),  # must be writable
                     channel_axis=-1,
                 )
                 for image, hole in zip(images, holes, strict=True)

@@ -26,6 +26,7 @@ def evaluate_denoising(
     *,
     tuning_images: np.ndarray | None = None,
     settings: Langevin | None = None,
+    steps: int | None = None,
     labels: Any = None,
     tuning_labels: Any = None,
     seed: int = 0,
@@ -37,6 +38,10 @@ def evaluate_denoising(
     Filter strengths, and the number of Langevin steps, are those with the highest mean
     PSNR on `tuning_images` with noise of the same σ.
 
+    An energy whose negatives started at coarse images has seen no white noise at its
+    finest level and may well prefer it; one that has learned with chains from noisy
+    images (`RunConfig.source_noise`) removes it.
+
     Args:
         energy: the finest energy, see `keras_cfebm.tasks.denoise`.
         images: float array of clean images `(n, h, w, c)` in [-1, 1] that the energy
@@ -44,7 +49,8 @@ def evaluate_denoising(
         sigmas: standard deviations of the white noise, each above 0.
         tuning_images: float array of other clean images; None judges with the first
             strength of each filter and the default number of steps.
-        settings: `Langevin`; None for `tasks.denoise`'s with the best number of steps.
+        settings: `Langevin`, but for the steps; None for those of `tasks.denoise`.
+        steps: int, in place of the best number.
         labels: of a conditional energy, an int or an integer array `(n,)`.
         tuning_labels: the same of `tuning_images`.
         seed: int, the stream of noise and chains.
@@ -70,15 +76,19 @@ def evaluate_denoising(
         versions = {"noisy": np.clip(noisy, -1, 1)}
         strengths: dict[str, Any] = {name: FILTERS[name][1][0] for name in FILTERS}
         used = settings or DENOISING
+        if steps is not None:
+            used = used.replace(steps=steps)
         if tuning_images is not None:
             noisy_tuning = tasks.add_noise(tuning_images, sigma, seed, len(images))
             for name in FILTERS:
                 strengths[name] = best_strength(
                     name, noisy_tuning, tuning_images, sigma
                 )
-            if settings is None:
-                steps = best_steps(energy, noisy_tuning, tuning_images, tuning_labels)
-                used = DENOISING.replace(steps=steps)
+            if steps is None:
+                best = best_steps(
+                    energy, noisy_tuning, tuning_images, used, tuning_labels
+                )
+                used = used.replace(steps=best)
         versions["model"] = tasks.denoise(
             energy, noisy, seed, used, labels, batch_size, progress=progress
         )
@@ -95,7 +105,11 @@ def evaluate_denoising(
 
 
 def best_steps(
-    energy: Any, noisy: np.ndarray, clean: np.ndarray, labels: Any = None
+    energy: Any,
+    noisy: np.ndarray,
+    clean: np.ndarray,
+    settings: Langevin = DENOISING,
+    labels: Any = None,
 ) -> int:
     """The number of denoising steps with the highest mean PSNR on known images.
 
@@ -103,13 +117,14 @@ def best_steps(
         energy: the finest energy.
         noisy: float array `(n, h, w, c)`; it is one batch.
         clean: float array of the same shape in [-1, 1].
+        settings: `Langevin`, but for the steps.
         labels: of a conditional energy, an int or an integer array `(n,)`.
 
     Returns:
         int from 1 to `MOST_STEPS`.
     """
     states = tasks.chain_states(
-        Chain(energy, DENOISING.replace(steps=MOST_STEPS)),
+        Chain(energy, settings.replace(steps=MOST_STEPS)),
         images=noisy,
         labels=labels,
         every=1,

@@ -13,6 +13,8 @@ import re
 import PIL.Image
 
 _VOID = ("img", "br", "meta", "link")
+# Elsewhere a line break in the source is a space on the page.
+_OWN_LINE = ("dd", "div", "figure", "h2", "h3", "li", "p", "section", "table", "tr")
 # Not allowed in HTML, not encodable, or able to reverse the text around them.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
@@ -64,7 +66,8 @@ def element(tag: str, *content: object, **attributes: object) -> Markup:
     )
     if tag in _VOID:
         return Markup(f"<{opening}>")
-    return Markup(f"<{opening}>{markup(content)}</{tag}>\n")
+    end = "\n" if tag in _OWN_LINE else ""
+    return Markup(f"<{opening}>{markup(content)}</{tag}>{end}")
 
 
 def note(*content: object) -> Markup:

@@ -135,7 +135,7 @@ def _highlights(run, config, rows):
     if isinstance(values, dict) and isinstance(values.get("classifier_fid"), dict):
         distances = values["classifier_fid"]
         shown["Classifier FID"] = distances.get("samples")
-        shown["The same of test images"] = distances.get("test")
+        shown["Classifier FID of test images"] = distances.get("test")
     if rows:
         shown["Training steps"] = int(rows[-1]["step"])
         shown["Minutes of training"] = round(

@@ -115,7 +115,8 @@ def chains(run: RunFolder, config: RunConfig) -> Section:
         alt = f"Film of Langevin chains from {start}"
         parts.append(figure(run.film, caption, alt, class_="film"))
     missing = note("No chains yet: they are drawn when training has finished.")
-    return Section("chains", "Chains", markup(parts or missing))
+    content = element("div", parts, class_="columns") if parts else missing
+    return Section("chains", "Chains", content)
 
 
 def training(run: RunFolder, rows: Sequence[dict[str, float]]) -> Section:
@@ -129,7 +130,8 @@ def training(run: RunFolder, rows: Sequence[dict[str, float]]) -> Section:
     )
     alt = f"Energies, gap and gradient norm over {rows[-1]['step']:.0f} training steps"
     stages = tables(stage_rows(rows), "Stages; energies are those of the last epoch")
-    content = markup([figure(curves_picture(run, rows), caption, alt), stages])
+    curves = figure(curves_picture(run, rows), caption, alt, class_="plot")
+    content = markup([curves, stages])
     return Section("training", "Training", content)
 
 
@@ -152,20 +154,23 @@ def tasks(run: RunFolder) -> list[Section]:
         paths = sorted(filter(_is_visible, task.iterdir()))
         records = [path for path in paths if path.suffix == ".json"]
         pictures = [path for path in paths if path.suffix in _PICTURES]
-        parts = [_record(read_json(path), label(path.stem), title) for path in records]
-        for path in pictures:
-            name = label(path.stem)
-            parts.append(figure(path, name, alt=f"{title}: {name}"))
+        parts = [_record(read_json(path), label(path.stem)) for path in records]
+        shown = [
+            figure(path, label(path.stem), alt=f"{title}: {label(path.stem)}")
+            for path in pictures
+        ]
+        if shown:
+            parts.append(element("div", shown, class_="pictures"))
         missing = note("No figures or pictures in this folder yet.")
         sections.append(Section(f"task-{number}", title, markup(parts or missing)))
     return sections
 
 
-def _record(value, name, title):
+def _record(value, name):
     """A JSON file of a task: its figures first, then what was done to get them."""
     parts = []
     if isinstance(value, dict) and "figures" in value:
-        parts.append(tables(value["figures"], title))
+        parts.append(tables(value["figures"], "Figures"))
         value = {key: item for key, item in value.items() if key != "figures"}
         name = "How they were measured"
     if value or not parts:

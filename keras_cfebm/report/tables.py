@@ -11,8 +11,8 @@ MAXIMUM_ROWS = 100
 MAXIMUM_COLUMNS = 12
 MAXIMUM_DEPTH = 5
 _INLINE = 8
-_ACRONYMS = ("AUPR", "AUROC", "EMA", "FID", "FPR", "KID", "L2", "PSNR", "SSIM", "TPR")
-_SPELLED = {word.lower(): word for word in _ACRONYMS}
+_ACRONYMS = "AUPR,AUROC,EMA,FID,FPR,FPR95,KID,L2,OOD,PCA,PSNR,ROC,SSIM,TPR"
+_SPELLED = {word.lower(): word for word in _ACRONYMS.split(",")}
 
 
 def label(name: object) -> str:
@@ -104,13 +104,14 @@ def table(
     # Without headings a column holds quantities of many kinds, each rounded by itself.
     alike = columns is not None
     decimals = [_decimals(column) if alike else None for column in cells_by_column]
+    test = any if alike else all
+    numeric = [test(map(is_number, column)) for column in cells_by_column]
     body = []
     for heading, values in rows[:MAXIMUM_ROWS]:
-        row = [_cell(v, d) for v, d in zip(values, decimals, strict=True)]
+        row = [_cell(*cell) for cell in zip(values, decimals, numeric, strict=True)]
         body.append(element("tr", element("th", heading, scope="row"), row))
     head = None
     if columns is not None:
-        numeric = [any(map(is_number, column)) for column in cells_by_column]
         headings = [
             element("th", name, scope="col", class_="number" if right else None)
             for name, right in zip(columns, numeric, strict=True)
@@ -123,11 +124,9 @@ def table(
     return markup([scrolled, note(f"And {hidden:,} more rows.") if hidden else None])
 
 
-def _cell(value, decimals):
-    if isinstance(value, Markup):
-        return element("td", value)
-    kind = "number" if is_number(value) else None
-    return element("td", text_of(value, decimals), class_=kind)
+def _cell(value, decimals, numeric):
+    content = value if isinstance(value, Markup) else text_of(value, decimals)
+    return element("td", content, class_="number" if numeric else None)
 
 
 def bar_table(values: Mapping[str, Any], caption: str) -> Markup:

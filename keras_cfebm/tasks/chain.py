@@ -118,8 +118,8 @@ class Chain:
             labels: int32 tensor of shape `(batch,)`, or None.
             known: None, or a pair of the finest images and of a boolean tensor
                 `(batch, h, w, 1)`, True where a pixel is free. The others are put back
-                after each step. At coarser levels, images are mean-pooled, and a pixel
-                is free if any of those below it is.
+                after each step. At coarser levels, a pixel is the mean of those known
+                below it, and free if less than half of them are known.
 
         Returns:
             Pair of the finest images and of the generative saliency
@@ -219,10 +219,11 @@ def _put_back(x, fixed):
 
 
 def _pooled(known, times):
-    if known is None:
-        return None
+    """The finest images and free pixels at a coarser level: means of what is known."""
+    if known is None or not times:
+        return known
     images, free = known
-    for _ in range(times):
-        free = ops.logical_or(free[:, 0::2], free[:, 1::2])
-        free = ops.logical_or(free[:, :, 0::2], free[:, :, 1::2])
-    return mean_pool(images, times), free
+    weights = ops.cast(ops.logical_not(free), images.dtype)
+    share = mean_pool(weights, times)
+    means = mean_pool(images * weights, times) / ops.maximum(share, 1e-6)
+    return means, share < 0.5

@@ -18,6 +18,8 @@ from keras_cfebm.validation import check_images, check_number
 DENOISING = Langevin(steps=20, noise_scale=0.005)
 #: Missing pixels start from noise and have further to go.
 INPAINTING = Langevin(steps=50)
+#: From coarse to fine less is needed, and more drifts away from what is known.
+LADDER_INPAINTING = Langevin(steps=(15, 10, 5), noise_scale=0.005)
 
 
 def add_noise(
@@ -107,7 +109,8 @@ def inpaint(
             pixels is of no influence unless `fill="image"`.
         mask: an array, a name or a path, see `hole_masks`.
         seed: int, the stream of images; image `i` does not depend on the others.
-        settings: `Langevin`; None for 50 steps.
+        settings: `Langevin`; None for 50 steps, or up a ladder 15, 10 and then 5 at
+            each finer level.
         labels: of conditional energies, an int or an integer array `(n,)`.
         batch_size: int, images per chain; it bounds the memory.
         start: int, index in the stream of the first image.
@@ -124,7 +127,8 @@ def inpaint(
     Raises:
         ValueError: if images, mask or labels do not fit, or `fill` is unknown.
     """
-    chain = chain_of(energy, settings, INPAINTING)
+    is_ladder = isinstance(energy, (list, tuple)) and len(energy) > 1
+    chain = chain_of(energy, settings, LADDER_INPAINTING if is_ladder else INPAINTING)
     images = check_images(images, chain.image_shape)
     if fill not in ("noise", "image"):
         raise ValueError(f"Expected fill to be 'noise' or 'image', received {fill!r}.")
