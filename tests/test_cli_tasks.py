@@ -123,7 +123,7 @@ def test_inpaint_with_a_mask_of_a_file(run, tmp_path):
 
 
 def test_detect(run):
-    names = ("energy", "gradient_norm", "typicality", "mahalanobis", "pca")
+    names = ("energy", "gradient_norm", "typicality", "ladder", "mahalanobis", "pca")
     pictures = [f"{kind}_{name}.png" for name in names for kind in ("roc", "histogram")]
     record = figures_of(
         "detect",

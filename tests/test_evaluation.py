@@ -164,6 +164,23 @@ def test_detection_of_what_is_brighter():
     assert again.detect(anomalies["dark"]).all()
 
 
+def test_a_ladder_adds_up_what_its_levels_see():
+    rng = np.random.default_rng(0)
+    normal = rng.uniform(-0.1, 0.1, (50, 4, 4, 1)).astype("float32")
+    score = evaluation.LadderScore([well(0.0), well(0.0)], normal)
+    assert abs(score(normal).mean()) < 1e-3
+    pooled = normal.reshape(50, 2, 2, 2, 2, 1).mean(axis=(2, 4))
+    levels = [0.125 * np.square(x).sum(axis=(1, 2, 3)) for x in (pooled, normal)]
+    np.testing.assert_allclose(score.means, np.mean(levels, axis=1), rtol=1e-4)
+    expected = sum((level - level.mean()) / level.std() for level in levels)
+    np.testing.assert_allclose(score(normal), expected, atol=1e-3)
+    report = evaluation.evaluate_detection(
+        {"ladder": score}, normal, normal, {"bright": constant(0.5, 5, 4)}
+    )
+    assert report.figures["bright"]["ladder"]["auroc"] == 1
+    assert len(report.thresholds["ladder"]["means"]) == 2
+
+
 def test_mahalanobis_is_the_distance_to_the_nearest_class():
     rng = np.random.default_rng(0)
     covariance = np.array([[1.0, 0.6], [0.6, 2.0]])

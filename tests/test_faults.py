@@ -16,7 +16,7 @@ import PIL.Image
 import pytest
 
 from keras_cfebm import datasets, load_ladder
-from keras_cfebm.callbacks import Checkpoints, EnergyLog
+from keras_cfebm.callbacks import Checkpoints, DivergenceGuard, EnergyLog
 from keras_cfebm.cli.main import main
 from keras_cfebm.config import RunConfig
 from keras_cfebm.run import RunFolder
@@ -87,7 +87,7 @@ def fill(disk):
             file.flush()
 
 
-@pytest.mark.parametrize("victim", [Checkpoints, EnergyLog])
+@pytest.mark.parametrize("victim", [Checkpoints, EnergyLog, DivergenceGuard])
 def test_full_disk(small_disk, array_file, whole, monkeypatch, capfd, victim):
     original = victim.on_epoch_end
     epochs = 0

@@ -38,8 +38,18 @@ def traced_once(function):
     The random numbers are a hundred tiny operations per draw; building them anew at
     every place would be a good part of the wait for the first training step.
     """
-    # TensorFlow warns of too many shapes per function, and does not count a partial.
-    return tf.function(functools.partial(function), autograph=False)
+
+    @functools.cache
+    def graph_for(*shapes):
+        # One function per shape: TensorFlow warns of one that is given many.
+        return tf.function(functools.partial(function), autograph=False)
+
+    @functools.wraps(function)
+    def call(*arguments):
+        shapes = [tuple(tensor.shape) for tensor in tf.nest.flatten(arguments)]
+        return graph_for(*shapes)(*arguments)
+
+    return call
 
 
 def fused(function):

@@ -61,6 +61,10 @@ def main(values):
         score: AnomalyDetector(task.model.sampling_network, score, values.batch_size)
         for score in SCORES
     }
+    if len(task.model.ladder) > 1:
+        detectors["ladder"] = evaluation.LadderScore(
+            task.model.sampling_ladder, held_out.images(), values.batch_size
+        )
     known = train.subset(limit=10_000, seed=values.seed)
     classifier = task.classifier()
     if classifier is not None:
@@ -88,7 +92,8 @@ def main(values):
         ],
     )
     print(
-        "High scores are anomalous; 0.5 is chance. The last two columns know no energy."
+        "High scores are anomalous; 0.5 is chance. Mahalanobis and PCA know no energy; "
+        "ladder adds the energies of all levels up."
     )
     task.finish(
         report.figures,

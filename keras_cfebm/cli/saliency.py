@@ -1,6 +1,5 @@
 """Show where a chain changes an image, and which pixels its energy depends on."""
 
-import numpy as np
 from absl import flags
 
 from keras_cfebm import evaluation, tasks
@@ -41,23 +40,24 @@ def main(values):
         )
     data = task.source() if of == "translate" else task.data()
     data = data.subset(limit=values.count, seed=values.seed)
-    start, labels = data.images(), task.labels(data)
+    images, labels = data.images(), task.labels(data)
     network = model.sampling_network
     settings = model.finest_settings if translates else None
     run = tasks.translate if of == "translate" else tasks.denoise
     if of == "denoise":
-        start = tasks.add_noise(start, values.sigma, values.seed)
+        start = tasks.add_noise(images, values.sigma, values.seed)
+    else:
+        start = images
     results, generative = run(
         network, start, values.seed, settings, labels, values.batch_size, saliency=True
     )
-    start = np.clip(start, -1, 1)
     figures, maps = evaluation.saliency_maps(
-        network, start, generative, labels, values.seed, values.batch_size
+        network, images, generative, labels, values.seed, values.batch_size
     )
     for name, heat in maps.items():
         # What the chain did is best seen on its result.
-        images = results if name == "generative" else start
-        saliency_overlay(images[:SHOWN], heat[:SHOWN], path=task.output / f"{name}.png")
+        below = results if name == "generative" else images
+        saliency_overlay(below[:SHOWN], heat[:SHOWN], path=task.output / f"{name}.png")
     print_table(
         ["map", "mean", "largest", "correlation with generative"],
         [(name, *row.values()) for name, row in figures.items()],

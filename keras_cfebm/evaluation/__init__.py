@@ -8,6 +8,7 @@ them; notebooks and benchmarks call the same functions.
 from keras_cfebm.evaluation.anomalies import ANOMALIES, anomaly_images
 from keras_cfebm.evaluation.detection import (
     DetectionReport,
+    LadderScore,
     evaluate_detection,
     mahalanobis_score,
     pca_score,
@@ -34,6 +35,7 @@ __all__ = [
     "SIGMAS",
     "DetectionReport",
     "Evaluation",
+    "LadderScore",
     "anomaly_images",
     "evaluate_denoising",
     "evaluate_detection",

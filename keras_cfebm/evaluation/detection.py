@@ -1,10 +1,11 @@
 """How well scores find anomalies, beside two baselines that know no energy."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_cfebm.datasets.pixels import mean_pool
 from keras_cfebm.metrics.detection import detection_figures, threshold_at
 from keras_cfebm.optional import optional_import
 from keras_cfebm.tasks.anomaly import AnomalyDetector
@@ -69,6 +70,7 @@ def evaluate_detection(
             state = {
                 "threshold": threshold_at(score(held_out), false_positive_rate),
                 "false_positive_rate": false_positive_rate,
+                **(score.state() if isinstance(score, LadderScore) else {}),
             }
         found = {"normal": score(normal)}
         for kind, images in anomalies.items():
@@ -82,6 +84,56 @@ def evaluate_detection(
         thresholds[name] = {**state, "false_positives": false_positives}
         scores[name] = found
     return DetectionReport(figures, thresholds, scores)
+
+
+class LadderScore:
+    """The energies of all levels together: sum of standardised E⁽ˢ⁾(pooled images).
+
+    The finest energy has learned what to add to coarse images and knows little of what
+    is wrong with them: it can prefer white noise. The coarser ones see that.
+
+    Args:
+        energies: sequence of energies, coarsest first, each of twice the resolution of
+            the one before.
+        normal_images: float array of held-out normal images `(n, h, w, c)` in [-1, 1],
+            for the mean and standard deviation of each level.
+        batch_size: int, images at a time.
+
+    Attributes:
+        means, deviations: float64 arrays, one entry per level.
+
+    Raises:
+        ValueError: if images do not fit the energies.
+    """
+
+    def __init__(
+        self, energies: Sequence[Any], normal_images: np.ndarray, batch_size: int = 64
+    ):
+        self._levels = [
+            AnomalyDetector(energy, "energy", batch_size) for energy in energies
+        ]
+        energies_of_normal = self._energies(normal_images)
+        self.means = energies_of_normal.mean(axis=0)
+        self.deviations = np.maximum(energies_of_normal.std(axis=0), 1e-12)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Scores `(n,)` of images, high = anomalous."""
+        standardised = (self._energies(images) - self.means) / self.deviations
+        return standardised.sum(axis=1)
+
+    def state(self) -> dict[str, Any]:
+        """What was found on the normal images, as a dict that JSON can hold."""
+        return {"means": self.means.tolist(), "deviations": self.deviations.tolist()}
+
+    def _energies(self, images):
+        halvings = range(len(self._levels) - 1, -1, -1)
+        return np.stack(
+            [
+                level.scores(mean_pool(images, times)).astype("float64")
+                for level, times in zip(self._levels, halvings, strict=True)
+            ],
+            axis=1,
+        )
 
 
 def mahalanobis_score(

@@ -20,7 +20,7 @@ def saliency_maps(
 
     Args:
         energy: `EnergyNetwork`.
-        images: float array `(n, h, w, c)` in [-1, 1], where the chain started.
+        images: float array `(n, h, w, c)` in [-1, 1], to explain the energy of.
         generative: float array `(n, h, w)`, what a task returns with `saliency=True`.
         labels: of a conditional energy, an int or an integer array `(n,)`.
         seed: int, the stream of SmoothGrad's noise.
@@ -39,7 +39,7 @@ def saliency_maps(
         "generative": generative,
         "input_gradient": explain.input_gradient(energy, images, **options),
         "smooth_grad": explain.smooth_grad(energy, images, **options, seed=seed),
-        "grad_cam": explain.grad_cam(energy, images, **options),
+        "grad_cam": explain.grad_cam(energy, images, **options, toward="likely"),
     }
 
     def unit(values):
