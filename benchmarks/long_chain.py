@@ -55,16 +55,17 @@ class LongChain:
         self.steps = self.settings.steps_at(levels - 1)
         self.total = self.settings.total_steps(levels)
         self.before = self.total - self.steps
+        # Here, outside compiled functions, where they are numbers.
+        self._last_coarse = self._scale(max(self.before - 1, 0))
         if noise_scale is None:
-            ends = (self.before, self.total - 1)
-            noise_scale = np.mean([float(self._scale(step)) for step in ends])
+            noise_scale = (self._scale(self.before) + self._scale(self.total - 1)) / 2
         self.noise_scale = float(noise_scale)
         self._begin = backend.compiled(self._begin)
         self._go_on = backend.compiled(self._go_on)
         self._energies = backend.compiled(self._energies)
 
     def _scale(self, step):
-        return self.settings.noise_scale_at(step, self.total)
+        return float(self.settings.noise_scale_at(step, self.total))
 
     def _finest(self, labels):
         return self.model.sampling_network.bind(labels)
@@ -73,8 +74,7 @@ class LongChain:
         ladder = self.model.sampling_ladder
         x = uniform_start(keys, ladder[0].image_shape, self.settings.clip)
         if len(ladder) > 1:
-            last = float(self._scale(max(self.before - 1, 0)))
-            coarse = self.settings.replace(final_noise_scale=last)
+            coarse = self.settings.replace(final_noise_scale=self._last_coarse)
             energies = [network.bind(labels) for network in ladder[:-1]]
             x = upsample(coarse_to_fine(energies, x, keys, coarse))
         return langevin(

@@ -10,7 +10,8 @@ default that of one level of the run, and that of all its levels together). Besi
 stand what scales the figure: the test set, pixelated and noisy images.
 
 The other tables are the figures of `cfebm detect`, `denoise`, `inpaint` and `translate`
-with the same seed; `--ood_run_dir` and `--translation_run_dirs` name further runs.
+with the same seed; `--ood_run_dir`, `--denoise_run_dir` and `--translation_run_dirs`
+name further runs.
 
 Run from the repository's root, on an otherwise idle machine, after for example
 `cfebm demo --run_dir=runs/demo`:
@@ -42,6 +43,7 @@ class CommandError(Exception):
 def define_flags():
     flags.DEFINE_string("run_dir", "runs/demo", "Run at 32×32 on the embedded images.")
     flags.DEFINE_string("ood_run_dir", None, "Run trained on some classes only.")
+    flags.DEFINE_string("denoise_run_dir", None, "Run that learned to remove noise.")
     flags.DEFINE_list("translation_run_dirs", [], "Runs that translate.")
     flags.DEFINE_integer("samples", 2000, "Samples judged.", lower_bound=65)
     flags.DEFINE_integer("images", 200, "Images restored.", lower_bound=4)
@@ -136,8 +138,10 @@ def run(options):
             results.setdefault("detection", {})[pathlib.Path(name).name] = found
             print(f"{_detection(found, pathlib.Path(name).name)}\n")
         count = f"--count={options.images}"
-        found = results["denoising"] = figures("denoise", options.run_dir, count)
-        print(f"{_denoising(found['figures'])}\n")
+        for name in filter(None, [options.run_dir, options.denoise_run_dir]):
+            found = figures("denoise", name, count)["figures"]
+            results.setdefault("denoising", {})[pathlib.Path(name).name] = found
+            print(f"{_denoising(found, pathlib.Path(name).name)}\n")
         results["inpainting"] = {}
         for mask in ("center", "left_half", "random_25"):
             found = figures("inpaint", options.run_dir, count, f"--mask={mask}")
@@ -165,13 +169,13 @@ def _quality(row):
     return f"{row['psnr']:.2f} / {row['ssim']:.3f}"
 
 
-def _denoising(found):
+def _denoising(found, name):
     methods = list(next(iter(found.values())))
     rows = [
         [method.replace("_", " "), *(_quality(found[sigma][method]) for sigma in found)]
         for method in methods
     ]
-    header = ["denoising, PSNR / SSIM", *(f"σ = {sigma}" for sigma in found)]
+    header = [f"denoising by {name}, PSNR / SSIM", *(f"σ = {sigma}" for sigma in found)]
     return _common.markdown_table(header, rows)
 
 

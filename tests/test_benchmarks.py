@@ -123,3 +123,29 @@ def test_ratios_are_to_the_first_contender(bench):
     assert row == ["x", "2.00", "5.00", "2.50×"]
     table = _common.markdown_table(["what", "ms", "ms", "ratio"], [row])
     assert len({len(line) for line in table.splitlines()}) == 1
+
+
+def test_a_budget_ends_training_when_its_epochs_have_used_it_up(bench):
+    from benchmarks._single_resolution import Budget
+
+    now = iter([0.0, 1.0, 2.0, 10.0, 11.0, 12.0])  # 8 seconds between two epochs
+    budget = Budget(3.5, lambda: next(now))
+    budget.set_model(types.SimpleNamespace(stop_training=False))
+    for _ in range(2):
+        budget.on_epoch_begin(0)
+        for batch in range(2):
+            assert not budget.model.stop_training
+            budget.on_train_batch_end(batch)
+    assert budget.model.stop_training
+    assert (budget.spent, budget.steps) == (4.0, 4)
+
+
+@pytest.mark.parametrize("column", ["cpu_seconds", "other"])
+def test_training_time_is_of_the_processor_where_it_is_known(bench, tmp_path, column):
+    from benchmarks._single_resolution import training_time
+
+    path = tmp_path / "metrics.csv"
+    path.write_text(f"step,seconds,{column}\n5,1.5,2.5\n9,1,2\n", encoding="utf-8")
+    known = column == "cpu_seconds"
+    expected = (4.5, "CPU", 9) if known else (2.5, "wall-clock", 9)
+    assert training_time(path) == expected

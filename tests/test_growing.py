@@ -53,7 +53,7 @@ def test_epochs_cover_all_steps(images, report_steps, expected):
     ],
 )
 def test_bad_stages_are_refused(changes):
-    with pytest.raises(ValueError, match="Received"):
+    with pytest.raises(ValueError, match="eceived"):
         Stage(**{"resolution": 8, "fade_images": 1, "settle_images": 1, **changes})
 
 

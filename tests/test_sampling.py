@@ -213,11 +213,11 @@ def test_a_constraint_holds_after_every_step_of_the_finest_level(start):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"steps": -1}, "steps of at least 0"),
+        ({"steps": -1}, "steps from 0"),
         ({"steps": 1.5}, "integer steps"),
         ({"steps": True}, "integer steps"),
         ({"steps": ()}, "number of levels"),
-        ({"steps": (3, -1)}, "steps of at least 0"),
+        ({"steps": (3, -1)}, "steps from 0"),
         ({"step_size": -1.0}, r"step_size in \[0, inf\)"),
         ({"step_size": float("nan")}, "step_size"),
         ({"noise_scale": float("inf")}, "noise_scale"),

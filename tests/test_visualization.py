@@ -266,7 +266,7 @@ def test_energy_curves_mark_the_stages(tmp_path):
         "32 px",
     ]
     for panel in figure.axes[:3]:
-        assert [line.get_xdata()[0] for line in stage_lines(panel)] == [4, 8]
+        assert [line.get_xdata()[0] for line in stage_lines(panel)] == [3, 7]
     assert Image.open(tmp_path / "curves.png").width > 1000
 
 

@@ -165,7 +165,9 @@ def _mark_stages(panels, columns):
     sizes = columns["resolution"]
     room = 0.07 * (steps[-1] - steps[0])
     last_label, level = -np.inf, 0
-    for i, step in enumerate(steps):
+    # A row tells of the steps up to its own: a stage begins where the last row ended.
+    begins = [steps[0], *steps[:-1]]
+    for i, step in enumerate(begins):
         resolution_changed = i == 0 or sizes[i] != sizes[i - 1]
         if i > 0 and (resolution_changed or stages[i] != stages[i - 1]):
             for axes in panels:
