@@ -29,8 +29,10 @@ class DataChecks:
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Energies of data and samples; see `keras.Model.evaluate` and `fit`."""
         self._check_data(x, y)
-        self.test_batches.assign(0)
-        return super().evaluate(x, y, *args, **kwargs)
+        try:
+            return super().evaluate(x, y, *args, **kwargs)
+        finally:
+            self.test_batches.assign(0)
 
     def _check_data(self, x, y):
         if isinstance(x, np.ndarray):
