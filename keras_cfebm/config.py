@@ -152,11 +152,13 @@ class RunConfig:
                 "where there is a source. Received: True"
             )
 
-    def replace(self, **changes):
+    def replace(self, **changes: typing.Any) -> "RunConfig":
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
 
-    def first_network(self, channels, num_classes=None):
+    def first_network(
+        self, channels: int, num_classes: int | None = None
+    ) -> EnergyNetwork:
         """The `EnergyNetwork` that the first stage trains."""
         arguments = dataclasses.asdict(self.network)
         conditional = arguments.pop("conditional")
@@ -167,16 +169,16 @@ class RunConfig:
             **arguments,
         )
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, typing.Any]:
         """Plain data; `RunConfig.from_dict` is its inverse."""
         return dataclasses.asdict(self)
 
-    def to_json(self):
+    def to_json(self) -> str:
         """The configuration as JSON text."""
         return json.dumps(self.to_dict(), indent=2) + "\n"
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict[str, typing.Any]) -> "RunConfig":
         """Builds a configuration from plain data.
 
         Raises:
@@ -186,7 +188,7 @@ class RunConfig:
         return _build(cls, values, "config")
 
     @classmethod
-    def from_json(cls, text):
+    def from_json(cls, text: str) -> "RunConfig":
         """Builds a configuration from JSON text; errors as in `from_dict`."""
         try:
             values = json.loads(text)

@@ -2,15 +2,18 @@
 
 import contextlib
 import pathlib
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
 from absl import logging
 
 from keras_cfebm import callbacks, datasets, files, tasks, visualization
-from keras_cfebm.config import RunConfig
+from keras_cfebm.config import DataConfig, RunConfig
 from keras_cfebm.growing import fit_progressively
 from keras_cfebm.model import CFEBM
+from keras_cfebm.typing import PathLike
 
 
 class RunError(Exception):
@@ -34,7 +37,7 @@ class RunFolder:
         path: the folder; made when missing.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike):
         self.path = pathlib.Path(path)
         self.config = self.path / "config.json"
         self.metrics = self.path / "metrics.csv"
@@ -47,7 +50,7 @@ class RunFolder:
         self.film = self.path / "chain.gif"
         self.ladder = self.path / "ladder.keras"
 
-    def read_config(self):
+    def read_config(self) -> RunConfig:
         """The `RunConfig` of the run.
 
         Raises:
@@ -58,7 +61,7 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise RunError(f"{self.config} is not a run's config: {error}") from error
 
-    def prepare(self, config, replace_config=False):
+    def prepare(self, config: RunConfig, replace_config: bool = False) -> None:
         """Makes the folder, or checks that it belongs to the same configuration.
 
         Args:
@@ -87,7 +90,7 @@ class RunFolder:
             raise RunError(f"Cannot write to {self.path}: {error}") from error
 
     @contextlib.contextmanager
-    def locked(self):
+    def locked(self) -> Iterator[None]:
         """Keeps a second process out of the folder.
 
         Raises:
@@ -111,7 +114,7 @@ class RunFolder:
                 raise RunError(f"Cannot write to {self.path}: {error}") from error
             yield
 
-    def load(self):
+    def load(self) -> CFEBM:
         """The trained ladder.
 
         Returns:
@@ -123,7 +126,7 @@ class RunFolder:
         return load_ladder(self.ladder)
 
 
-def load_ladder(path):
+def load_ladder(path: PathLike) -> CFEBM:
     """Reads a ladder, `ladder.keras` of a run folder or any saved `CFEBM`.
 
     Args:
@@ -148,7 +151,7 @@ def load_ladder(path):
     return model
 
 
-def load_data(config, split=None):
+def load_data(config: DataConfig, split: str | None = None) -> datasets.ImageData:
     """The image set of a run.
 
     Args:
@@ -173,7 +176,7 @@ def load_data(config, split=None):
     return data if config.classes is None else data.subset(classes=config.classes)
 
 
-def new_model(config, data):
+def new_model(config: RunConfig, data: datasets.ImageData) -> CFEBM:
     """The untrained `CFEBM` of a configuration, weights set by its seed.
 
     Args:
@@ -205,7 +208,14 @@ def new_model(config, data):
     )
 
 
-def train(config, folder, *, guard=True, replace_config=False, verbose="auto"):
+def train(
+    config: RunConfig,
+    folder: PathLike,
+    *,
+    guard: bool = True,
+    replace_config: bool = False,
+    verbose: Any = "auto",
+) -> CFEBM:
     """Trains a run in its folder, or goes on with it where it was stopped.
 
     Args:
@@ -312,7 +322,15 @@ def _save_ladder(model, path):
         temporary.unlink(missing_ok=True)
 
 
-def draw_chains(model, strip_path, film_path, count=8, every=5, seed=0, sources=None):
+def draw_chains(
+    model: CFEBM,
+    strip_path: PathLike,
+    film_path: PathLike,
+    count: int = 8,
+    every: int = 5,
+    seed: int = 0,
+    sources: np.ndarray | None = None,
+) -> None:
     """Pictures of chains from noise (or source) to image, as a strip and as a film.
 
     Args:

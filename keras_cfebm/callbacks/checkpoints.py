@@ -5,11 +5,13 @@ import json
 import pathlib
 import shutil
 import warnings
+from collections.abc import Iterable
 
 import keras
 import numpy as np
 
 from keras_cfebm import files
+from keras_cfebm.typing import PathLike
 
 _MODEL, _STATE, _ARRAYS = "model.keras", "state.json", "companions.npz"
 _SUMS = "SHA256SUMS"
@@ -48,7 +50,13 @@ class Checkpoints(keras.callbacks.Callback):
         ValueError: if `keep` or `every` is below 1.
     """
 
-    def __init__(self, folder, keep=3, companions=(), every=1):
+    def __init__(
+        self,
+        folder: PathLike,
+        keep: int = 3,
+        companions: Iterable[keras.callbacks.Callback] = (),
+        every: int = 1,
+    ):
         super().__init__()
         if keep < 1 or every < 1:
             raise ValueError(
@@ -64,7 +72,7 @@ class Checkpoints(keras.callbacks.Callback):
         if (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]:
             self.save()
 
-    def save(self):
+    def save(self) -> pathlib.Path:
         """Writes a checkpoint of the model in training now.
 
         Returns:
@@ -105,11 +113,11 @@ class Checkpoints(keras.callbacks.Callback):
             shutil.rmtree(old, ignore_errors=True)
         return path
 
-    def paths(self):
+    def paths(self) -> list[pathlib.Path]:
         """Folders of all checkpoints, oldest first."""
         return sorted(self.folder.glob("[0-9]*_step_*"))
 
-    def restore(self):
+    def restore(self) -> Restored | None:
         """Reads the newest intact checkpoint.
 
         Damaged ones are named in a warning and passed over.
