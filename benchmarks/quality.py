@@ -33,7 +33,8 @@ from benchmarks import _common
 from benchmarks._single_resolution import Budget, train_single, training_time
 from keras_cfebm.cli.main import main as cfebm
 from keras_cfebm.metrics import fashion_mnist_figures
-from keras_cfebm.run import RunFolder, load_data
+from keras_cfebm.run import load_data
+from keras_cfebm.run_folder import RunFolder
 
 
 class CommandError(Exception):

@@ -17,7 +17,8 @@ from keras_cfebm.layers import (
 )
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
-from keras_cfebm.run import load_ladder, train
+from keras_cfebm.run import train
+from keras_cfebm.run_folder import load_ladder
 from keras_cfebm.sampling import (
     Langevin,
     coarse_to_fine,

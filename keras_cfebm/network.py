@@ -194,9 +194,7 @@ class EnergyNetwork(keras.Model):
         else:
             labels = keras.Input((), dtype="int32", name="labels")
             inputs, energies = (images, labels), head(x, labels)
-        trainable = kwargs.pop("trainable", True)
         super().__init__(inputs=inputs, outputs=energies, **kwargs)
-        self.trainable = trainable  # as an argument, Keras would not tell the layers
 
         # === Config ===
         self.resolution = resolution

@@ -11,7 +11,7 @@ import pytest
 from keras_cfebm import datasets, load_ladder
 from keras_cfebm.cli.main import COMMANDS, main
 from keras_cfebm.config import RunConfig
-from keras_cfebm.run import RunFolder
+from keras_cfebm.run_folder import RunFolder
 
 SMALL = [
     "--preset=tiny",

@@ -8,7 +8,7 @@ import pytest
 
 from keras_cfebm import datasets, load_ladder
 from keras_cfebm.cli.main import main
-from keras_cfebm.run import RunFolder
+from keras_cfebm.run_folder import RunFolder
 from keras_cfebm.tasks import AnomalyDetector
 
 SMALL = [

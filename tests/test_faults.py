@@ -19,7 +19,7 @@ from keras_cfebm import datasets, load_ladder
 from keras_cfebm.callbacks import Checkpoints, DivergenceGuard, EnergyLog
 from keras_cfebm.cli.main import main
 from keras_cfebm.config import RunConfig
-from keras_cfebm.run import RunFolder
+from keras_cfebm.run_folder import RunFolder
 
 SMALL = [
     "--preset=tiny",

@@ -208,3 +208,11 @@ def test_levels_double():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         EnergyNetwork(**{"resolution": 8, **arguments})
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_a_config_keeps_whether_the_network_is_trainable(trainable):
+    network = EnergyNetwork(8, channels=1, base_width=1, trainable=trainable)
+    again = EnergyNetwork.from_config(network.get_config())
+    assert again.trainable is trainable
+    assert bool(again.trainable_weights) is trainable

@@ -17,7 +17,7 @@ from keras_cfebm.cli.main import main
 from keras_cfebm.report import run_report, write_report
 from keras_cfebm.report.markup import element
 from keras_cfebm.report.tables import label, tables, text_of
-from keras_cfebm.run import RunError, RunFolder
+from keras_cfebm.run_folder import RunError, RunFolder
 
 HOSTILE = "</style></title><script>alert('x')</script>\"><img src=x onerror=alert(1)>"
 VOID = {"meta", "link", "img", "br"}

@@ -13,7 +13,8 @@ from keras_cfebm import datasets, files
 from keras_cfebm.config import DataConfig, RunConfig
 from keras_cfebm.datasets import ImageData
 from keras_cfebm.metrics import FashionClassifier, fashion_classifier
-from keras_cfebm.run import RunFolder, load_data, load_ladder
+from keras_cfebm.run import load_data
+from keras_cfebm.run_folder import RunFolder, load_ladder
 from keras_cfebm.sampling import Langevin
 
 #: Columns of the pictures.

@@ -9,7 +9,8 @@ from absl import flags
 from keras_cfebm import files
 from keras_cfebm.cli.options import config_from_flags, define_config_flags
 from keras_cfebm.metrics import fashion_mnist_figures
-from keras_cfebm.run import RunFolder, train
+from keras_cfebm.run import train
+from keras_cfebm.run_folder import RunFolder
 from keras_cfebm.visualization import image_grid
 
 

@@ -3,7 +3,8 @@
 from absl import flags
 
 from keras_cfebm.cli.options import config_from_flags, define_config_flags
-from keras_cfebm.run import RunFolder, train
+from keras_cfebm.run import train
+from keras_cfebm.run_folder import RunFolder
 
 
 def define_flags(values):

@@ -10,7 +10,7 @@ from keras_cfebm.report import sections
 from keras_cfebm.report.markup import Markup, element, markup
 from keras_cfebm.report.tables import text_of
 from keras_cfebm.report.training import planned_steps, read_json, read_metrics
-from keras_cfebm.run import RunError, RunFolder
+from keras_cfebm.run_folder import RunError, RunFolder
 from keras_cfebm.typing import PathLike
 from keras_cfebm.version import __version__
 

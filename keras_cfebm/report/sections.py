@@ -24,7 +24,7 @@ from keras_cfebm.report.training import (
     saved_model,
     stage_rows,
 )
-from keras_cfebm.run import RunFolder
+from keras_cfebm.run_folder import RunFolder
 from keras_cfebm.version import __version__
 
 _PICTURES = (".png", ".gif")

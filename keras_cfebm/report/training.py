@@ -12,7 +12,7 @@ from typing import Any
 
 from keras_cfebm import visualization
 from keras_cfebm.config import RunConfig
-from keras_cfebm.run import RunError, RunFolder
+from keras_cfebm.run_folder import RunError, RunFolder
 from keras_cfebm.visualization.curves import KEYS
 
 _NEEDED = (*KEYS, "stage_step", "seconds")
