@@ -13,6 +13,7 @@ VERSION = re.search(
 ).group(1)
 
 EVAL = ["scikit-image>=0.24", "scikit-learn>=1.4"]
+LSUN = ["lmdb>=1.4"]
 DEV = [
     "pytest>=8",
     "pytest-xdist>=3",
@@ -37,6 +38,7 @@ setup(
     package_data={"keras_cfebm": ["py.typed", "assets/*.*"]},
     install_requires=[
         "absl-py>=2",
+        "fonttools>=4.38",
         "importlib_resources>=6",  # tensorflow-datasets needs it, undeclared
         "keras>=3.8",
         "matplotlib>=3.8",
@@ -49,7 +51,8 @@ setup(
     extras_require={
         "eval": EVAL,
         "fid": ["torch-fidelity>=0.4"],
-        "dev": DEV + EVAL,
+        "lsun": LSUN,
+        "dev": DEV + EVAL + LSUN,
     },
     entry_points={"console_scripts": ["cfebm = keras_cfebm.cli.main:run"]},
     classifiers=[

@@ -1,6 +1,7 @@
 """Pixels, order, arrays and the embedded set."""
 
 import itertools
+import os
 import subprocess
 import sys
 
@@ -280,4 +281,5 @@ from keras_cfebm import datasets
 data = datasets.load("fashion_mnist_embedded")
 next(data.batches(resolution=7, as_numpy=True))
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

@@ -16,20 +16,25 @@ def picture(size=(16, 16), seed=0):
     return Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
 
 
-def bomb(path, width=100_000, height=100_000):
-    """A PNG of a few bytes that declares 100,000 x 100,000 pixels."""
+def write_png(path, width, height, rows, depth=8):
+    """A colour PNG as Pillow does not write it; each row starts with a zero byte."""
 
     def chunk(kind, content):
         checksum = struct.pack(">I", zlib.crc32(kind + content))
         return struct.pack(">I", len(content)) + kind + content + checksum
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IDAT", zlib.compress(rows))
         + chunk(b"IEND", b"")
     )
+
+
+def bomb(path):
+    """A PNG of a few bytes that declares 100,000 x 100,000 pixels."""
+    write_png(path, 100_000, 100_000, b"\0" * 1000)
 
 
 def only_image(folder, **options):
@@ -37,7 +42,7 @@ def only_image(folder, **options):
 
 
 def test_lossless_formats_give_the_same_pixels(tmp_path):
-    for suffix in ("png", "bmp"):
+    for suffix in ("PNG", "bmp"):
         picture().save(tmp_path / f"a.{suffix}")
     picture().save(tmp_path / "a.webp", lossless=True)
     (tmp_path / "notes.txt").write_text("no image")
@@ -47,10 +52,63 @@ def test_lossless_formats_give_the_same_pixels(tmp_path):
         np.testing.assert_array_equal(image, np.asarray(picture()))
 
 
-def test_first_frame_of_animations(tmp_path):
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_first_frame_of_animations(tmp_path, suffix):
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
-    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    options = {"lossless": True} if suffix == "webp" else {}
+    frames[0].save(
+        tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:], **options
+    )
     assert (only_image(tmp_path) == [255, 0, 0]).all()
+
+
+def test_jpeg_is_close_to_its_source(tmp_path):
+    ramp = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))
+    colours = np.stack([ramp, ramp.T, 255 - ramp], axis=-1)
+    Image.fromarray(colours).save(tmp_path / "a.jpg", quality=95, subsampling=0)
+    assert abs(only_image(tmp_path).astype(int) - colours).max() <= 5
+
+
+@pytest.mark.parametrize(
+    ("mode", "pixel", "saved", "expected"),
+    [
+        ("1", 1, {}, [255]),
+        ("L", 77, {}, [77]),
+        ("L", 77, {"transparency": 77}, [0]),
+        ("LA", (200, 51), {}, [40]),  # a fifth of 200 on black
+        ("P", 1, {}, [10, 20, 30]),
+        ("P", 1, {"transparency": 1}, [0, 0, 0]),
+        ("RGB", (10, 20, 30), {"transparency": (10, 20, 30)}, [0, 0, 0]),
+        ("RGBA", (250, 100, 0, 51), {}, [50, 20, 0]),
+        ("I;16", 65535, {}, [255]),
+        ("I;16", 300, {}, [1]),
+        ("I;16", 65535, {"transparency": 65535}, [0]),
+    ],
+)
+def test_modes_of_png(tmp_path, mode, pixel, saved, expected):
+    image = Image.new(mode, (8, 8), pixel)
+    if mode == "P":
+        image.putpalette([0, 0, 0, 10, 20, 30])
+    image.save(tmp_path / "a.png", **saved)
+    assert (only_image(tmp_path, background=-1) == expected).all()
+
+
+def test_colour_of_16_bits(tmp_path):
+    values = np.array([0, 1, 128, 255], np.uint8)
+    row = b"\0" + np.stack([values, values[::-1], values], -1).repeat(2).tobytes()
+    path = tmp_path / "a.png"
+    write_png(path, 4, 4, row * 4, depth=16)  # each byte twice: 257 times the value
+    assert only_image(tmp_path)[0].tolist() == [
+        [0, 255, 0],
+        [1, 128, 1],
+        [128, 1, 128],
+        [255, 0, 255],
+    ]
+
+
+def test_cmyk(tmp_path):
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=95)
+    assert abs(only_image(tmp_path).astype(int) - [255, 0, 0]).max() <= 5
 
 
 def test_transparency_shows_the_background(tmp_path):
@@ -79,13 +137,27 @@ def test_grey_images(tmp_path):
     assert datasets.load(tmp_path, channels=1).channels == 1
 
 
-def test_exif_rotation(tmp_path):
-    upright = picture((8, 4))
+@pytest.mark.parametrize(
+    ("orientation", "stored"),
+    [
+        (1, lambda upright: upright),
+        (2, np.fliplr),
+        (3, lambda upright: np.rot90(upright, 2)),
+        (4, np.flipud),
+        (5, lambda upright: upright.swapaxes(0, 1)),
+        (6, np.rot90),  # to be shown rotated by 90 degrees clockwise
+        (7, lambda upright: np.rot90(upright, 2).swapaxes(0, 1)),
+        (8, lambda upright: np.rot90(upright, -1)),
+    ],
+)
+def test_exif_rotation(tmp_path, orientation, stored):
+    upright = np.asarray(picture((8, 4)))
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown rotated by 90 degrees clockwise
-    upright.rotate(90, expand=True).save(tmp_path / "a.webp", lossless=True, exif=exif)
+    exif[0x0112] = orientation
+    image = Image.fromarray(np.ascontiguousarray(stored(upright)))
+    image.save(tmp_path / "a.webp", lossless=True, exif=exif)
     image = only_image(tmp_path, resolution=8, fit="pad")
-    np.testing.assert_array_equal(image[2:6], np.asarray(upright))
+    np.testing.assert_array_equal(image[2:6], upright)
 
 
 def test_first_level_folders_are_classes(tmp_path):
@@ -101,6 +173,13 @@ def test_first_level_folders_are_classes(tmp_path):
     assert len(datasets.load(tmp_path, split="zebra")) == 1
     with pytest.raises(FileNotFoundError, match="giraffe"):
         datasets.load(tmp_path, split="giraffe")
+
+
+def test_held_out_folder_of_each_domain(tmp_path):
+    for name in ("trainA", "trainB", "testA"):
+        (tmp_path / name).mkdir()
+    assert datasets.test_split(tmp_path, "trainA") == "testA"
+    assert datasets.test_split(tmp_path, "trainB") == "trainB"
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 from collections.abc import Sequence
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -17,12 +18,12 @@ GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 @contextlib.contextmanager
-def _opened(path):
+def _opened(file):
     # Opening a pipe or a device would wait for ever.
-    if path.exists() and not path.is_file():
+    if isinstance(file, pathlib.Path) and file.exists() and not file.is_file():
         raise ValueError("it is no regular file")
     # The format is recognised by content, not by suffix.
-    with Image.open(path, formats=FORMATS) as image:
+    with Image.open(file, formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(
                 f"it declares {image.width} x {image.height} pixels, more than "
@@ -49,12 +50,14 @@ def read_header(path: pathlib.Path) -> tuple[int, int, bool]:
 
 
 def decode(
-    path: pathlib.Path, channels: int, background: float | Sequence[float] = 1.0
+    file: pathlib.Path | BinaryIO,
+    channels: int,
+    background: float | Sequence[float] = 1.0,
 ) -> np.ndarray:
     """Decodes one image file: first frame, upright.
 
     Args:
-        path: `pathlib.Path` of an image file.
+        file: `pathlib.Path` of an image file, or one opened for reading bytes.
         channels: 1 or 3.
         background: see `as_channels`.
 
@@ -64,7 +67,7 @@ def decode(
     Raises:
         Exception: as `read_header`.
     """
-    with _opened(path) as image:
+    with _opened(file) as image:
         return as_channels(ImageOps.exif_transpose(image), channels, background)
 
 
@@ -83,7 +86,7 @@ def as_channels(
         uint8 `(height, width, channels)`.
     """
     if image.mode.startswith("I"):
-        image = Image.fromarray(reduce_16_bits(np.asarray(image)))
+        image = _reduce_grey(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         colour = np.broadcast_to(to_uint8(np.float32(background)), 3).tolist()
@@ -96,3 +99,13 @@ def as_channels(
 def reduce_16_bits(pixels: np.ndarray) -> np.ndarray:
     """Rounds 0 … 65535 to 0 … 255; returns uint8 of the same shape."""
     return np.rint(np.clip(pixels, 0, 65535) / 257).astype(np.uint8)
+
+
+def _reduce_grey(image):
+    pixels = np.asarray(image)
+    reduced = Image.fromarray(reduce_16_bits(pixels))
+    transparent = image.info.get("transparency")
+    if transparent is None:
+        return reduced
+    opaque = Image.fromarray(np.uint8(255) * (pixels != transparent))
+    return Image.merge("LA", (reduced, opaque))

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
+from keras_cfebm.datasets.keras_data import Batches
 from keras_cfebm.datasets.order import batch_order, epoch_order
 from keras_cfebm.datasets.pixels import mean_pool, to_float
 from keras_cfebm.datasets.tf_data import as_tf_dataset
@@ -198,9 +200,9 @@ class ImageData:
                 TensorFlow; the batches are the same.
 
         Returns:
-            A `tf.data.Dataset` of float32 images
-            `(batch_size, resolution, resolution, channels)` in [-1, 1]; with
-            `labels=True` of pairs of those and int32 `(batch_size,)`.
+            A `tf.data.Dataset`, on other backends than TensorFlow `Batches`, of
+            float32 images `(batch_size, resolution, resolution, channels)` in [-1, 1];
+            with `labels=True` of pairs of those and int32 `(batch_size,)`.
 
         Raises:
             ValueError: for a resolution that is not reached by halving, a batch larger
@@ -218,9 +220,9 @@ class ImageData:
                 f"images in {self.name!r}, received {batch_size}."
             )
 
-        def generate():
+        def generate(first=start):
             for order, flips in batch_order(
-                self.num_examples, batch_size, seed, start, repeat, shuffle
+                self.num_examples, batch_size, seed, first, repeat, shuffle
             ):
                 indices = self._indices[order]
                 images = self._read(indices, halvings)
@@ -233,9 +235,11 @@ class ImageData:
 
         if as_numpy:
             return generate()
+        count = None if repeat else -(-self.num_examples // batch_size) - start
+        if keras.backend.backend() != "tensorflow":
+            return Batches(lambda index: next(generate(start + index)), count)
         side = self.resolution // 2**halvings
         rows = batch_size if repeat else None
-        count = None if repeat else -(-self.num_examples // batch_size) - start
         shape = (rows, side, side, self.channels)
         return as_tf_dataset(generate, shape, labels, count)
 

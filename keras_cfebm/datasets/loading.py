@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import re
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from keras_cfebm.assets import make_fashion_mnist
 from keras_cfebm.datasets.arrays import from_file
 from keras_cfebm.datasets.folder import from_folder
 from keras_cfebm.datasets.image_data import ImageData
+from keras_cfebm.datasets.recipes import held_out_split
 from keras_cfebm.datasets.tfds import from_tfds
 from keras_cfebm.typing import PathLike
 
@@ -76,15 +76,16 @@ def test_split(name: PathLike, split: str | None = None) -> str | None:
 
     Returns:
         str: `"test"`, or of two domains the matching one (`"testA"` for `"trainA"`);
-        `split` itself where the set has no such split (then there are no held-out
-        images), which may be None.
+        of a TensorFlow set without one see `held_out_split`; else `split` itself
+        (then there are no held-out images), which may be None.
     """
     path = pathlib.Path(os.fspath(name)).expanduser()
+    wanted = (split or "train").replace("train", "test")
     if path.suffix == ".npy":
         return split
     if path.suffix == ".npz" and path.is_file():
         with np.load(path, allow_pickle=False) as archive:
-            return "test" if "test_images" in archive.files else split
+            return wanted if f"{wanted}_images" in archive.files else split
     if path.is_dir() and os.fspath(name) != EMBEDDED:
-        return "test" if (path / "test").is_dir() else split
-    return re.sub(r"\[.*?\]", "", split or "train").replace("train", "test")
+        return wanted if (path / wanted).is_dir() else split
+    return held_out_split(os.fspath(name), split or "train")

@@ -5,15 +5,17 @@ batches, so a run resumed at batch k sees what an uninterrupted run sees, and ge
 there costs one permutation, however large k is.
 """
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
 
 
+@functools.lru_cache(maxsize=4)
 def epoch_order(
     num_examples: int, seed: int, epoch: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shuffles one epoch.
+    """Shuffles one epoch; the last few are remembered, so do not write into them.
 
     Raw Philox words are sorted, because NumPy promises their values for ever;
     the values of `Generator.permutation` may change between NumPy versions.

@@ -1,59 +1,22 @@
 """Any image set of TensorFlow Datasets, by name."""
 
-import dataclasses
 import hashlib
+import io
+import os
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image
 
-from keras_cfebm.datasets.decode import as_channels, reduce_16_bits
+from keras_cfebm.datasets import lsun
+from keras_cfebm.datasets.decode import decode
 from keras_cfebm.datasets.fit import check_fit, check_size, fit_images
 from keras_cfebm.datasets.image_data import ImageData
+from keras_cfebm.datasets.recipes import find_recipe
 from keras_cfebm.datasets.storage import MEMORY_LIMIT, decode_once
+from keras_cfebm.optional import optional_import
 from keras_cfebm.typing import PathLike
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """What is known of a set before it is downloaded.
-
-    Attributes:
-        splits: names of its splits; empty if not known.
-        tfds_name: its name in TensorFlow Datasets, where ours is shorter.
-        manual: what the user has to put into `<data_dir>/downloads/manual`.
-    """
-
-    splits: tuple = ()
-    tfds_name: str | None = None
-    manual: str | None = None
-
-
-TRAIN_TEST = Recipe(splits=("train", "test"))
-TWO_DOMAINS = Recipe(splits=("trainA", "trainB", "testA", "testB"))
-RECIPES = {
-    "mnist": TRAIN_TEST,
-    "fashion_mnist": TRAIN_TEST,
-    "cifar10": TRAIN_TEST,
-    "cifar100": TRAIN_TEST,
-    "svhn_cropped": Recipe(splits=("train", "test", "extra")),
-    # 218 x 178: fit="resize" takes the whole image, fit="crop" the centred square.
-    "celeb_a": Recipe(splits=("train", "validation", "test")),
-    "celeb_a_hq/256": Recipe(splits=("train",), manual="data256x256.tar"),
-    "celeb_a_hq/512": Recipe(splits=("train",), manual="data512x512.tar"),
-    # Preparing it needs the package tensorflow-io.
-    "lsun/church": Recipe(
-        splits=("train", "validation"), tfds_name="lsun/church_outdoor"
-    ),
-    "cats_vs_dogs": Recipe(splits=("train",)),
-    "cycle_gan/apple2orange": TWO_DOMAINS,
-    "cycle_gan/horse2zebra": TWO_DOMAINS,
-    "cycle_gan/summer2winter": dataclasses.replace(
-        TWO_DOMAINS, tfds_name="cycle_gan/summer2winter_yosemite"
-    ),
-    "cycle_gan/vangogh2photo": TWO_DOMAINS,
-}
 
 
 def from_tfds(
@@ -72,8 +35,9 @@ def from_tfds(
     """Makes an image set of one of TensorFlow Datasets.
 
     Args:
-        name: name of the set, one of `RECIPES` or any other with an image feature;
-            with `/config` where it has several.
+        name: name of any set with an image feature; with `/config` where it has
+            several. Two short ones are ours: `"lsun/church"` and
+            `"cycle_gan/summer2winter"`.
         split: split in the syntax of TensorFlow Datasets, such as `"train[:10%]"`.
         resolution: height and width to bring the images to; None keeps the size of
             square images.
@@ -87,15 +51,18 @@ def from_tfds(
         cache_dir: see `decode_once`.
 
     Returns:
-        `ImageData`.
+        `ImageData`. Files are decoded once, in parallel.
 
     Raises:
         ValueError: for an unknown name or split, a set without images, or images that
-            do not fit.
-        FileNotFoundError: if the set is not prepared and cannot be downloaded.
+            do not fit or cannot be decoded.
+        FileNotFoundError: if the set is not prepared, and not to be downloaded or only
+            to be had by hand.
+        OSError: if the download fails.
+        ImportError: if preparing the set needs an extra of this package.
     """
     check_fit(fit, resolution, crop_size)
-    recipe = RECIPES.get(name, Recipe())
+    tfds_name, recipe = find_recipe(name)
     for part in split.split("+"):
         if recipe.splits and part.split("[")[0].strip() not in recipe.splits:
             raise ValueError(
@@ -103,11 +70,10 @@ def from_tfds(
                 f"{split!r}."
             )
     # Slow to import, and needed by nobody who uses other data.
-    import tensorflow as tf
-    import tensorflow_datasets as tfds
-
+    optional_import("tensorflow")
+    tfds = optional_import("tensorflow_datasets")
     try:
-        builder = tfds.builder(recipe.tfds_name or name, data_dir=data_dir)
+        builder = tfds.builder(tfds_name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
         raise ValueError(
             f"Expected 'fashion_mnist_embedded', a folder, a .npy or .npz file, or the "
@@ -124,37 +90,32 @@ def from_tfds(
             )
     if None not in image_shape[:2]:
         check_size(*image_shape[:2], resolution, fit, crop_size)
-    _prepare(builder, recipe, download)
+    _prepare(builder, recipe, download, tfds)
 
-    def convert(image):
-        image = reduce_16_bits(image) if image.dtype == np.uint16 else image
-        if image.shape[-1] != channels:
-            grey = image.shape[-1] == 1
-            picture = Image.fromarray(image[..., 0] if grey else image)
-            image = as_channels(picture, channels, background)
-        return fit_images(image[None], resolution, fit, crop_size)[0]
+    def convert(file):
+        try:
+            image = decode(io.BytesIO(file), channels, background)
+            return fit_images(image[None], resolution, fit, crop_size)[0]
+        except Exception as error:  # as for image folders
+            raise ValueError(f"An image of {name}: {error}") from error
 
-    def convert_example(example):
-        image = tf.numpy_function(convert, [example[image_key]], tf.uint8)
-        image.set_shape((resolution, resolution, channels))
-        label = example[label_key] if label_key else tf.constant(-1, tf.int64)
-        return image, label
-
-    keys = {key: True for key in (image_key, label_key) if key}
-    decoders = tfds.decode.PartialDecoding(keys)
+    decoders = tfds.decode.PartialDecoding(
+        {key: True for key in (image_key, label_key) if key},
+        decoders={image_key: tfds.decode.SkipDecoding()},
+    )
     dataset = builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
     shape = (int(dataset.cardinality()), resolution, resolution, channels)
-    dataset = dataset.map(convert_example, num_parallel_calls=tf.data.AUTOTUNE)
 
     def fill(pixels):
-        labels, filled = [], 0
-        for images, batch_labels in dataset.batch(256).as_numpy_iterator():
-            pixels[filled : filled + len(images)] = images
-            filled += len(images)
-            labels.append(batch_labels)
-        if filled != len(pixels):
-            raise ValueError(f"Expected {len(pixels)} images, {name} gave {filled}.")
-        return np.concatenate(labels).astype(np.int32) if label_key else None
+        labels = []
+        for position, image, label in _examples(dataset, image_key, label_key, convert):
+            pixels[position] = image
+            labels.append(label)
+        if len(labels) != len(pixels):
+            raise ValueError(
+                f"Expected {len(pixels)} images, {name} gave {len(labels)}."
+            )
+        return np.array(labels, np.int32) if label_key else None
 
     how = (builder.info.full_name, split, shape, fit, crop_size, background)
     digest = hashlib.sha256(repr(how).encode()).hexdigest()[:12]
@@ -189,20 +150,46 @@ def _feature_keys(builder, tfds):
     return "image" if "image" in images else images[0], label
 
 
-def _prepare(builder, recipe, download):
+def _examples(dataset, image_key, label_key, convert):
+    """Yields (position, converted image, label or None)."""
+    position = 0
+    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+        # Batches are read ahead; more than one at a time would only take memory.
+        for batch in dataset.batch(256).prefetch(1).as_numpy_iterator():
+            labels = batch[label_key] if label_key else [None] * len(batch[image_key])
+            images = pool.map(convert, batch[image_key])
+            for image, label in zip(images, labels, strict=True):
+                yield position, image, label
+                position += 1
+
+
+def _prepare(builder, recipe, download, tfds):
+    if builder.is_prepared():
+        return
+    if not download:
+        raise FileNotFoundError(
+            f"Expected {builder.info.full_name} prepared in {builder.data_dir}, "
+            f"found nothing there, and download=False."
+        )
+    if builder.name == "lsun":
+        optional_import("lmdb", "lsun")  # asked for before gigabytes are downloaded
+        builder._generate_examples = lsun.examples
+    by_hand = os.path.join(builder.data_dir_root, "downloads", "manual")
     try:
-        if download:
-            builder.download_and_prepare()
-        elif not builder.is_prepared():
-            raise FileNotFoundError(
-                f"Expected {builder.info.full_name} prepared in {builder.data_dir}, "
-                f"found nothing there, and download=False."
-            )
+        builder.download_and_prepare()
     except AssertionError as error:
         # How TensorFlow Datasets says that files must be fetched by hand.
         raise FileNotFoundError(
             f"{builder.info.full_name} cannot be downloaded automatically. Put "
-            f"{recipe.manual or 'its files'} into "
-            f"{builder.data_dir_root}/downloads/manual and call again. "
+            f"{recipe.manual or 'its files'} into {by_hand} and call again. "
             f"{builder.MANUAL_DOWNLOAD_INSTRUCTIONS or error}"
+        ) from error
+    except (
+        tfds.download.DownloadError,
+        tfds.core.download.download_manager.NonMatchingChecksumError,
+    ) as error:
+        raise OSError(
+            f"{builder.info.full_name} could not be downloaded. Call again later, or "
+            f"put the files that its address once gave into {by_hand}, where they are "
+            f"recognised by their checksums. {error}"
         ) from error

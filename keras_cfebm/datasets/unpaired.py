@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_cfebm.datasets.image_data import ImageData
+from keras_cfebm.datasets.keras_data import Batches
 from keras_cfebm.validation import check_number, check_seed
 
 #: Sources are drawn in another order than targets, even from one and the same set.
@@ -42,9 +44,9 @@ def pairs(
         as_numpy: True returns a plain iterator of pairs of NumPy arrays.
 
     Returns:
-        A `tf.data.Dataset` of pairs **(targets, sources)**, what
-        `CFEBM(..., chain_start="source")` learns from: each float32
-        `(batch_size, resolution, resolution, channels)` in [-1, 1].
+        A `tf.data.Dataset`, on other backends than TensorFlow `Batches`, of pairs
+        **(targets, sources)**, what `CFEBM(..., chain_start="source")` learns from:
+        each float32 `(batch_size, resolution, resolution, channels)` in [-1, 1].
 
     Raises:
         ValueError: if the sets differ in channels, or in resolution where none is
@@ -70,14 +72,17 @@ def pairs(
     )
 
     def noisy(place, images):
+        if not source_noise:
+            return images
         rng = np.random.default_rng([seed, int(place)])
         sigmas = source_noise * rng.random((len(images), 1, 1, 1))
         return (images + sigmas * rng.standard_normal(images.shape)).astype("float32")
 
     if as_numpy:
-        if source_noise:
-            sources = (noisy(i, images) for i, images in enumerate(sources, start))
+        sources = (noisy(i, images) for i, images in enumerate(sources, start))
         return zip(targets, sources, strict=True)
+    if keras.backend.backend() != "tensorflow":
+        return Batches(lambda i: (targets[i], noisy(start + i, sources[i])), count=None)
     # Here, so that arrays and folders can be read where TensorFlow is not installed.
     import tensorflow as tf
 
