@@ -10,7 +10,7 @@ import statistics
 import sys
 import time
 
-import tensorflow as tf
+import keras
 from absl import app, flags
 
 #: Environment variables that change timings; those that are set are reported.
@@ -24,8 +24,24 @@ _TUNING = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_ENABLE_ONEDNN_OPTS",
     "TF_XLA_FLAGS",
+    "XLA_FLAGS",
     "NVIDIA_TF32_OVERRIDE",
 )
+
+
+def _gpus():
+    """Names of the graphics processors that the backend sees."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return [d.device_kind for d in jax.devices() if d.platform != "cpu"]
+    import tensorflow as tf
+
+    details = map(
+        tf.config.experimental.get_device_details,
+        tf.config.list_physical_devices("GPU"),
+    )
+    return [found.get("device_name", "unknown GPU") for found in details]
 
 
 def machine(packages=("tensorflow", "keras")):
@@ -51,10 +67,6 @@ def machine(packages=("tensorflow", "keras")):
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count()
-    details = map(
-        tf.config.experimental.get_device_details,
-        tf.config.list_physical_devices("GPU"),
-    )
     environment = {name: os.environ[name] for name in _TUNING if name in os.environ}
     if "LD_PRELOAD" in environment:  # the library tells enough, not its folder
         environment["LD_PRELOAD"] = os.path.basename(environment["LD_PRELOAD"])
@@ -62,7 +74,7 @@ def machine(packages=("tensorflow", "keras")):
         "processor": model,
         "cores": cores,
         "load": load,
-        "gpus": [found.get("device_name", "unknown GPU") for found in details],
+        "gpus": _gpus(),
         "date": datetime.date.today().isoformat(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
         "environment": environment,

@@ -5,12 +5,17 @@ import json
 import types
 import typing
 
+import keras
+
 from keras_cfebm import activations
 from keras_cfebm.datasets.fit import check_fit
 from keras_cfebm.growing import Stage
+from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork, checked_widths, levels_of
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.validation import check_count, check_number, check_seed
+
+DTYPES = ("float32", "mixed_bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +58,8 @@ class DataConfig:
 class NetworkConfig:
     """The arguments of `EnergyNetwork` but for its resolution.
 
-    Image channels are those of the data.
+    Image channels are those of the data. `dtype` is `"float32"` or `"mixed_bfloat16"`:
+    convolutions in bfloat16; weights, energies and the images of a chain in float32.
     """
 
     base_resolution: int = 8
@@ -62,11 +68,15 @@ class NetworkConfig:
     activation: str = "swish"
     spectral_norm: bool = True
     conditional: bool = False
+    dtype: str = "float32"
 
     def __post_init__(self):
         activations.get(self.activation)
         check_count(self.base_resolution, "base_resolution", minimum=2)
         check_count(self.base_width, "base_width")
+        if self.dtype not in DTYPES:
+            # float16 would need its gradients scaled, also those of the chains.
+            raise ValueError(f"Expected a dtype of {DTYPES}, received {self.dtype!r}.")
         object.__setattr__(self, "widths", checked_widths(self.widths))
 
 
@@ -167,6 +177,27 @@ class RunConfig:
             channels=channels,
             num_classes=num_classes if conditional else None,
             **arguments,
+        )
+
+    def first_model(self, channels: int, num_classes: int | None = None) -> CFEBM:
+        """The untrained `CFEBM` that the first stage trains, weights set by the seed.
+
+        Args:
+            channels: int, image channels of the data.
+            num_classes: int, classes of the data; needed for a conditional energy.
+
+        Returns:
+            `CFEBM` of the first stage's resolution.
+        """
+        keras.utils.set_random_seed(self.seed % 2**32)
+        return CFEBM(
+            [self.first_network(channels, num_classes)],
+            langevin=self.langevin,
+            data_noise=self.data_noise,
+            energy_l2=self.energy_l2,
+            ema_decay=self.ema_decay,
+            chain_start="noise" if self.source is None else "source",
+            seed=self.seed,
         )
 
     def to_dict(self) -> dict[str, typing.Any]:

@@ -1,5 +1,6 @@
 """What a CFEBM accepts as data: checked before training, and while it is traced."""
 
+import itertools
 from typing import Any
 
 import keras
@@ -19,7 +20,7 @@ class DataChecks:
         """Trains the finest network; see `keras.Model.fit`.
 
         Raises:
-            ValueError: if the images (of a `tf.data.Dataset`, its first batch) have
+            ValueError: if the images (of a data set, its first batch) have
                 another shape or dtype than the network's or hold NaN, or labels do not
                 fit the classes, or source images are missing or of another shape.
         """
@@ -36,11 +37,16 @@ class DataChecks:
 
     def _check_data(self, x, y):
         if isinstance(x, np.ndarray):
-            self._check_arrays(x, y)
+            first = [(x, y)]
         elif hasattr(x, "take"):  # a tf.data.Dataset
-            for batch in x.take(1):
-                images, paired, _ = keras.utils.unpack_x_y_sample_weight(batch)
-                self._check_arrays(images, paired)
+            first = x.take(1)
+        elif isinstance(x, keras.utils.PyDataset):
+            first = itertools.islice(x, 1)
+        else:
+            first = []
+        for batch in first:
+            images, paired, _ = keras.utils.unpack_x_y_sample_weight(batch)
+            self._check_arrays(images, paired)
 
     def _check_arrays(self, images, paired=None):
         images = check_images(images, self.image_shape)

@@ -199,6 +199,12 @@ def _visualization(name):
 
     The import may change KERAS_BACKEND, which child processes would inherit.
     """
+    if keras.backend.backend() != "tensorflow":
+        raise ImportError(
+            "tf-keras-vis, which draws these maps, needs the Keras backend "
+            f"'tensorflow'. Received: {keras.backend.backend()!r}; set the environment "
+            "variable KERAS_BACKEND."
+        )
     backend = os.environ.get("KERAS_BACKEND")
     try:
         with warnings.catch_warnings():

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_cfebm import backend
 from keras_cfebm.callbacks.checkpoints import Checkpoints
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import levels_of
@@ -30,9 +31,11 @@ class Stage:
         batch_size: int, images per training step.
         learning_rate: float, of Adam.
         langevin: optional `Langevin` from this stage on.
+        accumulation: optional int, parts that a batch is worked on in, one after the
+            other, from this stage on; see `CFEBM`.
 
     Raises:
-        ValueError: if a number is out of range.
+        ValueError: if a number is out of range, or the batch cannot be divided.
     """
 
     resolution: int
@@ -41,6 +44,7 @@ class Stage:
     batch_size: int = 64
     learning_rate: float = 1e-3
     langevin: Langevin | None = None
+    accumulation: int | None = None
 
     def __post_init__(self):
         for name, low in (
@@ -55,6 +59,13 @@ class Stage:
         check_number(self.learning_rate, "learning_rate", "(0, inf)")
         if not isinstance(self.langevin, Langevin | None):
             raise ValueError(f"Expected a Langevin or None, received {self.langevin!r}")
+        if self.accumulation is not None:
+            check_count(self.accumulation, "accumulation")
+            if self.batch_size % self.accumulation:
+                raise ValueError(
+                    f"Expected a batch_size that accumulation={self.accumulation} "
+                    f"divides. Received: {self.batch_size}"
+                )
 
     @property
     def fade_steps(self) -> int:
@@ -83,7 +94,8 @@ def default_stages(
     Args:
         resolution: int, side of the finest images.
         base_resolution: int, side of the coarsest ones.
-        images_per_phase: int, images of the fade-in, and again of the settling.
+        images_per_phase: int, images of the fade-in, and again of the settling; the
+            first stage, which has nothing to fade, settles for both.
 
     Returns:
         List of `Stage`s, coarsest first.
@@ -99,7 +111,7 @@ def default_stages(
             Stage(
                 level,
                 fade_images=images_per_phase if stages else 0,
-                settle_images=images_per_phase,
+                settle_images=images_per_phase * (1 if stages else 2),
                 batch_size=batch_size,
                 learning_rate=learning_rate,
             )
@@ -137,6 +149,8 @@ def enter(model: CFEBM, stage: Stage) -> CFEBM:
         )
     if stage.langevin is not None:
         model.langevin = stage.langevin
+    if stage.accumulation is not None:
+        model.accumulation = stage.accumulation
     return model
 
 
@@ -154,7 +168,8 @@ def fit_progressively(
     """Trains a model stage by stage, growing it between two of them.
 
     Args:
-        model: `CFEBM` whose resolution is that of the first stage (or half of it).
+        model: `CFEBM` whose resolution is that of the first stage (or half of it). If
+            made in the scope of a `tf.distribute` strategy, all stages use that.
         make_dataset: function `(stage, start)` that returns batches, without end, of
             `stage.batch_size` images of `stage.resolution`, or of pairs of images and
             labels; `start` of them are skipped, which is above 0 after a resume.
@@ -172,26 +187,40 @@ def fit_progressively(
         again to train on. If a callback sets `stop_training`, the model as it is then.
 
     Raises:
-        ValueError: if there is no stage, or stages and model do not fit together.
+        ValueError: if there is no stage, stages and model do not fit together, or a
+            batch cannot be divided by the replicas of a strategy.
     """
     stages = list(stages)
     if not stages:
         raise ValueError("Expected at least one stage. Received none.")
-    restored = checkpoints.restore() if checkpoints else None
+    _check_batches(stages, backend.replicas(model))
+    with backend.scope(model):
+        restored = checkpoints.restore() if checkpoints else None
     first = restored.stage if restored else 0
     for index, stage in enumerate(stages[first:], start=first):
-        if restored and index == first:
-            model = restored.model
-        else:
-            model = enter(model if index == 0 else model.finished(), stage)
-            model.compile(optimizer=optimizer(stage))
+        with backend.scope(model):
+            if restored and index == first:
+                model = restored.model
+            else:
+                model = enter(model if index == 0 else model.finished(), stage)
+                model.compile(optimizer=optimizer(stage))
         active = list(callbacks(stage) if callable(callbacks) else callbacks)
         if checkpoints:
             checkpoints.stage = index
             active.append(checkpoints)
         if not _fit_stage(model, make_dataset, stage, active, report_steps, verbose):
             return model
-    return model.finished()
+    with backend.scope(model):
+        return model.finished()
+
+
+def _check_batches(stages, replicas):
+    for stage in stages:
+        if stage.batch_size % (replicas * (stage.accumulation or 1)):
+            raise ValueError(
+                f"Expected batch sizes that the {replicas} replicas share without a "
+                f"rest, and their accumulation. Received: {stage}"
+            )
 
 
 def _fit_stage(model, make_dataset, stage, callbacks, report_steps, verbose):
@@ -201,7 +230,7 @@ def _fit_stage(model, make_dataset, stage, callbacks, report_steps, verbose):
     the divergence guard turns back.
     """
     epochs, steps = stage.epochs(report_steps)
-    while (done := int(model.optimizer.iterations)) < epochs * steps:
+    while (done := model.step) < epochs * steps:
         epoch, within = divmod(done, steps)
         model.fit(
             make_dataset(stage, done),

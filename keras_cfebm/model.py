@@ -25,7 +25,8 @@ from keras_cfebm.validation import (
 
 #: Streams of the training key; those of an image's own key are in `sampling`.
 _TRAIN, _TEST, _DATA_NOISE = 2, 3, 4
-_METRICS = ("loss", "data_energy", "sample_energy", "gap", "gradient_norm", "beta")
+_LOSSES = ("loss", "data_energy", "sample_energy", "gap")
+_METRICS = (*_LOSSES, "gradient_norm", "beta")
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -47,6 +48,9 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
             one-sided translation (Sec. 4.4). Then data are pairs of target and source
             images, the ladder is of the target domain, and negatives are chains at the
             finest level that start at the source images; see `translate`.
+        accumulation: int, number of equal parts that a training batch is worked on in,
+            one after the other: memory is that of a part, and the step is that of the
+            whole batch but for rounding. Batches have to be a multiple of it.
         seed: int, from which every random number of training is derived, together with
             the step and the image's place in the batch.
 
@@ -82,6 +86,7 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
         energy_l2: float = 0.0,
         ema_decay: float | None = 0.99,
         chain_start: str = "noise",
+        accumulation: int = 1,
         seed: int = 0,
         **kwargs: Any,
     ):
@@ -91,6 +96,7 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
         check_count(fade_steps, "fade_steps", minimum=0)
         check_number(data_noise, "data_noise", "[0, inf)")
         check_number(energy_l2, "energy_l2", "[0, inf)")
+        check_count(accumulation, "accumulation")
         if ema_decay is not None:
             check_number(ema_decay, "ema_decay", "[0, 1)")
         if chain_start not in ("noise", "source"):
@@ -109,14 +115,16 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
         self.energy_l2 = energy_l2
         self.ema_decay = ema_decay
         self.chain_start = chain_start
+        self.accumulation = accumulation
         self.seed = seed
-        # A weight, so that checkpoints hold it and the divergence guard can change it.
+        # A weight, so that checkpoints hold it and the divergence guard can change it;
+        # signed, because workers of a strategy cannot send each other unsigned ones.
         noise_key = random.key(seed)
         self.noise_key = self.add_weight(
             name="noise_key",
             shape=(2,),
-            dtype="uint32",
-            initializer=lambda shape, dtype: noise_key,
+            dtype="int",
+            initializer=lambda shape, dtype: ops.cast(noise_key, dtype),
             trainable=False,
             aggregation="only_first_replica",
         )
@@ -166,6 +174,11 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
         return self.network.image_shape
 
     @property
+    def step(self) -> int:
+        """Training steps that the optimizer has made."""
+        return int(ops.convert_to_numpy(self.optimizer.iterations))
+
+    @property
     def num_classes(self) -> int | None:
         """Number of classes, or None."""
         return self.network.num_classes
@@ -180,14 +193,23 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
         """What happens once per training step, before negatives are drawn."""
         self.network.power_iteration()
 
-    def draw(self, data: Any, network: EnergyNetwork, training: bool) -> tuple:
-        """Positives and negatives of one step.
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """Keys of the scalars that `losses` returns."""
+        return _LOSSES
+
+    def draw(
+        self, data: Any, network: EnergyNetwork, training: bool, part: Tensor = 0
+    ) -> tuple:
+        """Positives and negatives of one step, or of one part of it.
 
         Args:
             data: images `(batch, r, r, c)` in [-1, 1], or a pair of them and of labels
-                or source images.
+                or source images; of a training step, those of the part.
             network: the `EnergyNetwork` from which the finest steps sample.
             training: bool, whether the noise is that of a training step.
+            part: int or scalar tensor, which of the `accumulation` parts of a training
+                step it is.
 
         Returns:
             Tuple of positives, negatives and labels (None without classes).
@@ -195,13 +217,15 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
         images, labels, sources = self.split(data)
         batch = ops.shape(images)[0]
         if training:
-            step, stream = self.optimizer.iterations, _TRAIN
+            step, stream, parts = self.optimizer.iterations, _TRAIN, self.accumulation
         else:
-            step, stream = self.test_batches, _TEST
+            step, stream, parts = self.test_batches, _TEST, 1
         replica, _ = backend.replica()
-        noise_key = ops.convert_to_tensor(self.noise_key)
+        noise_key = ops.cast(self.noise_key, "uint32")
         step_key = random.fold_in(noise_key, ops.convert_to_tensor(step), stream)
-        place = ops.cast(replica, "int32") * batch + ops.arange(batch, dtype="int32")
+        # Noise belongs to a place in the whole batch of all replicas and parts.
+        before = (ops.cast(replica, "int32") * parts + ops.cast(part, "int32")) * batch
+        place = before + ops.arange(batch, dtype="int32")
         keys = random.fold_in(step_key, place)
 
         positives = ops.cast(images, "float32")
@@ -275,6 +299,11 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
     @property
     def metrics(self):
         return list(self._trackers.values())
+
+    def renew_noise(self, index: int) -> None:
+        """Draws from another key from now on, which index and current key decide."""
+        noise_key = random.fold_in(ops.cast(self.noise_key, "uint32"), index)
+        self.noise_key.assign(ops.cast(noise_key, self.noise_key.dtype))
 
     # --- Growth ---------------------------------------------------------------------
 
@@ -407,6 +436,7 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
             "energy_l2": self.energy_l2,
             "ema_decay": self.ema_decay,
             "chain_start": self.chain_start,
+            "accumulation": self.accumulation,
             "seed": self.seed,
         }
 
@@ -417,6 +447,27 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
             "langevin": dataclasses.asdict(self.langevin),
             "ladder": [keras.saving.serialize_keras_object(n) for n in self.ladder],
         }
+
+    @classmethod
+    def from_preset(cls, name: str, load_weights: bool = True) -> "CFEBM":
+        """The model of a named configuration.
+
+        Args:
+            name: str, a key of `keras_cfebm.presets.PRESETS`.
+            load_weights: bool, whether to load pretrained weights. Without any for this
+                preset the model is untrained, and a warning says so.
+
+        Returns:
+            `CFEBM`: the pretrained ladder, or the untrained model of the preset's first
+            stage. Data are neither read nor downloaded.
+
+        Raises:
+            ValueError: if the name is unknown; the message lists all names.
+        """
+        # Here, because presets are made of models.
+        from keras_cfebm.presets import pretrained
+
+        return pretrained.model_of(name, load_weights)
 
     @classmethod
     def from_config(cls, config):

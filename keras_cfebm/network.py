@@ -8,6 +8,7 @@ that computes, at β = 0, exactly the old energy of the mean-pooled image.
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_cfebm import activations
 from keras_cfebm.layers import (
@@ -64,6 +65,32 @@ def levels_of(resolution: int, base_resolution: int) -> list[int]:
             f"Received: resolution={resolution}, base_resolution={base_resolution}"
         )
     return levels
+
+
+def level_widths(
+    resolution: int, base_resolution: int, base_width: int, widths: dict[int, int]
+) -> dict[int, tuple[int, int]]:
+    """Channels of every block of a network.
+
+    Args:
+        resolution: int, side of the finest images.
+        base_resolution: int, side of the coarsest ones.
+        base_width: int, see `default_width`.
+        widths: dict of resolution → channels that overrides single levels.
+
+    Returns:
+        Dict of resolution → `(width, filters)`, finest first: channels at that
+        resolution, and of what the block hands to the next coarser level.
+    """
+
+    def width_of(level):
+        return widths.get(level, default_width(level, base_width))
+
+    levels = levels_of(resolution, base_resolution)
+    filters = {level: width_of(level // 2) for level in levels}
+    # Features of the coarsest block: those of the base, unless given.
+    filters[levels[0]] = widths.get(levels[0] // 2, width_of(levels[0]))
+    return {level: (width_of(level), filters[level]) for level in reversed(levels)}
 
 
 def checked_widths(widths: dict) -> dict[int, int]:
@@ -144,10 +171,7 @@ class EnergyNetwork(keras.Model):
                 f"Received: resolution={resolution}, fading=True"
             )
         widths = checked_widths(widths or {})
-
-        def width_of(level):
-            return widths.get(level, default_width(level, base_width))
-
+        channels_of = level_widths(resolution, base_resolution, base_width, widths)
         dtype = kwargs.pop("dtype", None)
         trainable = kwargs.pop("trainable", True)
         shared = {
@@ -155,9 +179,6 @@ class EnergyNetwork(keras.Model):
             "spectral_norm": spectral_norm,
             "dtype": dtype,
         }
-        # Features of the coarsest block: those of the base, unless given.
-        width_below = {level: width_of(level // 2) for level in levels}
-        width_below[levels[0]] = widths.get(levels[0] // 2, width_of(levels[0]))
 
         # === Layers ===
         outermost = ExpandBlock if fading else PrimalBlock
@@ -165,24 +186,17 @@ class EnergyNetwork(keras.Model):
         blocks = [
             outermost(
                 resolution,
-                width_of(resolution),
-                width_below[resolution],
+                *channels_of[resolution],
                 name=f"{prefix}_{resolution}",
                 **shared,
             )
         ]
         for level in reversed(levels[:-1]):
             blocks.append(
-                ResidualBlock(
-                    width_of(level),
-                    width_below[level],
-                    name=f"residual_{level}",
-                    **shared,
-                )
+                ResidualBlock(*channels_of[level], name=f"residual_{level}", **shared)
             )
-        head = EnergyHead(
-            width_below[levels[0]], num_classes=num_classes, name="head", **shared
-        )
+        _, features = channels_of[base_resolution]
+        head = EnergyHead(features, num_classes=num_classes, name="head", **shared)
 
         # === Functional model ===
         images = keras.Input((resolution, resolution, channels), name="images")
@@ -223,7 +237,7 @@ class EnergyNetwork(keras.Model):
     @property
     def beta(self) -> float:
         """Weight β of the new path; 1 when there is no other."""
-        return float(self.blocks[0].beta) if self.fading else 1.0
+        return float(ops.convert_to_numpy(self.blocks[0].beta)) if self.fading else 1.0
 
     @beta.setter
     def beta(self, value: float) -> None:

@@ -1,15 +1,16 @@
-"""Import of packages that only an optional extra installs."""
+"""Import of packages that need not be installed."""
 
 import importlib
 from types import ModuleType
 
 
-def optional_import(module: str, extra: str) -> ModuleType:
-    """Imports a module that only an optional extra installs.
+def optional_import(module: str, extra: str | None = None) -> ModuleType:
+    """Imports a module that need not be installed.
 
     Args:
         module: str, dotted name, such as `"sklearn.metrics"`.
-        extra: str, the extra of this package that brings it.
+        extra: str, the extra of this package that brings it; None for TensorFlow and
+            what belongs to it, which a JAX user may leave out.
 
     Returns:
         The module.
@@ -20,7 +21,9 @@ def optional_import(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
+        package = module.split(".")[0].replace("_", "-")
+        wanted = f'"keras_cfebm[{extra}]"' if extra else package
         raise ImportError(
             f"{module} is not installed and this function needs it: "
-            f'run pip install "keras_cfebm[{extra}]".'
+            f"run pip install {wanted}."
         ) from error

@@ -1,15 +1,17 @@
 """A training run in a folder: logs, checkpoints, pictures and the trained ladder."""
 
+import contextlib
 from typing import Any
 
 import keras
 import numpy as np
 from absl import logging
 
-from keras_cfebm import callbacks, datasets, tasks, visualization
+from keras_cfebm import backend, callbacks, datasets, tasks, visualization
 from keras_cfebm.config import DataConfig, RunConfig
 from keras_cfebm.growing import fit_progressively
 from keras_cfebm.model import CFEBM
+from keras_cfebm.optional import optional_import
 from keras_cfebm.run_folder import RunFolder
 from keras_cfebm.typing import PathLike
 
@@ -59,16 +61,7 @@ def new_model(config: RunConfig, data: datasets.ImageData) -> CFEBM:
                 f"A conditional energy needs labels. Received: {data!r} without labels"
             )
         num_classes = int(data.labels().max()) + 1
-    keras.utils.set_random_seed(config.seed % 2**32)
-    return CFEBM(
-        [config.first_network(data.channels, num_classes)],
-        langevin=config.langevin,
-        data_noise=config.data_noise,
-        energy_l2=config.energy_l2,
-        ema_decay=config.ema_decay,
-        chain_start="noise" if config.source is None else "source",
-        seed=config.seed,
-    )
+    return config.first_model(data.channels, num_classes)
 
 
 def train(
@@ -77,15 +70,22 @@ def train(
     *,
     guard: bool = True,
     replace_config: bool = False,
+    strategy: str | None = None,
     verbose: Any = "auto",
 ) -> CFEBM:
     """Trains a run in its folder, or goes on with it where it was stopped.
+
+    Of several workers, each calls this with the same arguments and sees the same
+    folder; only the chief (or first) one writes into it.
 
     Args:
         config: `RunConfig`.
         folder: path of the run folder.
         guard: bool, whether divergence is rolled back.
         replace_config: bool, see `RunFolder.prepare`.
+        strategy: `"mirrored"`, all GPUs of this machine; `"multi_worker"`, all
+            processes in `TF_CONFIG`; or None. Batch sizes are those of all replicas
+            together.
         verbose: as in `keras.Model.fit`.
 
     Returns:
@@ -96,13 +96,17 @@ def train(
         CheckpointError, DivergenceError, Interrupted: see `keras_cfebm.callbacks`.
         ValueError, OSError: the data do not fit the configuration or cannot be read.
     """
+    # The first use of TensorFlow: workers have to find each other before any other.
+    strategy = backend.strategy(strategy)
+    writes = backend.is_chief(strategy)
     run = RunFolder(folder)
-    run.prepare(config, replace_config)
-    with run.locked():
+    if writes:
+        run.prepare(config, replace_config)
+    with run.locked() if writes else contextlib.nullcontext():
         data = load_data(config.data)
         source = None if config.source is None else load_data(config.source)
-        watch = callbacks.DivergenceGuard(run.guard)
-        log = callbacks.EnergyLog(run.metrics, watch)
+        watch = callbacks.DivergenceGuard(run.guard if writes else None)
+        log = callbacks.EnergyLog(run.metrics if writes else None, watch)
         checkpoints = callbacks.Checkpoints(run.checkpoints, companions=(log, watch))
         shown = None if source is None else _shown_sources(config, source)
         grids = callbacks.SampleGrid(run.samples, seed=config.seed, sources=shown)
@@ -130,14 +134,18 @@ def train(
 
         def stage_callbacks(stage):
             _announce(stage, config.stages)
-            board = run.tensorboard / f"{stage.resolution:04d}px"
-            tensorboard = keras.callbacks.TensorBoard(board, write_graph=False)
-            return [log, *([watch] if guard else []), tensorboard, grids, stop]
+            active = [log, *([watch] if guard else [])]
+            if writes:
+                board = run.tensorboard / f"{stage.resolution:04d}px"
+                active += [*_tensorboard(board), grids]
+            return [*active, stop]
 
         with callbacks.StopOnSignal(checkpoints) as stop, datasets.reading_errors():
+            with backend.scope(strategy):
+                model = new_model(config, data)
             try:
                 model = fit_progressively(
-                    new_model(config, data),
+                    model,
                     make_dataset,
                     config.stages,
                     callbacks=stage_callbacks,
@@ -148,10 +156,22 @@ def train(
             except callbacks.DivergenceError:
                 checkpoints.save()  # the last good state: the guard has put it back
                 raise
+        if not writes:
+            return model
         _save_ladder(model, run.ladder)
         visualization.energy_curves(log.rows, path=run.energies)
         draw_chains(model, run.chain, run.film, seed=config.seed, sources=shown)
     return model
+
+
+def _tensorboard(folder):
+    """The callback in a list; an empty one where TensorFlow, which it needs, is not."""
+    try:
+        optional_import("tensorflow")
+    except ImportError as error:
+        logging.warning("No logs for TensorBoard: %s", error)
+        return []
+    return [keras.callbacks.TensorBoard(folder, write_graph=False)]
 
 
 def _shown_sources(config, source, count=16):

@@ -183,6 +183,31 @@ def test_a_spike_late_in_an_epoch_is_noticed_within_a_block(idle):
     assert step == 1000
 
 
+def test_a_network_that_dies_is_noticed(idle):
+    step, reason = figures(idle, [1.0] * 100 + [1e-5] * 20)
+    assert step == 110 and "less than a thousandth" in reason
+
+
+def test_a_calmer_run_is_accepted(idle):
+    assert figures(idle, [1.0] * 100 + [0.01] * 200) is None
+
+
+def test_a_good_epoch_between_two_rollbacks_starts_the_count_anew():
+    class Twice(Provoke):
+        """Makes epochs 1 and 2 diverge, each once."""
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch if epoch in epochs else None
+            if self.epoch is not None:
+                epochs.remove(epoch)
+            super().on_epoch_begin(epoch, logs)
+
+    epochs = [1, 2]
+    guard = watch(max_rollbacks=1)
+    fit(Twice(), guard)
+    assert [event["back_to_step"] for event in guard.events] == [2, 4]
+
+
 def test_slow_growth_as_in_a_fade_in_is_accepted(idle):
     assert figures(idle, np.linspace(0.4, 10.0, 500)) is None
 

@@ -11,22 +11,48 @@ if keras.backend.backend() == "tensorflow":
     from keras_cfebm.backend.tensorflow_backend import (
         TrainStep,
         compiled,
+        conv,
         fused,
-        replica,
         traced_once,
         value_and_input_gradient,
     )
+    from keras_cfebm.backend.tensorflow_strategies import (
+        is_chief,
+        replica,
+        replicas,
+        scope,
+        strategy,
+    )
+elif keras.backend.backend() == "jax":
+    from keras_cfebm.backend.jax_backend import (
+        TrainStep,
+        compiled,
+        fused,
+        is_chief,
+        replica,
+        replicas,
+        scope,
+        strategy,
+        traced_once,
+        value_and_input_gradient,
+    )
+    from keras_cfebm.backend.jax_convolution import conv
 else:
     raise ImportError(
-        "keras_cfebm runs on the Keras backend 'tensorflow'. Received: "
+        "keras_cfebm runs on the Keras backends 'tensorflow' and 'jax'. Received: "
         f"{keras.backend.backend()!r}; set the environment variable KERAS_BACKEND."
     )
 
 __all__ = [
     "TrainStep",
     "compiled",
+    "conv",
     "fused",
+    "is_chief",
     "replica",
+    "replicas",
+    "scope",
+    "strategy",
     "traced_once",
     "value_and_input_gradient",
 ]

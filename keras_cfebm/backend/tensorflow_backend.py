@@ -3,6 +3,13 @@
 import functools
 
 import tensorflow as tf
+from keras import ops
+
+from keras_cfebm.backend.tensorflow_strategies import as_logs, over_replicas, replica
+from keras_cfebm.validation import INDIVISIBLE
+
+#: `conv(x, kernel, strides=1, padding="valid")`, channels last.
+conv = ops.conv
 
 
 def value_and_input_gradient(energy, x):
@@ -75,12 +82,49 @@ def fused(function):
     return apply
 
 
-def replica():
-    """Index of this replica and their number, inside or outside a strategy's scope."""
-    context = tf.distribute.get_replica_context()
-    if context is None:
-        return 0, 1
-    return context.replica_id_in_sync_group, context.num_replicas_in_sync
+def mean_over_parts(function, data, parts, start):
+    """Mean of `function(part of data, index of the part)`, one part after the other.
+
+    A loop, not a sum of calls: no more than one part is in memory at a time.
+
+    Args:
+        function: returns a structure of float tensors.
+        data: structure of tensors of shape `(batch, …)`.
+        parts: int, number of equal parts.
+        start: structure of zeros of the shapes that `function` returns.
+
+    Returns:
+        Structure of the means.
+
+    Raises:
+        ValueError: if the batch cannot be divided, where its size is known; otherwise
+            TensorFlow reports it at the step.
+    """
+    rows = tf.nest.flatten(data)[0].shape[0]
+    message = INDIVISIBLE.format(parts=parts)
+    if rows is not None and rows % parts:
+        raise ValueError(f"{message} Received: {rows}")
+    size = None if rows is None else rows // parts
+
+    def split(x):
+        if rows is None:
+            check = tf.debugging.assert_equal(tf.shape(x)[0] % parts, 0, message)
+            with tf.control_dependencies([check]):
+                x = tf.identity(x)
+        x = tf.reshape(x, (parts, -1 if size is None else size, *x.shape[1:]))
+        return tf.ensure_shape(x, (parts, size, *x.shape[2:]))
+
+    split_data = tf.nest.map_structure(split, data)
+
+    def add(index, total):
+        part = tf.nest.map_structure(lambda x: x[index], split_data)
+        values = function(part, index)
+        return index + 1, tf.nest.map_structure(tf.add, total, values)
+
+    _, total = tf.while_loop(
+        lambda index, _: index < parts, add, (0, start), parallel_iterations=1
+    )
+    return tf.nest.map_structure(lambda x: x / parts, total)
 
 
 class TrainStep:
@@ -99,19 +143,36 @@ class TrainStep:
 
     def train_step(self, data):
         self.begin_step()
-        batch = self.draw(data, self.network, training=True)
+        weights = self.network.trainable_weights
+        if self.accumulation == 1:
+            gradients, results = self._gradients(data)
+        else:
+            zeros = [tf.zeros(weight.shape) for weight in weights]
+            gradients, results = mean_over_parts(
+                self._gradients,
+                data,
+                self.accumulation,
+                start=(zeros, dict.fromkeys(self.loss_names, tf.zeros(()))),
+            )
+        whole = over_replicas("SUM", gradients)
+        results["gradient_norm"] = tf.linalg.global_norm(whole)
+        self.optimizer.apply(gradients, weights)  # sums over replicas by itself
+        self.end_step()
+        return as_logs(self.track(over_replicas("MEAN", results)))
+
+    def _gradients(self, data, part=0):
+        """Gradients of the weights and results of one part of the batch."""
+        batch = self.draw(data, self.network, training=True, part=part)
         _, replicas = replica()
         with tf.GradientTape() as tape:
             results = self.losses(batch, self.network)
             # Gradients are summed over replicas.
             loss = self.optimizer.scale_loss(results["loss"] / replicas)
         gradients = tape.gradient(loss, self.network.trainable_weights)
-        results["gradient_norm"] = tf.linalg.global_norm(gradients)
-        self.optimizer.apply(gradients, self.network.trainable_weights)
-        self.end_step()
-        return self.track(results)
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], results
 
     def test_step(self, data):
         batch = self.draw(data, self.sampling_network, training=False)
         self.test_batches.assign_add(1)
-        return self.track(self.losses(batch, self.sampling_network))
+        results = self.losses(batch, self.sampling_network)
+        return as_logs(self.track(over_replicas("MEAN", results)))

@@ -4,13 +4,14 @@ import dataclasses
 import json
 import pathlib
 import shutil
+import tempfile
 import warnings
 from collections.abc import Iterable
 
 import keras
 import numpy as np
 
-from keras_cfebm import files
+from keras_cfebm import backend, files
 from keras_cfebm.typing import PathLike
 
 _MODEL, _STATE, _ARRAYS = "model.keras", "state.json", "companions.npz"
@@ -72,19 +73,24 @@ class Checkpoints(keras.callbacks.Callback):
         if (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]:
             self.save()
 
-    def save(self) -> pathlib.Path:
+    def save(self) -> pathlib.Path | None:
         """Writes a checkpoint of the model in training now.
 
         Returns:
-            Its path.
+            Its path; None in a worker that is not the chief, which writes nothing.
 
         Raises:
             CheckpointError: if it cannot be written, for example on a full disk. The
                 checkpoints before it are intact.
         """
+        if not backend.is_chief(self.model):
+            # Within a strategy's scope saving makes variables: a work of all workers.
+            with tempfile.TemporaryDirectory() as folder:
+                self.model.save(pathlib.Path(folder) / _MODEL)
+            return None
         paths = self.paths()
         number = int(paths[-1].name.split("_")[0]) + 1 if paths else 1
-        step = int(self.model.optimizer.iterations)
+        step = self.model.step
         name = f"{number:06d}_{self.model.resolution:04d}px_step_{step}"
         path = self.folder / name
         state = {

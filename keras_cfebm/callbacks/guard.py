@@ -10,13 +10,15 @@ import numpy as np
 from absl import logging
 from keras import ops
 
-from keras_cfebm import files, random
+from keras_cfebm import files
 from keras_cfebm.typing import PathLike
 
 _LOGS = ("gap", "gradient_norm", "data_energy")
 _FIGURES = ("energy gap", "gradient norm", "change of the data energy per step")
 #: Steps per block: single steps are too noisy to be judged.
 _BLOCK = 10
+#: Share of the usual gradient norm below which a network is dead.
+_DEAD = 1e-3
 #: Blocks that "the run's own history" goes back.
 _MEMORY = 100
 
@@ -37,6 +39,9 @@ class DivergenceGuard(keras.callbacks.Callback):
     epoch is good if it has stayed within √tolerance: one that is already on its way up
     is no place to return to.
 
+    A gradient norm below a thousandth of its usual is diverging too: such a network is
+    dead, its energy the same for all images.
+
     The median does not follow a few steps of growth, as a maximum would, yet follows
     the slow growth of a fade-in. The jumps of the energy tell where spectral
     normalisation keeps gap and gradients of a broken model within bounds.
@@ -45,7 +50,8 @@ class DivergenceGuard(keras.callbacks.Callback):
         path: JSON file that lists the rollbacks, or None.
         tolerance: float above 1.
         learning_rate_factor: float in (0, 1).
-        max_rollbacks: int, how many in one stage before giving up.
+        max_rollbacks: int, how many in a row, without a good epoch between them, before
+            giving up.
         warmup: int, blocks of a stage before figures other than non-finite ones are
             judged; at least 1.
 
@@ -62,7 +68,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         path: PathLike | None = None,
         tolerance: float = 10.0,
         learning_rate_factor: float = 0.5,
-        max_rollbacks: int = 5,
+        max_rollbacks: int = 8,
         warmup: int = 3,
     ):
         super().__init__()
@@ -85,7 +91,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self._new_stage()
 
     def _new_stage(self) -> None:
-        self._rollbacks = 0
+        self._rollbacks = 0  # since the last good epoch
         self._history: list[list[float]] = []  # means of blocks
         self._block: list[list[float]] = []  # steps of the block that is not full yet
         self._energy: float | None = None  # of the data, at the last step
@@ -179,6 +185,7 @@ class DivergenceGuard(keras.callbacks.Callback):
             if all(np.isfinite(value).all() for value in values):
                 self._good, self._good_step = values, self._step()
                 self._good_history = list(self._history)
+                self._rollbacks = 0
             else:
                 self._reason = "a weight is not finite"
         self._worst = 0.0
@@ -189,9 +196,9 @@ class DivergenceGuard(keras.callbacks.Callback):
         means = np.mean(self._block, axis=0).tolist()
         self._block = []
         if len(self._history) >= self.warmup:
-            for name, mean, usual in zip(
-                _FIGURES, means, np.median(self._history, axis=0), strict=True
-            ):
+            medians = np.median(self._history, axis=0).tolist()
+            norm, usual_norm = means[1], medians[1]
+            for name, mean, usual in zip(_FIGURES, means, medians, strict=True):
                 ratio = mean / usual if usual > 0 else 0.0
                 self._worst = max(self._worst, ratio)
                 if ratio > self.tolerance and self._reason is None:
@@ -199,12 +206,17 @@ class DivergenceGuard(keras.callbacks.Callback):
                         f"the {name} is {mean:.4g}, more than {self.tolerance:g} times "
                         f"its usual {usual:.4g}"
                     )
+            if norm < _DEAD * usual_norm and self._reason is None:
+                self._reason = (
+                    f"the gradient norm is {norm:.4g}, less than a thousandth of its "
+                    f"usual {usual_norm:.4g}"
+                )
         self._history = [*self._history, means][-_MEMORY:]
 
     # --- Turning back ---------------------------------------------------------------
 
     def _step(self) -> int:
-        return int(self.model.optimizer.iterations)
+        return self.model.step
 
     def _variables(self) -> list:
         return [*self.model.variables, *self.model.optimizer.variables]
@@ -222,16 +234,16 @@ class DivergenceGuard(keras.callbacks.Callback):
         if self._rollbacks >= self.max_rollbacks:
             raise DivergenceError(
                 f"Training at {self.model.resolution} pixels diverged at step {step} "
-                f"({reason}), after {self._rollbacks} rollbacks. The model is that of "
-                "the last good epoch. Try a smaller learning rate or step size, more "
-                "data noise, or an L2 penalty on the energies."
+                f"({reason}), after {self._rollbacks} rollbacks in a row. The model is "
+                "that of the last good epoch. Try a smaller learning rate or step "
+                "size, more data noise, or an L2 penalty on the energies."
             )
         self._rollbacks += 1
         optimizer = self.model.optimizer
-        rate = float(optimizer.learning_rate) * self.learning_rate_factor
+        rate = float(ops.convert_to_numpy(optimizer.learning_rate))
+        rate *= self.learning_rate_factor
         optimizer.learning_rate.assign(rate)
-        key = ops.convert_to_tensor(self.model.noise_key)
-        self.model.noise_key.assign(random.fold_in(key, self._rollbacks))
+        self.model.renew_noise(self._rollbacks)
         self._good = self.snapshot()
         event = {
             "resolution": self.model.resolution,

@@ -85,7 +85,7 @@ class EnergyLog(keras.callbacks.Callback):
         figures = self._whole(logs or {})
         figures.pop("batches")
         self._before, self._so_far = {}, {}
-        stage_step = int(self.model.optimizer.iterations)
+        stage_step = self.model.step
         resolution = self.model.resolution
         # Rows of this stage that a rollback has undone are no longer part of the run.
         self.rows = [
@@ -100,7 +100,9 @@ class EnergyLog(keras.callbacks.Callback):
             "resolution": resolution,
             "epoch": epoch,
             "stage_step": stage_step,
-            "learning_rate": float(self.model.optimizer.learning_rate),
+            "learning_rate": float(
+                keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+            ),
             "rollbacks": len(self.guard.events) if self.guard else 0,
             **figures,
         }

@@ -11,6 +11,7 @@ from keras_cfebm.run_folder import RunError
 
 COMMANDS = {
     "train": "train a model, or go on with a run that was stopped",
+    "presets": "list the named configurations of training",
     "sample": "generate images with a trained model",
     "demo": "train on the embedded images and judge the samples",
     "interpolate": "go from one sample to another through the noise",

@@ -16,6 +16,7 @@ _NETWORK = (
     "activation",
     "spectral_norm",
     "conditional",
+    "dtype",
 )
 _LANGEVIN = ("step_size", "noise_scale", "final_noise_scale")
 _TRAINING = (
@@ -26,7 +27,13 @@ _TRAINING = (
     "seed",
     "report_steps",
 )
-_STAGE = ("fade_images", "settle_images", "batch_size", "learning_rate")
+_STAGE = (
+    "fade_images",
+    "settle_images",
+    "batch_size",
+    "learning_rate",
+    "accumulation",
+)
 
 
 def define_config_flags(values):
@@ -54,6 +61,7 @@ def define_config_flags(values):
     boolean("flip", "Mirror half of the images left to right.")
     flags.DEFINE_list("classes", None, "Classes to keep.", flag_values=values)
     integer("channels", "1 for grey, 3 for colour; for folders and TFDS.")
+    integer("crop_size", "Side of the square of --fit=crop before it is resized.")
     string("data_dir", "Where TFDS keeps its data.")
     # Translation: any of these, or a preset's source, makes chains start at images.
     string("source", "Set to translate from; by default that of --data.")
@@ -66,6 +74,7 @@ def define_config_flags(values):
     string("activation", "swish, silu, gelu, elu, celu, relu or leaky_relu.")
     boolean("spectral_norm", "Normalise the convolutions.")
     boolean("conditional", "Learn an energy of image and class label.")
+    string("dtype", "float32, or mixed_bfloat16 for faster convolutions on a GPU.")
     # Sampler.
     flags.DEFINE_list("steps", None, "Langevin steps per level.", flag_values=values)
     number("step_size", "Langevin step size η.")
@@ -76,6 +85,7 @@ def define_config_flags(values):
     string("settle_images", "Images at β = 1: a number, or by resolution.")
     string("batch_size", "Images per step: a number, or by resolution.")
     string("learning_rate", "Of Adam: a number, or by resolution.")
+    string("accumulation", "Parts of a batch, to save memory: a number, or by them.")
     number("data_noise", "Standard deviation of the noise on data images.")
     number("energy_l2", "Weight of the L2 penalty on energies.")
     number("ema_decay", "Decay of the average of weights.")
@@ -116,7 +126,7 @@ def config_from_flags(values, default_preset):
         plain["data"]["options"] = {}
         if values.split is None:
             plain["data"]["split"] = None
-    override(plain["data"]["options"], ("channels", "data_dir"))
+    override(plain["data"]["options"], ("channels", "crop_size", "data_dir"))
     plain["source"] = _source(values, plain, config)
     override(plain["network"], _NETWORK)
     override(plain["langevin"], _LANGEVIN)

@@ -20,6 +20,13 @@ def define_flags(values):
         "Go on in a folder that holds another configuration, with the new one.",
         flag_values=values,
     )
+    flags.DEFINE_enum(
+        "strategy",
+        None,
+        ["mirrored", "multi_worker"],
+        "Train on all GPUs of this machine, or with all workers in TF_CONFIG.",
+        flag_values=values,
+    )
     define_config_flags(values)
 
 
@@ -32,6 +39,7 @@ def main(values):
         values.run_dir,
         guard=values.guard,
         replace_config=values.replace_config,
+        strategy=values.strategy,
     )
     run = RunFolder(values.run_dir)
     print(f"Trained model     {run.ladder}")

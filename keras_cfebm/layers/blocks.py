@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_cfebm import activations
+from keras_cfebm import activations, backend
 from keras_cfebm.layers.convolution import (
     Block,
     SpectralConv2D,
@@ -77,10 +77,10 @@ class ResidualBlock(Block):
     def call(self, x: Tensor, kernels: Any = None) -> Tensor:
         kernels = kernels or self.kernels()
         kernel, bias = kernels["conv1"]
-        main = self._activate(ops.conv(x, kernel, padding="same") + bias)
+        main = self._activate(backend.conv(x, kernel, padding="same") + bias)
         main = self._activate(conv_mean_pool(main, *kernels["conv2"]))
         kernel, bias = kernels["skip"]
-        skip = ops.conv(mean_pool(x), kernel) + bias
+        skip = backend.conv(mean_pool(x), kernel) + bias
         return (main + skip) * _SQRT_HALF
 
     def compute_output_shape(self, input_shape):
@@ -211,7 +211,7 @@ class FadeBlock(Block):
 
     def call(self, x: Tensor, kernels: Any = None) -> Tensor:
         kernel, bias = kernels or self.kernels()
-        return ops.conv(mean_pool(x), kernel) + bias
+        return backend.conv(mean_pool(x), kernel) + bias
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_cfebm import backend
 from keras_cfebm.typing import Tensor
 
 
@@ -121,7 +122,7 @@ class SpectralConv2D(Block):
 
     def call(self, x: Tensor, kernels: Any = None) -> Tensor:
         kernel, bias = kernels or self.kernels()
-        return ops.conv(x, kernel, padding=self.padding) + bias
+        return backend.conv(x, kernel, padding=self.padding) + bias
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
@@ -151,7 +152,7 @@ def conv_mean_pool(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
     """
     x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     x = ops.average_pool(x, 2, strides=1, padding="valid")
-    return ops.conv(x, kernel, strides=2, padding="valid") + bias
+    return backend.conv(x, kernel, strides=2, padding="valid") + bias
 
 
 def conv1x1(filters: int, name: str, dtype: Any) -> keras.layers.Conv2D:

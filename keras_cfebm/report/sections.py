@@ -226,7 +226,7 @@ def versions(run: RunFolder, date: Markup) -> Section:
     """What this page was made with, and what Keras says about the model's file."""
     packages = {
         name: importlib.metadata.version(name)
-        for name in ("tensorflow", "numpy", "matplotlib")
+        for name in (keras.backend.backend(), "numpy", "matplotlib")
     }
     made = {
         "Date": date,

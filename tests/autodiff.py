@@ -1,0 +1,42 @@
+"""Gradients of weights, which Keras leaves to the backend, for tests on either one."""
+
+import keras
+
+
+def value_and_gradients(function, tensors, weights):
+    """A scalar function's value and its gradients.
+
+    Args:
+        function: of `tensors`; reads `weights` and returns a scalar.
+        tensors: list of tensors.
+        weights: list of Keras variables.
+
+    Returns:
+        Pair of the scalar, and of gradients in each of the tensors and then each of the
+        weights, zero where there is no influence.
+    """
+    if keras.backend.backend() == "jax":
+        return _with_jax(function, tensors, weights)
+    return _with_tensorflow(function, tensors, weights)
+
+
+def _with_jax(function, tensors, weights):
+    import jax
+
+    def stateless(tensors, values):
+        with keras.StatelessScope(zip(weights, values, strict=True)):
+            return function(*tensors)
+
+    values = [weight.value for weight in weights]
+    value, gradients = jax.value_and_grad(stateless, argnums=(0, 1))(tensors, values)
+    return value, [*gradients[0], *gradients[1]]
+
+
+def _with_tensorflow(function, tensors, weights):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        value = function(*tensors)
+    sources = [*tensors, *(weight.value for weight in weights)]
+    return value, tape.gradient(value, sources, unconnected_gradients="zero")
