@@ -1,5 +1,5 @@
 # make demo   trains on the embedded images and shows what came out
-# make test   runs ruff and the tests
+# make test   runs ruff and the tests, on TensorFlow and then in part on JAX
 # make lint / make format
 
 PYTHON ?= python3
@@ -9,6 +9,15 @@ STAMP  := $(VENV)/.installed
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
+# Of what tests take on JAX, most is the time to compile: do it quickly, and once.
+QUICK := --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.pytest_cache/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+JAX_TESTS := $(patsubst %,tests/test_%.py,backends layers network sampling random \
+	model growing tasks) \
+	tests/test_callbacks.py::test_resumed_run_is_bitwise_the_uninterrupted_one[1] \
+	tests/test_guard.py::test_a_diverging_run_is_turned_back_and_recorded
+
 .PHONY: demo test lint format clean
 
 demo: $(STAMP)
@@ -16,6 +25,7 @@ demo: $(STAMP)
 
 test: lint
 	$(BIN)/python -m pytest
+	KERAS_BACKEND=jax XLA_FLAGS="$(QUICK)" $(BIN)/python -m pytest $(JAX_TESTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -13,6 +13,7 @@ VERSION = re.search(
 ).group(1)
 
 EVAL = ["scikit-image>=0.24", "scikit-learn>=1.4"]
+JAX = ["jax>=0.4.34"]
 LSUN = ["lmdb>=1.4"]
 DEV = [
     "pytest>=8",
@@ -51,8 +52,9 @@ setup(
     extras_require={
         "eval": EVAL,
         "fid": ["torch-fidelity>=0.4"],
+        "jax": JAX,
         "lsun": LSUN,
-        "dev": DEV + EVAL + LSUN,
+        "dev": DEV + EVAL + JAX + LSUN,
     },
     entry_points={"console_scripts": ["cfebm = keras_cfebm.cli.main:run"]},
     classifiers=[

@@ -28,7 +28,8 @@ def _with_jax(function, tensors, weights):
             return function(*tensors)
 
     values = [weight.value for weight in weights]
-    value, gradients = jax.value_and_grad(stateless, argnums=(0, 1))(tensors, values)
+    compute = jax.jit(jax.value_and_grad(stateless, argnums=(0, 1)))
+    value, gradients = compute(tensors, values)
     return value, [*gradients[0], *gradients[1]]
 
 

@@ -9,6 +9,16 @@ from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_no_longer_than_needed():
+    """Frees what JAX has compiled, which would fill gigabytes by the last module."""
+    yield
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def noise_images():
     """A function that returns images of uniform noise."""

@@ -41,26 +41,23 @@ def test_counted_parameters_are_those_of_the_network(resolution, channels, setti
     assert counted == trainable(network)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the profiler counts 1.5 to 2 times as much; which is right?"
-)
 @pytest.mark.parametrize(("resolution", "width"), [(8, 2), (32, 2), (128, 4)])
 def test_counted_flops_are_those_of_tensorflows_profiler(resolution, width):
+    """Of the energy; its input gradient has a product for each of the same products.
+
+    In a graph of the gradient the profiler also counts the gradients of the kernels,
+    which nothing asks for and TensorFlow prunes.
+    """
     network = EnergyNetwork(resolution, base_width=width)
-    energy = network.bind()
     images = tf.TensorSpec((1, *network.image_shape), tf.float32)
-
-    @tf.function
-    def gradient(x):
-        return tf.gradients(energy(x), x)
-
-    graph = gradient.get_concrete_function(images).graph
+    energy = tf.function(network.bind(), autograph=False)
+    graph = energy.get_concrete_function(images).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
-    options["account_type_regexes"] = ["Conv2D.*", "MatMul"]
+    options["account_type_regexes"] = ["Conv2D", "MatMul"]
     profile = tf.compat.v1.profiler.profile(graph, options=options)
     counted = costs.langevin_flops(resolution, 3, NetworkConfig(base_width=width))
-    assert profile.total_float_ops == pytest.approx(counted, rel=0.01)
+    assert counted == 2 * profile.total_float_ops
 
 
 def test_accumulation_lowers_the_estimated_memory():
