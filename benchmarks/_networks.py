@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from keras_cfebm.network import EnergyNetwork, levels_of
+from keras_cfebm.levels import levels_of
+from keras_cfebm.network import EnergyNetwork
 
 BASE_RESOLUTION = 8
 

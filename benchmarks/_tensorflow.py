@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from benchmarks._networks import layer_weights
 from keras_cfebm import backend, random
+from keras_cfebm.levels import levels_of
 from keras_cfebm.model import CFEBM
-from keras_cfebm.network import levels_of
 from keras_cfebm.sampling import langevin
 
 

@@ -31,7 +31,7 @@ from benchmarks._fashion import classifier_fid
 from keras_cfebm import CFEBM, EnergyNetwork, Langevin, Stage, datasets
 from keras_cfebm.callbacks import DivergenceError, DivergenceGuard
 from keras_cfebm.growing import fit_progressively
-from keras_cfebm.network import levels_of
+from keras_cfebm.levels import levels_of
 
 #: Name → what differs from the defaults.
 SETTINGS = {

@@ -10,8 +10,9 @@ import keras
 from keras_cfebm import activations
 from keras_cfebm.datasets.fit import check_fit
 from keras_cfebm.growing import Stage
+from keras_cfebm.levels import checked_widths, levels_of
 from keras_cfebm.model import CFEBM
-from keras_cfebm.network import EnergyNetwork, checked_widths, levels_of
+from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.validation import check_count, check_number, check_seed
 

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from keras_cfebm.config import NetworkConfig, RunConfig
-from keras_cfebm.network import level_widths, levels_of
+from keras_cfebm.levels import level_widths, levels_of
 
 _FLOAT = 4  # bytes
 

@@ -9,8 +9,8 @@ import keras
 
 from keras_cfebm import backend
 from keras_cfebm.callbacks.checkpoints import Checkpoints
+from keras_cfebm.levels import levels_of
 from keras_cfebm.model import CFEBM
-from keras_cfebm.network import levels_of
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.validation import check_count, check_number
 

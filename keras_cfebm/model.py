@@ -10,18 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from keras_cfebm import backend, random, tasks
+from keras_cfebm import backend, random
 from keras_cfebm.data_checks import DataChecks
+from keras_cfebm.model_sampling import Sampling
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, uniform_start
 from keras_cfebm.typing import Tensor
-from keras_cfebm.validation import (
-    check_count,
-    check_number,
-)
+from keras_cfebm.validation import check_count, check_number
 
 #: Streams of the training key; those of an image's own key are in `sampling`.
 _TRAIN, _TEST, _DATA_NOISE = 2, 3, 4
@@ -30,7 +27,7 @@ _METRICS = (*_LOSSES, "gradient_norm", "beta")
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
-class CFEBM(backend.TrainStep, DataChecks, keras.Model):
+class CFEBM(backend.TrainStep, DataChecks, Sampling, keras.Model):
     """Coarse-to-fine energy-based model of images.
 
     Args:
@@ -144,7 +141,6 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
             self.ema_network = self.network.copy()
             self.ema_network.trainable = False
         self._trackers = {name: keras.metrics.Mean(name=name) for name in _METRICS}
-        self._sampler = None
         # Never called by `fit`: without this, saving would lose the optimizer.
         self.built = True
 
@@ -242,6 +238,11 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
             negatives = settings.clipped(negatives)
         return positives, ops.stop_gradient(negatives), labels
 
+    def _chain(self, keys, labels, ladder):
+        start = uniform_start(keys, ladder[0].image_shape, self.langevin.clip)
+        energies = [network.bind(labels) for network in ladder]
+        return coarse_to_fine(energies, start, keys, self.langevin)
+
     def losses(self, batch: tuple, network: EnergyNetwork) -> dict[str, Tensor]:
         """The contrastive loss and what is reported beside it.
 
@@ -337,94 +338,6 @@ class CFEBM(backend.TrainStep, DataChecks, keras.Model):
 
     def _with(self, ladder, **changes):
         return CFEBM(ladder, **{**self._arguments(), **changes})
-
-    # --- Sampling -------------------------------------------------------------------
-
-    def _chain(self, keys, labels, ladder):
-        start = uniform_start(keys, ladder[0].image_shape, self.langevin.clip)
-        energies = [network.bind(labels) for network in ladder]
-        return coarse_to_fine(energies, start, keys, self.langevin)
-
-    def generate(
-        self,
-        count: int,
-        seed: int = 0,
-        labels: Any = None,
-        batch_size: int = 64,
-        start: int = 0,
-    ) -> np.ndarray:
-        """Draws images from the model, from noise, coarse to fine.
-
-        Args:
-            count: int, number of images.
-            seed: int, the stream of images. Image `i` of a stream is the same whatever
-                `count` and `batch_size` are.
-            labels: with classes, an int or an integer array of shape `(count,)`.
-            batch_size: int, images per chain; it bounds the memory.
-            start: int, index in the stream of the first image.
-
-        Returns:
-            float32 NumPy array of shape `(count, resolution, resolution, channels)` in
-            [-1, 1].
-
-        Raises:
-            ValueError: if a number is out of range, labels do not fit the model, or its
-                chains start at source images.
-        """
-        if self.chain_start == "source":
-            raise ValueError(
-                "The chains of this model start at source images, not at noise: use "
-                "translate(source_images), or keras_cfebm.tasks.translate."
-            )
-        chain = self._compiled_chain(self.sampling_ladder, self.langevin)
-        return tasks.generate(
-            chain, count, seed, labels=labels, batch_size=batch_size, start=start
-        )
-
-    def translate(
-        self,
-        source_images: np.ndarray,
-        seed: int = 0,
-        batch_size: int = 64,
-        start: int = 0,
-    ) -> np.ndarray:
-        """Translates images of the source domain to the target domain (Sec. 4.4).
-
-        Args:
-            source_images: float array of shape `(n, resolution, resolution, channels)`
-                in [-1, 1].
-            seed: int, the stream of images.
-            batch_size: int, images per chain; it bounds the memory.
-            start: int, index in the stream of the first image.
-
-        Returns:
-            float32 NumPy array of the shape of `source_images`.
-
-        Raises:
-            ValueError: if the images do not fit, or the model has not been made with
-                `chain_start="source"`.
-        """
-        if self.chain_start != "source":
-            raise ValueError(
-                "Expected a model with chain_start='source' to translate, received one "
-                f"with {self.chain_start!r}; keras_cfebm.tasks.translate takes any "
-                "energy."
-            )
-        chain = self._compiled_chain(self.sampling_network, self.finest_settings)
-        return tasks.translate(
-            chain, source_images, seed, batch_size=batch_size, start=start
-        )
-
-    @property
-    def finest_settings(self) -> Langevin:
-        """The `Langevin` of a chain that runs at the finest level alone."""
-        return self.langevin.replace(steps=self.langevin.steps_at(len(self.ladder) - 1))
-
-    def _compiled_chain(self, energies, settings):
-        """Kept between calls: callbacks draw samples after every epoch."""
-        if self._sampler is None or self._sampler.settings != settings:
-            self._sampler = tasks.Chain(energies, settings)
-        return self._sampler
 
     # --- Saving ---------------------------------------------------------------------
 

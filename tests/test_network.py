@@ -8,7 +8,8 @@ import pytest
 from keras import ops
 
 from keras_cfebm.layers import mean_pool
-from keras_cfebm.network import EnergyNetwork, default_width, levels_of
+from keras_cfebm.levels import default_width, levels_of
+from keras_cfebm.network import EnergyNetwork
 
 
 def energies(network, *inputs):

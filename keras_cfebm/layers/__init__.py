@@ -18,13 +18,9 @@ the same weights and the same function:
   in the zero padding of the second.
 """
 
-from keras_cfebm.layers.blocks import (
-    ExpandBlock,
-    FadeBlock,
-    PrimalBlock,
-    ResidualBlock,
-)
+from keras_cfebm.layers.blocks import PrimalBlock, ResidualBlock
 from keras_cfebm.layers.convolution import SpectralConv2D, conv_mean_pool, mean_pool
+from keras_cfebm.layers.expand import ExpandBlock, FadeBlock
 from keras_cfebm.layers.head import EnergyHead
 
 __all__ = [

@@ -1,0 +1,143 @@
+"""How a network grows: the new way into it, the old one, and their mixture."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_cfebm import backend
+from keras_cfebm.layers.blocks import PrimalBlock
+from keras_cfebm.layers.convolution import (
+    Block,
+    SpectralConv2D,
+    conv1x1,
+    mean_pool,
+)
+from keras_cfebm.typing import Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_cfebm")
+class FadeBlock(Block):
+    """The old way into the network: mean pooling, then the old 1×1 from the image.
+
+    Args:
+        resolution: int, side of the images before pooling.
+        filters: int, channels of the output.
+
+    Call arguments:
+        x: images of shape `(batch, resolution, resolution, channels)`.
+        kernels: result of `kernels()`, computed when None.
+
+    Returns:
+        Tensor of shape `(batch, resolution // 2, resolution // 2, filters)`.
+    """
+
+    def __init__(self, resolution: int, filters: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.resolution = resolution
+        self.filters = filters
+        self.from_image = conv1x1(
+            filters, f"from_image_{resolution // 2}", self.dtype_policy
+        )
+
+    def build(self, input_shape):
+        self.from_image.build(input_shape)
+
+    def kernels(self) -> Any:
+        return self._computed(self.from_image.kernel, self.from_image.bias)
+
+    def call(self, x: Tensor, kernels: Any = None) -> Tensor:
+        kernel, bias = kernels or self.kernels()
+        return backend.conv(mean_pool(x), kernel) + bias
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        return (batch, height // 2, width // 2, self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "resolution": self.resolution,
+            "filters": self.filters,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_cfebm")
+class ExpandBlock(Block):
+    """β · Primal(x) + (1 − β) · Fade(x): how a network grows by one level.
+
+    β is a non-trainable weight, 0 at birth; the training step moves it to 1.
+
+    Args:
+        resolution: int, side of the images.
+        width: int, channels at this resolution.
+        filters: int, channels of the output, those of the next coarser level.
+        activation: str, see `keras_cfebm.activations.get`.
+        spectral_norm: bool, normalise the 3×3 convolutions.
+
+    Call arguments:
+        x: images of shape `(batch, resolution, resolution, channels)`.
+        kernels: result of `kernels()`, computed when None.
+
+    Returns:
+        Tensor of shape `(batch, resolution // 2, resolution // 2, filters)`.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        width: int,
+        filters: int,
+        activation: str = "swish",
+        spectral_norm: bool = True,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.primal = PrimalBlock(
+            resolution,
+            width,
+            filters,
+            activation,
+            spectral_norm,
+            dtype=self.dtype_policy,
+            name=f"primal_{resolution}",
+        )
+        self.fade = FadeBlock(
+            resolution, filters, dtype=self.dtype_policy, name=f"fade_{resolution}"
+        )
+
+    def build(self, input_shape):
+        self.primal.build(input_shape)
+        self.fade.build(input_shape)
+        self.beta = self.add_weight(
+            name="beta",
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+            dtype="float32",
+        )
+
+    def kernels(self) -> Any:
+        return {
+            "primal": self.primal.kernels(),
+            "fade": self.fade.kernels(),
+            "beta": ops.cast(self.beta, self.compute_dtype),
+        }
+
+    def spectral_convolutions(self) -> list[SpectralConv2D]:
+        return self.primal.spectral_convolutions()
+
+    def call(self, x: Tensor, kernels: Any = None) -> Tensor:
+        kernels = kernels or self.kernels()
+        primal = self.primal(x, kernels=kernels["primal"])
+        fade = self.fade(x, kernels=kernels["fade"])
+        return kernels["beta"] * primal + (1.0 - kernels["beta"]) * fade
+
+    def compute_output_shape(self, input_shape):
+        return self.primal.compute_output_shape(input_shape)
+
+    def get_config(self):
+        primal = self.primal.get_config()
+        names = ("resolution", "width", "filters", "activation", "spectral_norm")
+        return {**super().get_config(), **{name: primal[name] for name in names}}
