@@ -1,6 +1,6 @@
-"""Presets for the embedded Fashion-MNIST images: minutes on two CPU cores."""
+"""Presets for Fashion-MNIST: the embedded part in minutes on two CPU cores, or all."""
 
-from keras_cfebm.presets.preset import Preset
+from keras_cfebm.presets.preset import DOWNLOADED, Preset
 
 _EMBEDDED = "fashion_mnist_embedded"
 _QUICK_WIDTHS = {4: 64, 8: 64, 16: 64, 32: 32}
@@ -22,27 +22,25 @@ def _settings(widths, stages, classes=None, resolution=32, fit="pad", **training
     }
 
 
-def _quick_stages(first=38_400):
+def _stages(first, second, third):
+    """Stages at 8, 16 and 32 pixels, of (images while fading, images after it)."""
     return [
         {
-            "resolution": 8,
-            "fade_images": 0,
-            "settle_images": first,
-            "batch_size": 128,
-        },
-        {
-            "resolution": 16,
-            "fade_images": 9_600,
-            "settle_images": 28_800,
-            "batch_size": 64,
-        },
-        {
-            "resolution": 32,
-            "fade_images": 6_400,
-            "settle_images": 6_400,
-            "batch_size": 64,
-        },
+            "resolution": resolution,
+            "fade_images": fade_images,
+            "settle_images": settle_images,
+            "batch_size": batch_size,
+        }
+        for resolution, batch_size, (fade_images, settle_images) in (
+            (8, 128, first),
+            (16, 64, second),
+            (32, 64, third),
+        )
     ]
+
+
+def _quick_stages(first=38_400):
+    return _stages((0, first), (9_600, 28_800), (6_400, 6_400))
 
 
 def _class_to_class(source, target):
@@ -62,8 +60,29 @@ def _denoising(noise):
     return {**settings, "source": settings["data"], "source_noise": noise}
 
 
+def _complete():
+    """All 60,000 training images, and longer chains where they cost little."""
+    stages = _stages((0, 128_000), (38_400, 256_000), (19_200, 102_400))
+    settings = _settings(_QUICK_WIDTHS, stages, langevin={"steps": [30, 20, 15]})
+    return {
+        **settings,
+        "data": {**settings["data"], "name": "fashion_mnist"},
+        "ema_decay": 0.995,
+        "report_steps": 200,
+    }
+
+
+def _conditional():
+    """One energy per class, in one network."""
+    stages = _stages((0, 51_200), (12_800, 51_200), (9_600, 16_000))
+    settings = _settings(_QUICK_WIDTHS, stages)
+    return {**settings, "network": {**settings["network"], "conditional": True}}
+
+
 def _preset(settings):
-    return Preset(settings, channels=1, num_classes=10, origin="in this package")
+    embedded = settings["data"]["name"] == _EMBEDDED
+    origin = "in this package" if embedded else DOWNLOADED
+    return Preset(settings, channels=1, num_classes=10, origin=origin)
 
 
 _SETTINGS = {
@@ -89,6 +108,9 @@ _SETTINGS = {
     "fashion_mnist_shirt_to_dress": _class_to_class("Shirt", "Dress"),
     # What `cfebm denoise` is best with: chains learn to start at noisy images.
     "fashion_mnist_denoise": _denoising(noise=0.4),
+    "fashion_mnist_conditional": _conditional(),
+    # The one that is worth an hour: all images of the set, which are downloaded.
+    "fashion_mnist": _complete(),
     # Seconds; for tests and for trying the commands. Its samples are worth nothing.
     "tiny": _settings(
         widths={4: 8, 8: 8, 16: 8, 32: 4},

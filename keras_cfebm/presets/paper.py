@@ -7,9 +7,8 @@ Batch sizes, learning rates and the two phases of each stage are those of
 import dataclasses
 
 from keras_cfebm.growing import default_stages
-from keras_cfebm.presets.preset import Preset
+from keras_cfebm.presets.preset import DOWNLOADED, Preset
 
-_DOWNLOAD = "TensorFlow Datasets downloads it"
 _BY_HAND = "put {} into TensorFlow Datasets' downloads/manual"
 _FOLDER = "a folder of images: name it with --data"
 
@@ -25,7 +24,7 @@ def _generation(
     images_per_phase,
     fit="exact",
     *,
-    origin=_DOWNLOAD,
+    origin=DOWNLOADED,
     split="train",
     flip=True,
     options=None,
@@ -76,7 +75,7 @@ def _translation(
         "stages": _stages(256, images_per_phase=200_000),
         "data_noise": data_noise,
     }
-    return Preset(settings, channels=3, num_classes=None, origin=_DOWNLOAD)
+    return Preset(settings, channels=3, num_classes=None, origin=DOWNLOADED)
 
 
 def _both_ways(first, second, data, **training):

@@ -6,6 +6,9 @@ from typing import Any
 
 from keras_cfebm.config import RunConfig
 
+#: `Preset.origin` of what `datasets.load` fetches by itself.
+DOWNLOADED = "TensorFlow Datasets downloads it"
+
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
