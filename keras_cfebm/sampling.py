@@ -79,9 +79,10 @@ class Langevin:
         """Steps of a chain through that many levels."""
         return sum(self.steps_at(level) for level in range(levels))
 
-    def noise_scale_at(self, step: Tensor, total_steps: int) -> Tensor:
+    def noise_scale_at(self, step: Tensor, total_steps: Tensor) -> Tensor:
         """σ_k, linear from `noise_scale` to `final_noise_scale` over the chain."""
-        progress = ops.cast(step, "float32") / max(total_steps - 1, 1)
+        last = ops.cast(ops.maximum(total_steps - 1, 1), "float32")
+        progress = ops.cast(step, "float32") / last
         return self.noise_scale + progress * (self.final_noise_scale - self.noise_scale)
 
     def clipped(self, x: Tensor) -> Tensor:
@@ -135,7 +136,7 @@ def langevin(
     *,
     steps: Tensor | None = None,
     first_step: Tensor = 0,
-    total_steps: int | None = None,
+    total_steps: Tensor | None = None,
     constraint: Callable[[Tensor], Tensor] | None = None,
     observe: Callable[..., Any] | None = None,
     observed: Any = None,
@@ -147,10 +148,12 @@ def langevin(
         x: float32 tensor of images `(batch, height, width, channels)`, the start.
         keys: uint32 tensor of shape `(batch, 2)`, see `keras_cfebm.random.image_keys`.
         settings: `Langevin`.
-        steps: int or scalar tensor, steps to run; default all.
-        first_step: int or scalar tensor, index of the first one in the whole chain.
-        total_steps: int, length of the whole chain, which sets the noise schedule;
-            default `steps`.
+        steps: int or scalar tensor, steps to run; default all. Or an integer tensor of
+            shape `(batch,)`: each image takes its own number and then stays as it is.
+        first_step: int or scalar tensor, index of the first one in the whole chain; or
+            one per image.
+        total_steps: int or scalar tensor, length of the whole chain, which sets the
+            noise schedule; or one per image. Default `steps`.
         constraint: function of images applied after each step, for example one that
             puts known pixels back.
         observe: function `(observed, x, new_x, energies) -> observed` called at each
@@ -163,24 +166,33 @@ def langevin(
     steps = settings.steps_at(0) if steps is None else steps
     total_steps = steps if total_steps is None else total_steps
     image_shape = tuple(x.shape[1:])
+    each_its_own = len(getattr(steps, "shape", ())) == 1
+    longest = ops.max(steps) if each_its_own else steps
 
     def body(i, carry):
         x, observed = carry
         step = first_step + i
         noise = random.normal(random.fold_in(keys, step, NOISE), image_shape)
-        noise_scale = settings.noise_scale_at(step, total_steps)
+        noise_scale = _over_pixels(settings.noise_scale_at(step, total_steps))
         new_x, energies = langevin_step(
             energy, x, noise, settings.step_size, noise_scale
         )
         if constraint is not None:
             new_x = constraint(new_x)
+        if each_its_own:
+            new_x = ops.where(_over_pixels(i < steps), new_x, x)
         if observe is not None:
             observed = observe(observed, x, new_x, energies)
         return new_x, observed
 
     observed = ops.zeros(()) if observe is None else observed
-    x, observed = ops.fori_loop(0, steps, body, (x, observed))
+    x, observed = ops.fori_loop(0, longest, body, (x, observed))
     return x if observe is None else (x, observed)
+
+
+def _over_pixels(values):
+    """A scalar as it is; one value per image in the rank of images."""
+    return ops.reshape(values, (-1, 1, 1, 1)) if len(values.shape) else values
 
 
 def upsample(x: Tensor) -> Tensor:

@@ -212,6 +212,19 @@ def test_slow_growth_as_in_a_fade_in_is_accepted(idle):
     assert figures(idle, np.linspace(0.4, 10.0, 500)) is None
 
 
+def test_growth_with_beta_is_what_a_fade_in_does():
+    guard = DivergenceGuard()
+    guard.set_model(new_model().grown(fade_steps=300))
+    guard.on_epoch_begin(0)
+    total = 0.0
+    for step in range(300):
+        beta = guard.model.network.beta = (step + 1) / 300
+        total += beta**3  # up to 13 times its median, over β up to 6 times
+        logs = dict.fromkeys(("gap", "gradient_norm"), total / (step + 1))
+        guard.on_train_batch_end(step, {**logs, "data_energy": 0.0})
+    assert guard._reason is None
+
+
 def test_a_gap_that_changes_its_sign_is_judged_by_its_size(idle):
     values = np.random.default_rng(0).normal(0, 1, 2000)
     assert figures(idle, values) is None

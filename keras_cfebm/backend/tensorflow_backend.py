@@ -1,5 +1,7 @@
 """The TensorFlow side: input gradients, compilation and the training step."""
 
+import contextlib
+import contextvars
 import functools
 
 import tensorflow as tf
@@ -10,6 +12,18 @@ from keras_cfebm.validation import INDIVISIBLE
 
 #: `conv(x, kernel, strides=1, padding="valid")`, channels last.
 conv = ops.conv
+
+_without_xla = contextvars.ContextVar("without_xla", default=False)
+
+
+@contextlib.contextmanager
+def portable():
+    """Inside, what is traced does without XLA: a server need not have the compiler."""
+    token = _without_xla.set(True)
+    try:
+        yield
+    finally:
+        _without_xla.reset(token)
 
 
 def value_and_input_gradient(energy, x):
@@ -35,7 +49,10 @@ def compiled(function):
     """
     has_gpu = bool(tf.config.list_logical_devices("GPU"))
     return tf.function(
-        function, autograph=False, reduce_retracing=True, jit_compile=has_gpu
+        function,
+        autograph=False,
+        reduce_retracing=True,
+        jit_compile=has_gpu and not _without_xla.get(),
     )
 
 
@@ -79,7 +96,7 @@ def fused(function):
     def apply(x):
         return forward(x), lambda upstream: backward(x, upstream)
 
-    return apply
+    return lambda x: function(x) if _without_xla.get() else apply(x)
 
 
 def mean_over_parts(function, data, parts, start):

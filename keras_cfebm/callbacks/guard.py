@@ -19,6 +19,8 @@ _FIGURES = ("energy gap", "gradient norm", "change of the data energy per step")
 _BLOCK = 10
 #: Share of the usual gradient norm below which a network is dead.
 _DEAD = 1e-3
+#: So that the very first steps of a fade-in can be divided by β.
+_SMALLEST_BETA = 1e-3
 #: Blocks that "the run's own history" goes back.
 _MEMORY = 100
 
@@ -42,9 +44,10 @@ class DivergenceGuard(keras.callbacks.Callback):
     A gradient norm below a thousandth of its usual is diverging too: such a network is
     dead, its energy the same for all images.
 
-    The median does not follow a few steps of growth, as a maximum would, yet follows
-    the slow growth of a fade-in. The jumps of the energy tell where spectral
-    normalisation keeps gap and gradients of a broken model within bounds.
+    The median does not follow a few steps of growth, as a maximum would. Figures are
+    divided by β, with which they grow during a fade-in. The jumps of the energy tell
+    where spectral normalisation keeps gap and gradients of a broken model within
+    bounds.
 
     Args:
         path: JSON file that lists the rollbacks, or None.
@@ -171,7 +174,8 @@ class DivergenceGuard(keras.callbacks.Callback):
             gap, norm, energy = (s - t for s, t in zip(sums, self._sums, strict=True))
             jump = 0.0 if self._energy is None else energy - self._energy
             self._sums, self._energy = sums, energy
-            self._block.append([abs(gap), norm, abs(jump)])
+            figures = (abs(gap), norm, abs(jump))
+            self._block.append([figure / self._beta() for figure in figures])
             if len(self._block) == _BLOCK:
                 self._judge_block()
         if self._reason is not None:
@@ -203,13 +207,13 @@ class DivergenceGuard(keras.callbacks.Callback):
                 self._worst = max(self._worst, ratio)
                 if ratio > self.tolerance and self._reason is None:
                     self._reason = (
-                        f"the {name} is {mean:.4g}, more than {self.tolerance:g} times "
-                        f"its usual {usual:.4g}"
+                        f"the {name} over β is {mean:.4g}, more than "
+                        f"{self.tolerance:g} times its usual {usual:.4g}"
                     )
             if norm < _DEAD * usual_norm and self._reason is None:
                 self._reason = (
-                    f"the gradient norm is {norm:.4g}, less than a thousandth of its "
-                    f"usual {usual_norm:.4g}"
+                    f"the gradient norm over β is {norm:.4g}, less than a thousandth "
+                    f"of its usual {usual_norm:.4g}"
                 )
         self._history = [*self._history, means][-_MEMORY:]
 
@@ -217,6 +221,9 @@ class DivergenceGuard(keras.callbacks.Callback):
 
     def _step(self) -> int:
         return self.model.step
+
+    def _beta(self) -> float:
+        return max(self.model.network.beta, _SMALLEST_BETA)
 
     def _variables(self) -> list:
         return [*self.model.variables, *self.model.optimizer.variables]

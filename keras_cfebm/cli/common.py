@@ -21,6 +21,24 @@ from keras_cfebm.sampling import Langevin
 SHOWN = 8
 
 
+def define_model_flags(values: flags.FlagValues) -> None:
+    """Adds the flag of every command that needs a trained model."""
+    flags.DEFINE_string("model", None, "Run folder or .keras file.", flag_values=values)
+    flags.mark_flag_as_required("model", flag_values=values)
+
+
+def define_data_flags(values: flags.FlagValues) -> None:
+    """Adds the flags that say which images a command reads."""
+    flags.DEFINE_string(
+        "data", None, "Image set; by default that of the run.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "split", None, "Split; by default the test split.", flag_values=values
+    )
+    flags.DEFINE_string("fit", None, "exact, pad, resize or crop.", flag_values=values)
+    flags.DEFINE_list("classes", None, "Classes to keep.", flag_values=values)
+
+
 def define_task_flags(values: flags.FlagValues, count: int, data: bool = True) -> None:
     """Adds the flags of every task.
 
@@ -29,8 +47,7 @@ def define_task_flags(values: flags.FlagValues, count: int, data: bool = True) -
         count: int, default of --count.
         data: bool, whether the task reads images.
     """
-    flags.DEFINE_string("model", None, "Run folder or .keras file.", flag_values=values)
-    flags.mark_flag_as_required("model", flag_values=values)
+    define_model_flags(values)
     flags.DEFINE_string(
         "output",
         None,
@@ -45,16 +62,7 @@ def define_task_flags(values: flags.FlagValues, count: int, data: bool = True) -
         "batch_size", 64, "Images at a time.", lower_bound=1, flag_values=values
     )
     if data:
-        flags.DEFINE_string(
-            "data", None, "Image set; by default that of the run.", flag_values=values
-        )
-        flags.DEFINE_string(
-            "split", None, "Split; by default the test split.", flag_values=values
-        )
-        flags.DEFINE_string(
-            "fit", None, "exact, pad, resize or crop.", flag_values=values
-        )
-        flags.DEFINE_list("classes", None, "Classes to keep.", flag_values=values)
+        define_data_flags(values)
 
 
 def define_chain_flags(values: flags.FlagValues) -> None:
@@ -82,6 +90,7 @@ class Task:
 
     Attributes:
         model: `CFEBM`.
+        folder: `pathlib.Path`, the run folder, or the folder of the file.
         config: `RunConfig` of the run that the model is of, or None.
         output: folder, `pathlib.Path`.
 
@@ -94,7 +103,8 @@ class Task:
         self.values = values
         self.model = load_ladder(values.model)
         path = pathlib.Path(values.model)
-        run = RunFolder(path if path.is_dir() else path.parent)
+        self.folder = path if path.is_dir() else path.parent
+        run = RunFolder(self.folder)
         self.config: RunConfig | None = None
         if run.config.is_file():
             self.config = run.read_config()

@@ -21,6 +21,8 @@ COMMANDS = {
     "detect": "tell anomalies from normal images, with a threshold",
     "translate": "turn images of one domain into another's",
     "saliency": "show what a chain changes and an energy looks at",
+    "export": "write a SavedModel for TensorFlow Serving",
+    "serve": "answer requests to a SavedModel, for development",
     "evaluate": "measure the distance of samples to real images",
     "report": "turn a run folder into one HTML page",
 }

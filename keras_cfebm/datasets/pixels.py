@@ -8,6 +8,16 @@ import numpy as np
 from keras_cfebm.typing import Tensor
 
 
+def from_levels(levels: Tensor) -> Tensor:
+    """Maps grey levels 0 … 255, as floats of any tensor type, to [-1, 1]."""
+    return levels / np.float32(127.5) - np.float32(1)
+
+
+def to_levels(images: Tensor) -> Tensor:
+    """Maps [-1, 1] to grey levels 0 … 255, not yet rounded."""
+    return (images + np.float32(1)) * np.float32(127.5)
+
+
 def to_float(images: np.ndarray) -> np.ndarray:
     """Converts bytes to the range every public function uses.
 
@@ -23,7 +33,7 @@ def to_float(images: np.ndarray) -> np.ndarray:
     images = np.asarray(images)
     if images.dtype != np.uint8:
         raise ValueError(f"Expected uint8 images, received {images.dtype}.")
-    return images.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    return from_levels(images.astype(np.float32))
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
@@ -46,7 +56,7 @@ def to_uint8(images: Tensor) -> np.ndarray:
     images = images.astype(np.float32)
     if not np.isfinite(images).all():
         raise ValueError("Expected finite images, received NaN or infinity.")
-    return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
+    return np.rint(to_levels(np.clip(images, -1, 1))).astype(np.uint8)
 
 
 def mean_pool(images: Tensor, times: int = 1) -> Tensor:

@@ -137,6 +137,14 @@ class AnomalyDetector:
         self._require_fit()
         return np.abs(self._raw(images, labels) - np.float32(self.reference))
 
+    def tensor_scores(self, images: Any, labels: Any = None) -> Any:
+        """Scores of one batch of tensors, nothing checked: for compiled functions."""
+        scores = _function_of(self.score)(self.energy, images, labels)
+        if self.score != "typicality":
+            return scores
+        self._require_fit()
+        return ops.abs(scores - np.float32(self.reference))
+
     def detect(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
         """Says which images are anomalous.
 
@@ -203,9 +211,12 @@ def _gradient_norms(energy, images, labels):
     return ops.sqrt(ops.sum(ops.square(gradient), axis=(1, 2, 3)))
 
 
+def _function_of(score):
+    return _gradient_norms if score == "gradient_norm" else _energies
+
+
 def _compiled_score(energy, score):
-    function = _gradient_norms if score == "gradient_norm" else _energies
-    return backend.compiled(functools.partial(function, energy))
+    return backend.compiled(functools.partial(_function_of(score), energy))
 
 
 def _run(function, energy, images, labels, batch_size, progress):

@@ -109,7 +109,14 @@ class Chain:
             )
         return uniform_start(keys, shape, self.settings.clip)
 
-    def run(self, x: Any, keys: Any, labels: Any = None, known: Any = None) -> tuple:
+    def run(
+        self,
+        x: Any,
+        keys: Any,
+        labels: Any = None,
+        known: Any = None,
+        steps: Any = None,
+    ) -> tuple:
         """Runs whole chains, of one batch.
 
         Args:
@@ -120,13 +127,16 @@ class Chain:
                 `(batch, h, w, 1)`, True where a pixel is free. The others are put back
                 after each step. At coarser levels, a pixel is the mean of those known
                 below it, and free if less than half of them are known.
+            steps: None, or an int32 tensor of shape `(batch,)`, steps per level of each
+                image; 0 means those of the settings.
 
         Returns:
             Pair of the finest images and of the generative saliency
             Σ_k |x_{k+1} − x_k|, averaged over channels, `(batch, h, w)`. Upsampling
             and clipping between levels are no steps.
         """
-        *_, last = self._advance(x, keys, labels, known, every=None)
+        counts = self._steps(steps)
+        *_, last = self._advance(x, keys, labels, known, counts, every=None)
         _, _, images, saliency = last
         return images, saliency[..., 0]
 
@@ -146,36 +156,41 @@ class Chain:
             one, which is clipped. The very last one has the images that `run` returns.
         """
         yield self._state(0, 0, x, labels)
-        for level, step, images, _ in self._advance(x, keys, labels, None, every):
+        states = self._advance(x, keys, labels, None, self._steps(), every)
+        for level, step, images, _ in states:
             yield self._state(level, step, images, labels)
 
     def _state(self, level, step, x, labels):
         energies = ops.convert_to_numpy(self._scores[level](x, labels))
         return ChainState(x.shape[1], step, ops.convert_to_numpy(x), energies)
 
-    def _advance(self, x, keys, labels, known, every):
+    def _steps(self, steps=None):
+        """Steps of each level: ints, or tensors of each image's own."""
+        own = [self.settings.steps_at(level) for level in range(len(self.energies))]
+        return own if steps is None else [ops.where(steps == 0, n, steps) for n in own]
+
+    def _advance(self, x, keys, labels, known, counts, every):
         """Yields (level, steps made, images, saliency) after each segment."""
-        first = 0
+        total = sum(counts)
+        first = 0 * total  # an int, or one per image
         saliency = ops.zeros_like(x[..., :1])
-        for level, segment in enumerate(self._segments):
+        for level, (segment, count) in enumerate(
+            zip(self._segments, counts, strict=True)
+        ):
             if level:
                 x, saliency = upsample(x), upsample(saliency)
             fixed = _pooled(known, len(self.energies) - 1 - level)
             x = _put_back(x, fixed)
-            steps = self.settings.steps_at(level)
-            done = 0
-            while True:
-                run = min(every or steps, steps - done)
-                if run:
-                    # Tensors, because a new Python number would be traced anew.
-                    span = ops.convert_to_tensor([first + done, run], dtype="int32")
-                    x, saliency = segment(x, keys, labels, fixed, saliency, span)
-                done += run
-                if done == steps:
-                    break
-                yield level, first + done, x, saliency
+            for done, run in _spans(count, every):
+                if done:
+                    yield level, first + done, x, saliency
+                # Tensors, because a new Python number would be traced anew.
+                span = [first + done, run, total]
+                span = [ops.convert_to_tensor(n, dtype="int32") for n in span]
+                span = ops.stack(span, axis=-1)
+                x, saliency = segment(x, keys, labels, fixed, saliency, span)
             x = _put_back(self.settings.clipped(x), fixed)
-            first += steps
+            first = first + count
             yield level, first, x, saliency
 
     def _segment(self, energy, x, keys, labels, fixed, saliency, span):
@@ -187,9 +202,9 @@ class Chain:
             x,
             keys,
             self.settings,
-            steps=span[1],
-            first_step=span[0],
-            total_steps=self.settings.total_steps(len(self.energies)),
+            steps=span[..., 1],
+            first_step=span[..., 0],
+            total_steps=span[..., 2],
             constraint=None if fixed is None else lambda x: _put_back(x, fixed),
             observe=moved,
             observed=saliency,
@@ -208,6 +223,13 @@ def chain_of(
             f"Received: {settings}"
         )
     return energies
+
+
+def _spans(count, every):
+    """Pairs (steps made, steps to make) of the segments of a level."""
+    if every is None:
+        return [(0, count)]
+    return [(done, min(every, count - done)) for done in range(0, count, every)]
 
 
 def _score(energy, x, labels):

@@ -1,0 +1,78 @@
+"""Writes a model's signatures as one version of a SavedModel."""
+
+import contextlib
+import pathlib
+
+import keras
+import tensorflow as tf
+
+from keras_cfebm import files
+from keras_cfebm.backend.tensorflow_backend import portable
+from keras_cfebm.export import image_files, warmup
+from keras_cfebm.export.signatures import Signatures
+from keras_cfebm.model import CFEBM
+from keras_cfebm.tasks import AnomalyDetector
+from keras_cfebm.typing import PathLike
+from keras_cfebm.validation import check_count
+
+
+def write(
+    model: CFEBM,
+    path: PathLike,
+    version: int | None,
+    detector: AnomalyDetector | None,
+    max_steps: int,
+    fit: str,
+) -> str:
+    """See `keras_cfebm.export.export_saved_model`."""
+    if not isinstance(model, CFEBM):
+        raise ValueError(f"Expected a CFEBM, received {type(model).__name__}.")
+    check_count(max_steps, "max_steps")
+    if fit not in image_files.FITS:
+        raise ValueError(
+            f"Expected fit to be one of {image_files.FITS}, received {fit!r}."
+        )
+    if detector is not None:
+        _check_detector(detector, model)
+    path = pathlib.Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    version = next_version(path) if version is None else check_count(version, "version")
+    target = path / str(version)
+    if target.exists():
+        raise FileExistsError(f"{target} is there already and is never overwritten.")
+    with files.new_folder(target) as folder:
+        _write_signatures(model, folder, path.resolve().name, detector, max_steps, fit)
+    return str(target)
+
+
+def next_version(path: pathlib.Path) -> int:
+    """One more than the largest version in a folder; 1 in an empty one."""
+    found = (int(p.name) for p in path.iterdir() if p.name.isdecimal())
+    return max(found, default=0) + 1
+
+
+def _write_signatures(model, folder, model_name, detector, max_steps, fit):
+    archive = keras.export.ExportArchive()
+    # Traced anew inside, so that nothing of it has been compiled by XLA.
+    with portable():
+        signatures = Signatures(model, detector, max_steps, fit).build()
+        for name, signature in signatures.items():
+            function = tf.function(
+                signature.function,
+                input_signature=list(signature.inputs.values()),
+                autograph=False,
+            )
+            function.get_concrete_function()
+            archive.add_endpoint(name, function)
+        with contextlib.redirect_stdout(None):
+            archive.write_out(str(folder), verbose=False)
+    warmup.write(folder, model_name, signatures, model.image_shape)
+
+
+def _check_detector(detector, model):
+    if detector.energy is not model.sampling_network:
+        raise ValueError(
+            "Expected a detector of model.sampling_network, received one of another "
+            "energy."
+        )
+    detector.state()  # raises if it is not fitted

@@ -1,0 +1,77 @@
+"""TensorFlow Serving's gRPC protocol: `PredictionService.Predict`."""
+
+from concurrent import futures
+from typing import Any
+
+import tensorflow as tf
+
+from keras_cfebm.optional import optional_import
+from keras_cfebm.serving.servable import Servable, ServingError
+
+#: Bytes; gRPC's own limit of 4 MiB is a few hundred images.
+MAX_MESSAGE = 2**28
+_OPTIONS = [
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+]
+
+
+def start_grpc(
+    servable: Servable, port: int = 8500, host: str = "127.0.0.1", threads: int = 16
+) -> tuple[Any, int]:
+    """Starts a gRPC server in threads of its own.
+
+    Args:
+        servable: `Servable`.
+        port: int; 0 for any free one.
+        host: str, address to listen at.
+        threads: int, requests that are answered at a time.
+
+    Returns:
+        Pair of the `grpc.Server`, whose `stop(None)` stops it, and its port.
+
+    Raises:
+        ImportError: if `tensorflow-serving-api` is not installed.
+        OSError: if the port is taken.
+    """
+    services = optional_import(
+        "tensorflow_serving.apis.prediction_service_pb2_grpc", "serve"
+    )
+    grpc = optional_import("grpc", "serve")
+    messages = optional_import("tensorflow_serving.apis.predict_pb2", "serve")
+
+    class Service(services.PredictionServiceServicer):
+        def Predict(self, request, context):
+            try:
+                return _predict(servable, request, messages.PredictResponse())
+            except ServingError as error:
+                code = getattr(grpc.StatusCode, error.code, grpc.StatusCode.UNKNOWN)
+                context.abort(code, str(error))
+
+    server = grpc.server(futures.ThreadPoolExecutor(threads), options=_OPTIONS)
+    services.add_PredictionServiceServicer_to_server(Service(), server)
+    try:
+        port = server.add_insecure_port(f"{host}:{port}")
+    except RuntimeError as error:
+        raise OSError(f"Cannot listen at {host}:{port}: {error}") from error
+    server.start()
+    return server, port
+
+
+def _predict(servable, request, response):
+    spec = request.model_spec
+    version = spec.version.value if spec.HasField("version") else None
+    servable.check(spec.name, version)
+    signature = spec.signature_name or "serving_default"
+    inputs = {}
+    for name, tensor in request.inputs.items():
+        try:
+            inputs[name] = tf.make_ndarray(tensor)
+        except (TypeError, ValueError) as error:
+            raise ServingError("INVALID_ARGUMENT", f"{name}: {error}") from error
+    for name, value in servable.predict(signature, inputs).items():
+        response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
+    response.model_spec.name = servable.name
+    response.model_spec.version.value = servable.version
+    response.model_spec.signature_name = signature
+    return response
