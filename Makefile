@@ -1,5 +1,6 @@
 # make demo   trains on the embedded images and shows what came out
 # make test   runs ruff and the tests, on TensorFlow and then in part on JAX
+# make tutorials   runs all notebooks with their full parameters, and writes them
 # make lint / make format
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ JAX_TESTS := $(patsubst %,tests/test_%.py,backends layers network sampling rando
 	tests/test_callbacks.py::test_resumed_run_is_bitwise_the_uninterrupted_one[1] \
 	tests/test_guard.py::test_a_diverging_run_is_turned_back_and_recorded
 
-.PHONY: demo test lint format clean
+.PHONY: demo test tutorials lint format clean
 
 demo: $(STAMP)
 	$(BIN)/cfebm demo --run_dir=runs/demo
@@ -26,6 +27,9 @@ demo: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest
 	KERAS_BACKEND=jax XLA_FLAGS="$(QUICK)" $(BIN)/python -m pytest $(JAX_TESTS)
+
+tutorials: $(STAMP)
+	$(BIN)/python tutorials/build.py
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ VERSION = re.search(
 EVAL = ["scikit-image>=0.24", "scikit-learn>=1.4"]
 JAX = ["jax>=0.4.34"]
 LSUN = ["lmdb>=1.4"]
+SERVE = ["tensorflow-serving-api>=2.18", "grpcio>=1.60"]
 DEV = [
     "pytest>=8",
     "pytest-xdist>=3",
@@ -22,6 +23,10 @@ DEV = [
     "ruff>=0.8",
     "scipy>=1.11",
     "tensorboard>=2.18",
+    "ipykernel>=6.29",
+    "jupytext>=1.16",
+    "nbclient>=0.10",
+    "nbformat>=5.10",
     "setuptools>=70",
     "wheel",
 ]
@@ -35,8 +40,16 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=find_packages(include=["keras_cfebm", "keras_cfebm.*"]),
-    package_data={"keras_cfebm": ["py.typed", "assets/*.*"]},
+    packages=[
+        *find_packages(include=["keras_cfebm", "keras_cfebm.*"]),
+        "keras_cfebm.saved_models",
+    ],
+    # An installed package has the pretrained models of the checkout inside.
+    package_dir={"keras_cfebm.saved_models": "saved_models"},
+    package_data={
+        "keras_cfebm": ["py.typed", "assets/*.*"],
+        "keras_cfebm.saved_models": ["*/model.keras"],
+    },
     install_requires=[
         "absl-py>=2",
         "fonttools>=4.38",
@@ -54,7 +67,8 @@ setup(
         "fid": ["torch-fidelity>=0.4"],
         "jax": JAX,
         "lsun": LSUN,
-        "dev": DEV + EVAL + JAX + LSUN,
+        "serve": SERVE,
+        "dev": DEV + EVAL + JAX + LSUN + SERVE,
     },
     entry_points={"console_scripts": ["cfebm = keras_cfebm.cli.main:run"]},
     classifiers=[

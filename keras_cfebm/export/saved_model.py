@@ -1,9 +1,7 @@
 """Writes a model's signatures as one version of a SavedModel."""
 
-import contextlib
 import pathlib
 
-import keras
 import tensorflow as tf
 
 from keras_cfebm import files
@@ -52,20 +50,25 @@ def next_version(path: pathlib.Path) -> int:
 
 
 def _write_signatures(model, folder, model_name, detector, max_steps, fit):
-    archive = keras.export.ExportArchive()
+    # Not keras.export.ExportArchive, which would trace, and store, everything twice.
+    module = tf.Module()
+    module.energies = [
+        [weight.value for weight in network.weights]
+        for network in model.sampling_ladder
+    ]
     # Traced anew inside, so that nothing of it has been compiled by XLA.
     with portable():
         signatures = Signatures(model, detector, max_steps, fit).build()
-        for name, signature in signatures.items():
-            function = tf.function(
+        functions = {
+            name: tf.function(
                 signature.function,
                 input_signature=list(signature.inputs.values()),
                 autograph=False,
-            )
-            function.get_concrete_function()
-            archive.add_endpoint(name, function)
-        with contextlib.redirect_stdout(None):
-            archive.write_out(str(folder), verbose=False)
+            ).get_concrete_function()
+            for name, signature in signatures.items()
+        }
+    functions["serving_default"] = functions["energy"]
+    tf.saved_model.save(module, str(folder), signatures=functions)
     warmup.write(folder, model_name, signatures, model.image_shape)
 
 

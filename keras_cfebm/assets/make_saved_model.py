@@ -1,0 +1,157 @@
+"""Makes an entry of `saved_models/` from a finished run: both forms, and its card.
+
+    cfebm train --preset=fashion_mnist --run_dir=runs/fashion_mnist
+    python -m keras_cfebm.assets.make_saved_model --run_dir=runs/fashion_mnist
+
+writes `saved_models/fashion_mnist/` with `model.keras`, `serving/<version>/`,
+`samples.png` and `README.md`, whose figures are measured now.
+"""
+
+import csv
+import datetime
+import os
+import pathlib
+import platform
+
+import keras
+import numpy as np
+from absl import app, flags
+
+from keras_cfebm import metrics, tasks, visualization
+from keras_cfebm.datasets import test_split
+from keras_cfebm.export import export_saved_model
+from keras_cfebm.presets import PRESETS
+from keras_cfebm.run import load_data
+from keras_cfebm.run_folder import RunFolder
+
+_FOLDER = pathlib.Path("saved_models")
+_SHOWN = 64
+
+_CARD = """# {name}
+
+{what}, {resolution}×{resolution} pixels, {channels} channel(s){classes}.
+
+![Samples, not selected](samples.png)
+
+| | |
+|---|---|
+| made by | `{command}` |
+| data | {data}; {origin} |
+| chain | {langevin} |
+| stages | {stages} |
+| seed | {seed} |
+| training | {minutes:.0f} minutes, {cpu_minutes:.0f} of processor time, {rollbacks} |
+| machine | {machine} |
+| {measure} | **{fid:.1f}** |
+| parameters | {parameters:,} in all levels |
+| licence | Apache 2.0; data: Fashion-MNIST, MIT, Copyright 2017 Zalando SE |
+
+```python
+model = keras_cfebm.CFEBM.from_preset("{name}")
+```
+
+`serving/1` is the same model for TensorFlow Serving, see "Serve it" in the README of
+the repository. `python -m keras_cfebm.assets.make_saved_model --run_dir=runs/{name}`
+made this folder. {date}.
+"""
+
+
+def samples_of(model, config, count):
+    """What the model makes: samples of all classes, or translations of test images."""
+    if model.chain_start == "source":
+        source = load_data(config.source, test_split(config.source.name, "train"))
+        images = source.images(min(count, len(source)))
+        if config.source_noise:
+            images = tasks.add_noise(images, config.source_noise / 2)
+        return model.translate(np.clip(images, -1, 1))
+    labels = None
+    if model.num_classes is not None:
+        labels = np.arange(count) % model.num_classes
+    return model.generate(count, labels=labels, batch_size=100)
+
+
+def classifier_fid(images, config):
+    """Classifier FID to the training images of the run, all of them."""
+    encoder = metrics.fashion_classifier().encoder
+    reference = metrics.FeatureStatistics.from_images(
+        [load_data(config.data).images()], encoder, "training images"
+    )
+    found = metrics.FeatureStatistics.from_images([images], encoder, "samples")
+    return metrics.frechet_distance(found, reference)
+
+
+def card(name, run, model, config, fid, count):
+    """The text of the model card."""
+    with run.metrics.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    seconds = sum(float(row["seconds"]) for row in rows)
+    cpu_seconds = sum(float(row["cpu_seconds"]) for row in rows)
+    rollbacks = int(rows[-1]["rollbacks"])
+    start = "noise" if config.source is None else f"{config.source.classes} of it"
+    stages = [
+        f"{stage.resolution}: {stage.fade_images + stage.settle_images:,} images at "
+        f"learning rate {stage.learning_rate:g}"
+        for stage in config.stages
+    ]
+    what = "Generates garments" if config.source is None else "Translates garments"
+    measured = "samples" if config.source is None else "translations"
+    return _CARD.format(
+        name=name,
+        what=what,
+        resolution=model.resolution,
+        channels=model.image_shape[-1],
+        classes="" if model.num_classes is None else f", {model.num_classes} classes",
+        command=" ".join(
+            [
+                "cfebm train",
+                f"--preset={name}",
+                *flags.FLAGS.train_flag,
+                f"--run_dir=runs/{name}",
+            ]
+        ),
+        data=f"{config.data.name}, {config.data.classes or 'all classes'}",
+        origin=PRESETS[name].origin,
+        langevin=f"{model.langevin.steps} steps per level, from {start}",
+        stages="; ".join(stages),
+        seed=config.seed,
+        minutes=seconds / 60,
+        cpu_minutes=cpu_seconds / 60,
+        rollbacks=f"{rollbacks} rollbacks of the divergence guard",
+        machine=f"{os.cpu_count()} cores, {platform.machine()}, no GPU, shared",
+        measure=f"classifier FID of {count:,} {measured} to the training images",
+        fid=fid,
+        parameters=sum(network.count_params() for network in model.sampling_ladder),
+        date=datetime.date.today().isoformat(),
+    )
+
+
+def main(argv):
+    """Writes the entry."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
+    run = RunFolder(flags.FLAGS.run_dir)
+    name = flags.FLAGS.name or run.path.resolve().name
+    config, model = run.read_config(), run.load()
+    folder = _FOLDER / name
+    folder.mkdir(parents=True, exist_ok=True)
+    detector = None
+    if model.num_classes is None:
+        held_out = load_data(config.data, test_split(config.data.name, "train"))
+        detector = tasks.AnomalyDetector(model.sampling_network).fit(held_out.images())
+    export_saved_model(model, folder / "serving", detector=detector, fit="pad")
+    model.save(folder / "model.keras")
+    images = samples_of(model, config, flags.FLAGS.samples)
+    visualization.image_grid(images[:_SHOWN], path=folder / "samples.png")
+    fid = classifier_fid(images, config)
+    text = card(name, run, model, config, fid, len(images))
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    print(f"{folder}: classifier FID {fid:.2f}")
+
+
+if __name__ == "__main__":
+    keras.utils.disable_interactive_logging()
+    flags.DEFINE_string("run_dir", None, "Finished run.", required=True)
+    flags.DEFINE_string("name", None, "Preset; by default the run folder's name.")
+    flags.DEFINE_multi_string("train_flag", [], "Further flags of the training.")
+    flags.DEFINE_integer("samples", 2000, "For the distance.", lower_bound=65)
+    app.run(main)

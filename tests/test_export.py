@@ -1,0 +1,373 @@
+"""A SavedModel is the Python model: in plain TensorFlow, its command line, and C++."""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.protobuf import saved_model_pb2
+
+from keras_cfebm import explain, files, tasks
+from keras_cfebm.export import export_saved_model, warmup
+from keras_cfebm.model import CFEBM
+from keras_cfebm.sampling import Langevin
+from keras_cfebm.tasks.restoration import DENOISING, LADDER_INPAINTING
+
+HERE = pathlib.Path(__file__).parent / "serving"
+SEEDS = np.array([0, 7, 2**40 + 3], "int64")
+OWN, THREE = np.zeros(3, "int32"), np.array([0, 2, 5], "int32")
+
+
+@pytest.fixture(scope="module")
+def ladder(make_network):
+    coarse = make_network(8)
+    return CFEBM([coarse, make_network(16)], Langevin(steps=(4, 3)))
+
+
+@pytest.fixture(scope="module")
+def images(noise_images):
+    return noise_images(3, 16)
+
+
+@pytest.fixture(scope="module")
+def detector(ladder, noise_images):
+    detector = tasks.AnomalyDetector(ladder.sampling_network, "typicality")
+    return detector.fit(noise_images(40, 16, seed=5), 0.5)
+
+
+@pytest.fixture(scope="module")
+def exported(ladder, detector, tmp_path_factory):
+    path = tmp_path_factory.mktemp("serving") / "ladder"
+    return export_saved_model(ladder, path, detector=detector, max_steps=50, fit="pad")
+
+
+@pytest.fixture(scope="module")
+def requests(images):
+    """Cases: "<signature>:<case>" → inputs."""
+    chain = {"seeds": SEEDS, "steps": OWN}
+    masks = np.zeros((3, 16, 16), bool)
+    masks[:, 3:12, 5:] = True
+    noisy = images + np.float32(0.5)
+    png = np.array([tf.io.encode_png(_levels(i)).numpy() for i in images[:, 2:, 1:]])
+    return {
+        "energy": {"images": images},
+        "serving_default": {"images": images},
+        "anomaly_score": {"images": images},
+        "saliency": {"images": images},
+        "generate": chain,
+        "generate:steps": {**chain, "steps": THREE},
+        "denoise": {"images": noisy, **chain},
+        "denoise:steps": {"images": noisy, "seeds": SEEDS, "steps": THREE},
+        "inpaint": {"images": images, "masks": masks, **chain},
+        "energy_bytes": {"image_bytes": png},
+        "anomaly_score_bytes": {"image_bytes": png},
+        "generate_png": chain,
+    }
+
+
+def _levels(image):
+    return np.rint((image + 1) * 127.5).astype("uint8")
+
+
+@pytest.fixture(scope="module")
+def expected(ladder, detector, requests, images):
+    """Cases → outputs, by the Python functions, row by row."""
+    network, ladder_of = ladder.sampling_network, ladder.sampling_ladder
+    small = requests["energy_bytes"]["image_bytes"]
+    small = np.stack([tf.io.decode_png(file).numpy() for file in small])
+    padded = np.full_like(images, -1)
+    padded[:, 1:15, 0:15] = small / np.float32(127.5) - 1
+
+    def rows(function, case):
+        found = []
+        for i, (seed, steps) in enumerate(
+            zip(SEEDS, requests[case]["steps"], strict=True)
+        ):
+            found.append(function(i, int(seed), {"steps": int(steps)} if steps else {}))
+        return [np.concatenate(part) for part in zip(*found, strict=True)]
+
+    def generate(i, seed, changes):
+        settings = ladder.langevin.replace(**changes)
+        return [tasks.generate(ladder_of, 1, seed, settings)]
+
+    def denoise(i, seed, changes):
+        noisy = requests["denoise"]["images"][i : i + 1]
+        settings = DENOISING.replace(**changes)
+        return tasks.denoise(network, noisy, seed, settings, saliency=True)
+
+    def inpaint(i, seed, changes):
+        mask = requests["inpaint"]["masks"][i]
+        settings = LADDER_INPAINTING.replace(**changes)
+        one = images[i : i + 1]
+        return tasks.inpaint(ladder_of, one, mask, seed, settings, saliency=True)
+
+    def scores(x):
+        return {"score": detector.scores(x), "anomalous": detector.detect(x)}
+
+    energies = ladder.predict(images, verbose=0)
+    chain = ("images", "saliency")
+    return {
+        "energy": {"energy": energies},
+        "serving_default": {"energy": energies},
+        "anomaly_score": scores(images),
+        "saliency": {"saliency": explain.input_gradient(network, images)},
+        "generate": {"images": rows(generate, "generate")[0]},
+        "generate:steps": {"images": rows(generate, "generate:steps")[0]},
+        "denoise": dict(zip(chain, rows(denoise, "denoise"), strict=True)),
+        "denoise:steps": dict(zip(chain, rows(denoise, "denoise:steps"), strict=True)),
+        "inpaint": dict(zip(chain, rows(inpaint, "inpaint"), strict=True)),
+        "energy_bytes": {"energy": ladder.predict(padded, verbose=0)},
+        "anomaly_score_bytes": scores(padded),
+        "generate_png": {"levels": _levels(rows(generate, "generate")[0])},
+    }
+
+
+def check(found, expected):
+    """Compares the outputs of all cases; PNG files by their pixels."""
+    assert set(found) == set(expected)
+    for case, outputs in expected.items():
+        if "levels" in outputs:
+            received = found[case]["image_bytes"]
+            levels = np.stack([tf.io.decode_png(file).numpy() for file in received])
+            difference = np.abs(levels.astype(int) - outputs["levels"])
+            assert difference.max() <= 1 and difference.mean() < 0.01
+            continue
+        assert set(found[case]) == set(outputs)
+        for name, value in outputs.items():
+            np.testing.assert_allclose(
+                found[case][name], value, atol=1e-5, rtol=1e-5, err_msg=f"{case} {name}"
+            )
+
+
+def by_case(flat):
+    cases = {}
+    for key, value in flat.items():
+        case, name = key.rsplit("/", 1)
+        cases.setdefault(case, {})[name] = value
+    return cases
+
+
+def test_plain_tensorflow_gives_what_the_model_gives(
+    exported, requests, expected, tmp_path
+):
+    flat = {f"{c}/{k}": v for c, inputs in requests.items() for k, v in inputs.items()}
+    np.savez(tmp_path / "requests.npz", **flat)
+    arguments = [exported, tmp_path / "requests.npz", tmp_path / "answers.npz"]
+    script = [sys.executable, HERE / "plain_tensorflow.py", *arguments]
+    subprocess.run(list(map(str, script)), check=True)
+    with np.load(tmp_path / "answers.npz") as answers:
+        check(by_case(answers), expected)
+
+
+def test_saved_model_cli_shows_and_runs_it(exported, images, expected, tmp_path):
+    cli = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"]
+    show = [*cli, "show", "--dir", exported, "--all"]
+    text = subprocess.run(show, check=True, capture_output=True, text=True).stdout
+    for name in (
+        "signature_def['generate_png']",
+        "inputs['seeds']",
+        "tag_set: 'serve'",
+    ):
+        assert name.replace("tag_set: ", "") in text
+    np.save(tmp_path / "images.npy", images)
+    run = [*cli, "run", "--dir", exported, "--tag_set", "serve", "--signature_def"]
+    run += ["energy", "--inputs", f"images={tmp_path / 'images.npy'}"]
+    subprocess.run([*run, "--outdir", str(tmp_path)], check=True, capture_output=True)
+    found = np.load(tmp_path / "energy.npy")
+    np.testing.assert_allclose(found, expected["energy"]["energy"], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def run_in_cpp(tmp_path_factory):
+    """A function that runs cases in the C++ runtime: outputs, and errors."""
+    compiler = shutil.which("g++") or shutil.which("clang++")
+    library = pathlib.Path(tf.sysconfig.get_lib())
+    if compiler is None or not (library / "libtensorflow_cc.so.2").exists():
+        pytest.skip("no C++ compiler, or a wheel without libtensorflow_cc.so.2")
+    program = tmp_path_factory.mktemp("cpp") / "run_signatures"
+    build = [compiler, "-w", HERE / "run_signatures.cc", "-o", program]
+    build += [*tf.sysconfig.get_compile_flags(), f"-L{library}", "-Wl,--no-as-needed"]
+    build += ["-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2"]
+    subprocess.run([*map(str, build), f"-Wl,-rpath,{library}"], check=True)
+
+    def run(exported, cases, folder):
+        lines = []
+        for index, (case, inputs) in enumerate(cases.items()):
+            lines.append(f"{case.split(':')[0]} {index}\n")
+            for name, value in inputs.items():
+                proto = tf.make_tensor_proto(value)
+                (folder / f"{index}.{name}.pb").write_bytes(proto.SerializeToString())
+        command = [str(program), exported, str(folder)]
+        subprocess.run(command, input="".join(lines), text=True, check=True)
+        found, errors = {}, {}
+        for index, case in enumerate(cases):
+            for path in folder.glob(f"{index}.*.out.pb"):
+                name = path.name.split(".")[1]
+                found.setdefault(case, {})[name] = _tensor(path)
+            if (folder / f"{index}.error").exists():
+                errors[case] = (folder / f"{index}.error").read_text()
+        return found, errors
+
+    return run
+
+
+def _tensor(path):
+    return tf.make_ndarray(tensor_pb2.TensorProto.FromString(path.read_bytes()))
+
+
+def test_the_cpp_runtime_gives_what_the_model_gives(
+    run_in_cpp, exported, requests, expected, tmp_path
+):
+    found, errors = run_in_cpp(exported, requests, tmp_path)
+    assert not errors
+    check(found, expected)
+
+
+def malformed(images):
+    """Case → (inputs, what the message has to say)."""
+    one = {"seeds": np.zeros(1, "int64"), "steps": np.ones(1, "int32")}
+    nan = images[:1].copy()
+    nan[0, 3, 5] = np.nan
+    mask = np.zeros((1, 16, 16), bool)
+    return {
+        "energy:size": ({"images": images[:, :8, :8]}, "shape (n, 16, 16, 1)"),
+        "energy:rank": ({"images": images[0]}, "shape (n, 16, 16, 1)"),
+        "energy:channels": ({"images": np.repeat(images, 3, -1)}, "(n, 16, 16, 1)"),
+        "energy:none": ({"images": images[:0]}, "n >= 1"),
+        "energy:nan": ({"images": nan}, "NaN"),
+        "energy:range": ({"images": images * 255}, "[-1, 1]"),
+        "generate:many": ({**one, "steps": np.array([51], "int32")}, "from 0 to 50"),
+        "generate:negative": ({**one, "steps": np.array([-1], "int32")}, "0 to 50"),
+        "generate:seed": ({**one, "seeds": np.array([-1], "int64")}, "of at least 0"),
+        "generate:rows": ({**one, "steps": np.ones(2, "int32")}, "one row per row"),
+        "inpaint:mask": (
+            {"images": images[:1], "masks": mask[:, :8], **one},
+            "masks of shape (n, 16, 16)",
+        ),
+        "denoise:nan": ({"images": nan, **one}, "NaN"),
+        "energy_bytes:text": ({"image_bytes": np.array([b"no image"])}, "image"),
+        "energy_bytes:size": (
+            {
+                "image_bytes": np.array(
+                    [tf.io.encode_png(np.zeros((17, 9, 1), "uint8")).numpy()]
+                )
+            },
+            "at most 16 x 16",
+        ),
+    }
+
+
+def test_malformed_requests_are_refused_and_the_next_one_answered(
+    run_in_cpp, exported, images, expected, tmp_path
+):
+    cases = malformed(images)
+    inputs = {case: given for case, (given, _) in cases.items()}
+    inputs["energy"] = {"images": images}
+    found, errors = run_in_cpp(exported, inputs, tmp_path)
+    check(found, {"energy": expected["energy"]})
+    for case, (_, message) in cases.items():
+        assert "INVALID_ARGUMENT" in errors[case] and message in errors[case], case
+
+
+def test_a_row_does_not_depend_on_the_others(exported):
+    generate = tf.saved_model.load(exported).signatures["generate"]
+    seeds, steps = tf.constant([5, 6, 7], tf.int64), tf.constant([1, 9, 0])
+    together = generate(seeds=seeds, steps=steps)["images"]
+    for i in range(3):
+        alone = generate(seeds=seeds[i : i + 1], steps=steps[i : i + 1])["images"]
+        np.testing.assert_allclose(together[i : i + 1], alone, atol=1e-5)
+
+
+def test_it_asks_for_no_compiler_and_no_op_of_its_own(exported):
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString((pathlib.Path(exported) / "saved_model.pb").read_bytes())
+    graph = proto.meta_graphs[0].graph_def
+    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+    assert len(nodes) > 1000
+    assert not any(node.attr["_XlaMustCompile"].b for node in nodes)
+    assert not any(f.attr["_XlaMustCompile"].b for f in graph.library.function)
+    names = {node.op for node in nodes} - {
+        f.signature.name for f in graph.library.function
+    }
+    assert not {name for name in names if "Xla" in name or name == "PyFunc"}
+
+
+def test_warmup_requests_are_answered(exported):
+    prediction_log_pb2 = pytest.importorskip(
+        "tensorflow_serving.apis.prediction_log_pb2"
+    )
+    loaded = tf.saved_model.load(exported)
+    records = tf.data.TFRecordDataset(str(pathlib.Path(exported) / warmup.PATH))
+    warmed = set()
+    for record in records.as_numpy_iterator():
+        request = prediction_log_pb2.PredictionLog.FromString(
+            record
+        ).predict_log.request
+        assert request.model_spec.name == "ladder"
+        name = request.model_spec.signature_name
+        inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
+        assert len(loaded.signatures[name](**inputs)) >= 1
+        warmed.add(name)
+    assert warmed == set(loaded.signatures) - {"serving_default"}
+
+
+def test_versions_are_never_overwritten(ladder, tmp_path, monkeypatch):
+    (tmp_path / "m" / "3").mkdir(parents=True)
+    (tmp_path / "m" / "3" / "saved_model.pb").write_bytes(b"precious")
+    with pytest.raises(FileExistsError, match="never overwritten"):
+        export_saved_model(ladder, tmp_path / "m", version=3)
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("keras_cfebm.export.saved_model._write_signatures", full)
+    with pytest.raises(OSError, match="No space"):
+        export_saved_model(ladder, tmp_path / "m")
+    assert [path.name for path in (tmp_path / "m").iterdir()] == ["3"]
+    monkeypatch.setattr(
+        "keras_cfebm.export.saved_model._write_signatures",
+        lambda model, folder, *rest: files.write_text(folder / "saved_model.pb", ""),
+    )
+    assert export_saved_model(ladder, tmp_path / "m") == str(tmp_path / "m" / "4")
+
+
+def test_classes_and_source_images(make_network, images, tmp_path):
+    network = make_network(8, num_classes=3)
+    model = CFEBM([network], Langevin(steps=3))
+    path = export_saved_model(model, tmp_path / "classes")
+    generate = tf.saved_model.load(path).signatures["generate"]
+    given = {"seeds": tf.constant([4], tf.int64), "steps": tf.constant([0])}
+    found = generate(labels=tf.constant([2]), **given)["images"]
+    wanted = model.generate(1, seed=4, labels=2)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="labels from 0 to 2"):
+        generate(labels=tf.constant([3]), **given)
+
+    model = CFEBM([make_network(16)], Langevin(steps=3), chain_start="source")
+    path = export_saved_model(model, tmp_path / "source")
+    signatures = tf.saved_model.load(path).signatures
+    assert "generate" not in signatures and "translate_png" in signatures
+    found = signatures["translate"](images=tf.constant(images[:1]), **given)["images"]
+    wanted = model.translate(images[:1], seed=4)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_arguments_are_checked(ladder, make_network, tmp_path):
+    with pytest.raises(ValueError, match="fit"):
+        export_saved_model(ladder, tmp_path, fit="crop")
+    with pytest.raises(ValueError, match="version"):
+        export_saved_model(ladder, tmp_path, version=0)
+    with pytest.raises(ValueError, match="another energy"):
+        export_saved_model(
+            ladder, tmp_path, detector=tasks.AnomalyDetector(make_network(16))
+        )
+    with pytest.raises(ValueError, match="fit"):
+        unfitted = tasks.AnomalyDetector(ladder.sampling_network)
+        export_saved_model(ladder, tmp_path, detector=unfitted)
+    with pytest.raises(ValueError, match="CFEBM"):
+        export_saved_model(ladder.network, tmp_path)
+    assert not list(tmp_path.iterdir())

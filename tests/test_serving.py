@@ -1,0 +1,197 @@
+"""The development server: TensorFlow Serving's REST and gRPC protocols on loopback."""
+
+import base64
+import concurrent.futures
+import json
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_cfebm import serving
+from keras_cfebm.export import export_saved_model
+from keras_cfebm.model import CFEBM
+from keras_cfebm.sampling import Langevin
+
+
+@pytest.fixture(scope="module")
+def model(make_network):
+    return CFEBM([make_network(8)], Langevin(steps=3))
+
+
+@pytest.fixture(scope="module")
+def images(noise_images):
+    return noise_images(6, 8)
+
+
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("serving") / "small"
+    export_saved_model(model, path, max_steps=9)
+    return path
+
+
+@pytest.fixture(scope="module", params=[None, serving.Batching(8, 20_000)])
+def servable(request, folder):
+    return serving.Servable(folder, batching=request.param)
+
+
+@pytest.fixture(scope="module")
+def rest(servable):
+    """A function that sends a REST request: HTTP code and answer."""
+    server = serving.start_rest(servable, port=0)
+
+    def send(body=None, path="/v1/models/small:predict"):
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        url = f"http://127.0.0.1:{server.server_port}{path}"
+        try:
+            with urllib.request.urlopen(url, data, timeout=60) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    yield send
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def predict(servable):
+    """A function that sends a gRPC request; its outputs as arrays."""
+    grpc = pytest.importorskip("grpc")
+    apis = pytest.importorskip("tensorflow_serving.apis")
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    assert apis is not None
+    server, port = serving.start_grpc(servable, port=0)
+    channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+    def send(signature, name="small", **inputs):
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = name
+        request.model_spec.signature_name = signature
+        for key, value in inputs.items():
+            request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+        outputs = stub.Predict(request, timeout=60).outputs
+        return {key: tf.make_ndarray(value) for key, value in outputs.items()}
+
+    yield send
+    channel.close()
+    server.stop(None)
+
+
+def test_rest_answers_by_rows_and_by_columns(rest, model, images):
+    energies = model.predict(images, verbose=0)
+    code, answer = rest({"instances": images.tolist()})
+    assert code == 200
+    np.testing.assert_allclose(answer["predictions"], energies, atol=1e-5)
+    named = [{"images": image} for image in images.tolist()]
+    assert rest({"instances": named}) == (code, answer)
+    code, answer = rest({"signature_name": "energy", "inputs": images.tolist()})
+    np.testing.assert_allclose(answer["outputs"], energies, atol=1e-5)
+    request = {"images": images.tolist(), "seeds": [5] * 6, "steps": [0] * 6}
+    code, answer = rest({"signature_name": "denoise", "inputs": request})
+    assert set(answer["outputs"]) == {"images", "saliency"}
+
+
+def test_rest_takes_and_gives_files(rest, model):
+    request = {"seeds": [3, 4], "steps": [0, 0]}
+    _, answer = rest({"signature_name": "generate_png", "inputs": request})
+    files = [base64.b64decode(item["b64"]) for item in answer["outputs"]]
+    levels = np.stack([tf.io.decode_png(file).numpy() for file in files])
+    wanted = np.concatenate([model.generate(1, seed=seed) for seed in (3, 4)])
+    assert np.abs(levels / 127.5 - 1 - wanted).max() < 0.01
+    request = {"signature_name": "energy_bytes", "instances": answer["outputs"]}
+    code, answer = rest(request)
+    wanted = model.predict((levels / 127.5 - 1).astype("float32"), verbose=0)
+    np.testing.assert_allclose(answer["predictions"], wanted, atol=1e-4)
+    assert code == 200
+
+
+def test_status(rest, folder):
+    code, answer = rest(path="/v1/models/small")
+    assert code == 200
+    assert answer["model_version_status"][0]["version"] == "1"
+    assert rest(path="/v1/models/small/versions/1")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{", "JSON"),
+        ([], "JSON object"),
+        ({}, "instances"),
+        ({"instances": []}, "list of rows"),
+        ({"instances": [[1.0, 2.0], [3.0]]}, "float32, 4 axes"),
+        ({"instances": [{"seeds": 1}]}, "b64"),
+        ({"instances": [[[["a"]]]]}, "float32, 4 axes"),
+        ({"signature_name": "none", "instances": [1]}, "Expected a signature"),
+        ({"signature_name": "generate", "instances": [1]}, "seeds"),
+        ({"signature_name": "generate", "inputs": {"seeds": [1]}}, "seeds"),
+        (
+            {"signature_name": "generate", "inputs": {"seeds": [1], "steps": [10]}},
+            "0 to 9",
+        ),
+        ({"instances": [[[[3.0]] * 8] * 8]}, "[-1, 1]"),
+        ({"instances": [[[[float("nan")]] * 8] * 8]}, "NaN"),
+        ({"instances": [[[[0.0]] * 7] * 8]}, "shape (n, 8, 8, 1)"),
+    ],
+)
+def test_rest_refuses_with_a_reason_and_goes_on(rest, images, body, message):
+    code, answer = rest(body)
+    assert code == 400 and message in answer["error"]
+    assert rest({"instances": images[:1].tolist()})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/models/other:predict", "/v1/models/small/versions/2:predict", "/v2", "/"],
+)
+def test_rest_knows_one_model_and_version(rest, path):
+    code, answer = rest({"instances": [1]}, path)
+    assert code == 404 and answer["error"]
+
+
+def test_grpc_answers_and_refuses(predict, model, images):
+    import grpc
+
+    found = predict("energy", images=images)["energy"]
+    np.testing.assert_allclose(found, model.predict(images, verbose=0), atol=1e-5)
+    for arguments, code, message in (
+        ({"signature": "energy", "images": images[:, :4]}, "INVALID_ARGUMENT", "(n, 8"),
+        ({"signature": "energy", "images": images * 9}, "INVALID_ARGUMENT", "[-1, 1]"),
+        ({"signature": "energy", "seeds": 1}, "INVALID_ARGUMENT", "['images']"),
+        ({"signature": "nothing"}, "INVALID_ARGUMENT", "Expected a signature"),
+        ({"signature": "energy", "name": "other"}, "NOT_FOUND", "other"),
+    ):
+        with pytest.raises(grpc.RpcError) as raised:
+            predict(**arguments)
+        assert raised.value.code().name == code
+        assert message in raised.value.details()
+    assert len(predict("energy", images=images)["energy"]) == 6
+
+
+def test_many_clients_at_once_get_their_own_answers(predict, rest, model):
+    seeds = list(range(24))
+    wanted = np.concatenate([model.generate(1, seed=seed) for seed in seeds])
+
+    def by_grpc(seed):
+        given = {"seeds": np.array([seed]), "steps": np.zeros(1, "int32")}
+        return predict("generate", **given)["images"][0]
+
+    def by_rest(seed):
+        row = {"seeds": seed, "steps": 0}
+        _, answer = rest({"signature_name": "generate", "instances": [row]})
+        return np.array(answer["predictions"][0])
+
+    with concurrent.futures.ThreadPoolExecutor(8) as clients:
+        for ask in (by_grpc, by_rest):
+            found = np.stack(list(clients.map(ask, seeds)))
+            np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_a_folder_without_versions(tmp_path):
+    with pytest.raises(FileNotFoundError, match="versions of a SavedModel"):
+        serving.Servable(tmp_path)

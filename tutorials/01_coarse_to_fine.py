@@ -1,0 +1,324 @@
+# %% [markdown]
+# # Coarse-to-fine training
+#
+# A chain of Langevin steps at 32×32 pixels is expensive, and starts far from any image.
+# At 8×8 it is cheap, and images are simple. So one learns there first, then lets the
+# network grow: 8 → 16 → 32. This notebook trains such a model on Fashion-MNIST, small
+# enough for minutes on a CPU, and asks whether the detour pays.
+#
+# **Learning goals.** After this notebook you can
+#
+# - say what each stage sees, and what a coarse stage can never learn;
+# - write the Expand block, and verify that growth changes nothing at $\beta = 0$;
+# - train a ladder of energies with `fit_progressively`, and read its curves;
+# - compare two ways of training fairly: equal time, one figure of merit, controls.
+#
+# **Prerequisites.** Notebook 00 (Langevin, the maximum-likelihood gradient).
+#
+# **Convention.** An energy $E(x)$ is one number per image, low = likely:
+# $p(x) = \exp(-E(x)) / Z$.
+
+# %%
+import time
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from keras import ops
+
+import keras_cfebm as cf
+from keras_cfebm import callbacks, metrics, tasks, visualization
+
+plt.rcParams.update({"figure.dpi": 75, "figure.constrained_layout.use": True})
+
+# %% tags=["parameters"]
+images_at_8 = 38400  # @param {type:"integer"}
+images_at_16 = 12800  # @param {type:"integer"}
+images_at_32 = 3840  # @param {type:"integer"}
+langevin_steps = 15  # @param {type:"integer"}
+width = 32  # @param {type:"integer"}
+count = 256  # @param {type:"integer"}
+seed = 0  # @param {type:"integer"}
+
+# %% [markdown]
+# ## What each stage sees
+#
+# The training image is $x^{(S)}$. Coarser ones are means of 2×2 pixels, $x^{(s-1)} =
+# \mathrm{pool}(x^{(s)})$. The data set gives batches of any resolution that halving
+# reaches.
+#
+# How much is lost? We judge images by the Fréchet distance in the features of a small
+# classifier that is part of the package, to real training images, $0$ is best:
+#
+# $$d^2 = \lVert \mu_1 - \mu_2 \rVert^2
+#   + \mathrm{tr}\big(C_1 + C_2 - 2\,(C_1 C_2)^{1/2}\big) .$$
+#
+# With the Inception network this is called FID. With our classifier we say *classifier
+# FID*, and never compare its values with published FIDs.
+
+# %%
+data = cf.datasets.load("fashion_mnist_embedded", "train", resolution=32, fit="pad")
+test_data = cf.datasets.load("fashion_mnist_embedded", "test", resolution=32, fit="pad")
+test_images = test_data.images(count)
+encoder = metrics.fashion_classifier().encoder
+reference = metrics.FeatureStatistics.from_images(
+    [data.images(8 * count)], encoder, "training images"
+)
+
+
+def classifier_fid(images):
+    statistics = metrics.FeatureStatistics.from_images([images], encoder, "images")
+    return metrics.frechet_distance(statistics, reference)
+
+
+controls = {"test images": test_images}
+for resolution in (16, 8):
+    controls[f"seen at {resolution}×{resolution}"] = metrics.pixelate(
+        test_images, resolution
+    )
+noise = np.random.default_rng(seed).uniform(-1, 1, test_images.shape)
+controls["uniform noise"] = noise.astype("float32")
+for name, images in controls.items():
+    print(f"{name:14s} classifier FID {classifier_fid(images):5.1f}")
+visualization.comparison_grid({k: v[:10] for k, v in controls.items()}, scale=1)
+
+# %% [markdown]
+# Test images are not at 0: a few hundred images never match their reference exactly.
+# That value is the best that a model can hope for here. The rows below it say what a
+# coarse stage can reach at most: a perfect model of 8×8 images, enlarged to 32×32,
+# would score as the row "seen at 8×8". All that is finer is left to later stages. Look
+# at the pictures of that row: whether it is a shoe or a shirt is decided at 8×8.
+#
+# ## Growth: the Expand block
+#
+# A grown network is the old one with one block in front, at the image side (Sec. 3.2):
+#
+# $$\mathrm{Expand}(x) = \beta\,\mathrm{Primal}(x) + (1-\beta)\,\mathrm{Fade}(x) .$$
+#
+# Primal is new: 1×1 convolution, two 3×3 convolutions and a pooling, with a skip path.
+# Fade pools the image and uses the 1×1 convolution that the old network has already
+# learned. So at $\beta = 0$ nothing has changed:
+#
+# $$E^{(s)}(x)\big|_{\beta=0} = E^{(s-1)}(\mathrm{pool}(x)) .$$
+#
+# We check this on images, and look at how the energy moves away as $\beta$ rises.
+
+# %%
+widths = {4: width, 8: width, 16: width, 32: width // 2}
+keras.utils.set_random_seed(seed)
+coarse = cf.EnergyNetwork(resolution=8, channels=1, widths=widths)
+fine = coarse.grown()  # 16 × 16, a new network; `coarse` is left as it is
+images = data.images(64, resolution=16)
+pooled = data.images(64, resolution=8)
+betas = np.linspace(0, 1, 11)
+difference = []
+for beta in betas:
+    fine.beta = beta
+    energies = ops.convert_to_numpy(fine(images))
+    difference.append(np.abs(energies - ops.convert_to_numpy(coarse(pooled))).mean())
+print(f"β = 0: mean difference of the energies {difference[0]:.1e}")
+print(f"β = 1: mean difference of the energies {difference[-1]:.1e}")
+figure, axes = plt.subplots(figsize=(4, 2.2))
+axes.plot(betas, difference, "o-")
+axes.set(xlabel="β", ylabel="|E(x) − E(pool x)|", ylim=(0, None))
+plt.show()
+
+# %% [markdown]
+# At $\beta = 0$ what is left is rounding. A grown network therefore starts from all
+# that the old one knows, and the fade-in moves it gently.
+#
+# ## Training, stage by stage
+#
+# The loss of a step is $\frac1n\sum E(x^+) - \frac1n\sum E(x^-)$, as in notebook 00.
+# The negatives $x^-$ come from one chain through the whole ladder: uniform noise at
+# 8×8, Langevin steps with the frozen $E^{(0)}$, doubling of the pixels, steps with
+# $E^{(1)}$, and so on up to the energy in training.
+#
+# A `Stage` says how many images are seen while $\beta$ rises and after it.
+# `fit_progressively` is the loop *grow → compile → fit*. We call it once per stage, to
+# keep the model of each. `EnergyLog` collects a row per epoch.
+
+# %%
+stages = [
+    cf.Stage(8, fade_images=0, settle_images=images_at_8, batch_size=128),
+    cf.Stage(16, fade_images=images_at_16 // 4, settle_images=images_at_16),
+    cf.Stage(32, fade_images=images_at_32 // 2, settle_images=images_at_32),
+]
+log = callbacks.EnergyLog()
+
+
+def batches(stage, start):
+    return data.batches(stage.resolution, stage.batch_size, seed=seed, start=start)
+
+
+def fit(model, stages, callback):
+    return cf.fit_progressively(
+        model, batches, stages, callbacks=[callback], report_steps=10, verbose=0
+    )
+
+
+keras.utils.set_random_seed(seed)
+first = cf.EnergyNetwork(resolution=8, channels=1, widths=widths)
+settings = cf.Langevin(steps=langevin_steps)
+model = cf.CFEBM([first], langevin=settings, ema_decay=0.98, seed=seed)
+trained = {}
+began = time.process_time()
+for stage in stages:
+    model = fit(model, [stage], log)
+    trained[stage.resolution] = model
+core_seconds = time.process_time() - began
+print(f"{core_seconds:.0f} core-seconds of training")
+figure = visualization.energy_curves(log.rows)
+figure.set_size_inches(7, 5)
+figure
+
+# %% [markdown]
+# Read the three panels together. *Energy*: data and samples stay close. Only their
+# difference means anything; a constant added to all energies changes no probability.
+# *Gap*: near zero as long as the sampler keeps up with the network. In a short stage at
+# 32×32 it may rise at the end: there the network begins to win, and a longer run would
+# settle or need care. *Gradient norm*: right after a growth it falls, since the new
+# block hardly counts while $\beta$ (shaded) is small, and it rises with $\beta$.
+#
+# Now the chain of the trained model, from noise on the left: where it stands at the end
+# of each resolution.
+
+# %%
+states = list(
+    tasks.chain_states(
+        model.sampling_ladder, 6, 1, model.langevin, every=langevin_steps
+    )
+)
+pictures = [np.clip(state.images, -1, 1) for state in states]
+visualization.chain_strip(pictures, scale=1)
+
+# %% [markdown]
+# The 8×8 steps decide what it will be and where. The finer levels add edges, holes and
+# texture to that sketch; they hardly ever change the kind of garment. Some samples are
+# fragments and not garments: this model has seen little.
+#
+# ## One resolution for the same time
+#
+# The control: the same network, at 32×32 from the beginning, for the same processor
+# time and with as many Langevin steps per sample (those of three levels). Only the
+# detour is missing. A callback ends the training when the time is over.
+
+
+# %%
+class Budget(keras.callbacks.Callback):
+    """Stops training after some seconds of processor time."""
+
+    def __init__(self, core_seconds):
+        super().__init__()
+        self.end = time.process_time() + core_seconds
+        self.steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+        self.model.stop_training = time.process_time() > self.end
+
+
+keras.utils.set_random_seed(seed)
+network = cf.EnergyNetwork(resolution=32, channels=1, widths=widths)
+settings = cf.Langevin(steps=3 * langevin_steps)
+single = cf.CFEBM([network], langevin=settings, ema_decay=0.98, seed=seed)
+budget = Budget(core_seconds)
+endless = cf.Stage(32, fade_images=0, settle_images=10**9)
+single = fit(single, [endless], budget)
+print(f"coarse to fine {sum(stage.steps for stage in stages)} training steps")
+print(f"one resolution {budget.steps} training steps")
+
+# %% [markdown]
+# Beside both stands a pretrained model of this package: the same method with wider
+# layers and far more time.
+
+# %%
+pretrained = cf.CFEBM.from_preset("fashion_mnist")
+samples = {
+    "coarse to fine": model.generate(count, seed=1),
+    "one resolution": single.generate(count, seed=1),
+    "pretrained": pretrained.generate(count, seed=1),
+}
+for name, images in samples.items():
+    print(f"{name:14s} classifier FID {classifier_fid(images):5.1f}")
+visualization.comparison_grid({k: v[:10] for k, v in samples.items()}, scale=1)
+
+# %% [markdown]
+# With equal time the detour pays. The control has made far fewer training steps, each
+# of which is dearer, and its chains have to find shape and texture at once. Compare its
+# value with the row "seen at 8×8" at the top. The pretrained model shows where more
+# time leads; look at how far it still is from the test images.
+#
+# What this does not show: one seed, one budget, a small network. Two runs of the same
+# settings differ by a few points. It is a fair experiment, and a small one.
+#
+# ## Exercises
+#
+# 1. *(easy)* *Where does the time go?* A chain makes `langevin_steps` steps per level.
+#    Take the cost of a step as proportional to the number of pixels. Which share of the
+#    chain 8 → 16 → 32 is spent at 32×32? How much dearer is a chain of as many steps
+#    that are all made at 32×32?
+# 2. *(easy)* *Other sizes.* 28 = 4 · 7. Build a network of 7×7 (`base_resolution=7`),
+#    grow it twice, and verify the identity at $\beta = 0$ for 28×28.
+# 3. *(medium)* *More steps, better samples?* Sample the model trained here with half
+#    and with three times as many Langevin steps per level. Judge the samples, and
+#    explain.
+# 4. *(hard)* *Without fade-in.* Grow the 8×8 model to 16×16 with `fade_images=0`, for
+#    as many images in all. Compare the largest gradient norm of the two logs, and the
+#    samples. If you see no difference: at which sizes, or for which learning rates,
+#    would you expect one, and how would you find out?
+
+# %%
+# @title Solutions 1 and 2 {display-mode: "form"}
+cost = {resolution: resolution**2 * langevin_steps for resolution in (8, 16, 32)}
+total = sum(cost.values())
+print(f"share of 32×32: {cost[32] / total:.0%}")
+print(f"all steps at 32×32: {3 * cost[32] / total:.2f} times the cost")
+
+base = cf.EnergyNetwork(7, channels=1, base_resolution=7, base_width=4)
+at_14 = base.grown()
+at_14.beta = 1.0
+at_14 = at_14.settled()
+at_28 = at_14.grown()
+images_28 = np.random.default_rng(seed).uniform(-1, 1, (8, 28, 28, 1))
+images_28 = images_28.astype("float32")
+pooled = ops.average_pool(images_28, 2)
+change = np.abs(np.subtract(at_28(images_28), at_14(pooled)))
+print(f"28×28 at β = 0: largest difference {change.max():.1e}")
+
+# %%
+# @title Solution 3 {display-mode: "form"}
+rows = {f"{langevin_steps} steps": samples["coarse to fine"][:10]}
+for steps in (langevin_steps // 2, 3 * langevin_steps):
+    settings = cf.Langevin(steps=steps)
+    images = tasks.generate(model.sampling_ladder, count, 1, settings)
+    print(f"{steps} steps per level: classifier FID {classifier_fid(images):5.1f}")
+    rows[f"{steps} steps"] = images[:10]
+visualization.comparison_grid(rows, scale=1)
+
+# %%
+# @title Solution 4 {display-mode: "form"}
+other_log = callbacks.EnergyLog()
+at_16 = stages[1]
+without = cf.Stage(16, fade_images=0, settle_images=at_16.steps * at_16.batch_size)
+trained["16, no fade-in"] = fit(trained[8], [without], other_log)
+for name, key, rows in (
+    ("with fade-in", 16, [r for r in log.rows if r["resolution"] == 16]),
+    ("without", "16, no fade-in", other_log.rows),
+):
+    largest = max(row["gradient_norm"] for row in rows)
+    images = trained[key].generate(count, seed=1).repeat(2, axis=1).repeat(2, axis=2)
+    print(f"{name:12s} largest gradient norm {largest:4.1f}, ", end="")
+    print(f"classifier FID {classifier_fid(images):5.1f}")
+
+# %% [markdown]
+# ## What to remember
+#
+# - A ladder has one energy per resolution; samples go up it, from 8×8 noise to images.
+# - Growth is exact: at $\beta = 0$ the grown network is the old one on pooled images.
+# - $\beta$ rises over a stage; each stage has a new optimizer and a frozen sampler
+#   below.
+# - Most decisions fall at coarse levels, where a step costs a fraction of a fine one.
+# - Compare at equal time, with one figure of merit and with controls that give it a
+#   scale.
+# - A chain is part of the model: as many steps as in training, neither fewer nor more.

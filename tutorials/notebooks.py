@@ -1,0 +1,221 @@
+"""How a tutorial's source, a .py file, becomes a notebook: cells, parameters, a run."""
+
+import json
+import os
+import pathlib
+import re
+import resource
+import runpy
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jupytext
+import nbclient
+import nbformat
+
+FOLDER = pathlib.Path(__file__).parent
+# Without importing the package, and with it TensorFlow, for the sake of two strings.
+_VERSION = runpy.run_path(str(FOLDER.parent / "keras_cfebm" / "version.py"))
+REPOSITORY_URL = _VERSION["REPOSITORY_URL"]
+TIMES = FOLDER / "times.json"
+REDUCED = FOLDER / "reduced.json"
+_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+_SOLUTION = "# @title Solution"
+
+INSTALL = f"""\
+# @title Install keras_cfebm where it is missing {{display-mode: "form"}}
+import importlib.util
+import sys
+
+if importlib.util.find_spec("keras_cfebm") is None:
+    !git clone --quiet --depth=1 {REPOSITORY_URL} cfebm_checkout
+    %pip install --quiet --editable "./cfebm_checkout[eval]"
+    sys.path.insert(0, "cfebm_checkout")"""
+
+
+def sources() -> list[pathlib.Path]:
+    """The tutorials' sources, in the order of the syllabus."""
+    return sorted(FOLDER.glob("[0-9][0-9]_*.py"))
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """The values of a JSON file, none if it does not exist."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def title(source: pathlib.Path) -> str:
+    """The title of a tutorial, its first heading."""
+    heading = re.search(r"^# # (.+)$", source.read_text(encoding="utf-8"), re.M)
+    if heading is None:
+        raise ValueError(f"Expected a line '# # Title' in {source.name}, found none.")
+    return heading[1]
+
+
+def timing(name: str) -> str:
+    """What is known of the time that a tutorial takes, as a sentence."""
+    measured = read_json(TIMES).get(name)
+    if measured is None:
+        return "**Time:** not measured yet."
+    return (
+        f"**Time:** {measured['core_minutes'] / measured['cores']:.1f} minutes on "
+        f"{measured['cores']} CPU cores without a GPU "
+        f"({measured['core_minutes']:.1f} core-minutes of work, which took "
+        f"{measured['minutes']:.1f} minutes on a machine with other work; "
+        f"{measured['date']})."
+    )
+
+
+def badge(name: str) -> str:
+    """The badge that opens a tutorial in Colab, and its time, as Markdown.
+
+    Raises:
+        ValueError: if the repository is not on GitHub, from where Colab opens files.
+    """
+    host, repository = REPOSITORY_URL.rstrip("/").split("//")[-1].split("/", 1)
+    if host != "github.com":
+        raise ValueError(f"Expected a repository on GitHub, received {REPOSITORY_URL}.")
+    address = f"https://colab.research.google.com/github/{repository}"
+    return (
+        "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+        f"({address}/blob/main/tutorials/{name}.ipynb)\n\n{timing(name)}"
+    )
+
+
+def assemble(source: pathlib.Path) -> nbformat.NotebookNode:
+    """The notebook of a source, without outputs.
+
+    Args:
+        source: path of a .py file in jupytext's percent format.
+
+    Returns:
+        Notebook whose first two cells, badge and installation, the source does not
+        have. Cells that are titled as solutions are folded.
+    """
+    cells = [
+        nbformat.v4.new_markdown_cell(badge(source.stem)),
+        nbformat.v4.new_code_cell(INSTALL, metadata={"cellView": "form"}),
+        *jupytext.read(source, fmt="py:percent").cells,
+    ]
+    for index, cell in enumerate(cells):
+        cell.id = f"cell-{index:02d}"
+        if cell.source.startswith(_SOLUTION):
+            cell.metadata.update(cellView="form", jupyter={"source_hidden": True})
+    return nbformat.v4.new_notebook(cells=cells, metadata=_METADATA)
+
+
+def parameters_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """The cells tagged as holding the parameters."""
+    return [c for c in notebook.cells if "parameters" in c.metadata.get("tags", ())]
+
+
+def set_parameters(notebook: nbformat.NotebookNode, values: Mapping[str, Any]) -> None:
+    """Changes values in the parameters cell, for a shorter run.
+
+    Args:
+        notebook: notebook to change.
+        values: parameter → value.
+
+    Raises:
+        ValueError: if the cell has no such parameter.
+    """
+    (cell,) = parameters_cells(notebook)
+    for name, value in values.items():
+        line = rf"^{name} = .*?(?=  # ?@param)"
+        cell.source, found = re.subn(
+            line, lambda _, n=name, v=value: f"{n} = {v!r}", cell.source, flags=re.M
+        )
+        if not found:
+            raise ValueError(f"Expected a parameter {name!r} in:\n{cell.source}")
+
+
+def execute(notebook: nbformat.NotebookNode) -> dict[str, float]:
+    """Runs a notebook in place, in an empty folder, without a GPU or the network.
+
+    Args:
+        notebook: notebook; its cells receive their outputs.
+
+    Returns:
+        Dict of `minutes` by the clock and `core_minutes` of all cores together.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: if a cell fails.
+    """
+    nowhere = "http://127.0.0.1:9"  # a port that nobody serves
+    environment = {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": "",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        **dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), nowhere),
+        "no_proxy": "localhost,127.0.0.1",
+    }
+    began, before = time.monotonic(), _children_seconds()
+    with tempfile.TemporaryDirectory() as folder:
+        client = nbclient.NotebookClient(
+            notebook, timeout=None, resources={"metadata": {"path": folder}}
+        )
+        client.execute(env=environment)
+    return {
+        "minutes": (time.monotonic() - began) / 60,
+        "core_minutes": (_children_seconds() - before) / 60,
+    }
+
+
+def _children_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def strip(notebook: nbformat.NotebookNode) -> None:
+    """Drops from a notebook that was run what differs each time, and warnings."""
+    notebook.metadata = nbformat.from_dict(_METADATA)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.execution_count = None
+            cell.outputs = _joined(cell.outputs)
+            for output in cell.outputs:
+                # IPython stores Pillow's images twice.
+                output.get("data", {}).pop("image/jpeg", None)
+                if "execution_count" in output:
+                    output.execution_count = None
+
+
+def _joined(outputs):
+    """Outputs without warnings, and what was printed in a row as one."""
+    kept = []
+    for output in outputs:
+        if output.output_type == "stream":
+            # In a notebook TensorFlow's Python side warns on the standard output.
+            output.text = re.sub(
+                r"^WARNING:tensorflow:.*\n+", "", output.text, flags=re.M
+            )
+            if output.name == "stderr" or not output.text.strip():
+                continue
+        if kept and output.output_type == kept[-1].output_type == "stream":
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept
+
+
+def keep_outputs(
+    notebook: nbformat.NotebookNode, before: nbformat.NotebookNode
+) -> None:
+    """Takes the outputs of an earlier run over, as long as no code has changed.
+
+    Raises:
+        ValueError: if a code cell has changed, so that its output may be another one.
+    """
+    new, old = (
+        [cell for cell in n.cells[2:] if cell.cell_type == "code"]
+        for n in (notebook, before)
+    )
+    if [cell.source for cell in new] != [cell.source for cell in old]:
+        raise ValueError("Expected the code of the last run; it has to be run again.")
+    for cell, earlier in zip(new, old, strict=True):
+        cell.outputs = earlier.outputs
