@@ -5,6 +5,7 @@ import json
 import numpy as np
 import PIL.Image
 import pytest
+import tensorflow as tf
 
 from keras_cfebm import datasets, load_ladder
 from keras_cfebm.cli.main import main
@@ -65,6 +66,24 @@ def test_a_translation_run_leaves_everything_it_promises(translator):
     wide, high = PIL.Image.open(run.samples / grids[-1]).size
     assert wide > 4 * high  # sixteen sources above their translations
     PIL.Image.open(run.chain).verify()
+
+
+def test_export_with_a_threshold_of_held_out_images(run, capsys):
+    assert main(["export", f"--model={run}", "--max_steps=3"]) == 0
+    path = run / "serving" / run.name / "1"
+    assert str(path) in capsys.readouterr().out
+    signatures = tf.saved_model.load(str(path)).signatures
+    data = datasets.load(datasets.EMBEDDED, "test", resolution=32, fit="pad").subset(
+        classes=["Sneaker", "Ankle boot"]
+    )
+    found = signatures["anomaly_score"](images=tf.constant(data.images()))
+    assert abs(np.mean(found["anomalous"]) - 0.05) < 0.01
+    # Files smaller than the model's images are padded, as the run pads its own.
+    png = tf.io.encode_png(np.zeros((28, 28, 1), "uint8"))
+    black = np.full((1, 32, 32, 1), -1, "float32")
+    found = signatures["energy_bytes"](image_bytes=png[None])["energy"]
+    wanted = signatures["energy"](images=tf.constant(black))["energy"]
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_interpolate(run):

@@ -33,6 +33,7 @@ def test_the_wheel_holds_what_the_package_needs(wheel):
         "keras_cfebm/assets/fashion_mnist_LICENSE.txt",
         "keras_cfebm/assets/classifier.keras",
         "keras_cfebm/assets/classifier.json",
+        "keras_cfebm/saved_models/fashion_mnist/model.keras",
     ):
         assert name in names
     assert not any(name.startswith(("tests", "benchmarks")) for name in names)
@@ -48,6 +49,7 @@ def test_an_installed_wheel_finds_its_data(wheel, tmp_path):
         f"assert cf.__file__.startswith({str(target)!r}), cf.__file__\n"
         "data = cf.datasets.load('fashion_mnist_embedded', resolution=32, fit='pad')\n"
         "predicted = cf.metrics.fashion_classifier().predict_classes(data.images(50))\n"
+        "assert cf.CFEBM.from_preset('fashion_mnist').resolution == 32\n"
         "print(len(data), (predicted == data.labels(50)).mean())\n"
     )
     shown = subprocess.run(

@@ -3,6 +3,8 @@
 import base64
 import concurrent.futures
 import json
+import pathlib
+import types
 import urllib.error
 import urllib.request
 
@@ -195,3 +197,26 @@ def test_many_clients_at_once_get_their_own_answers(predict, rest, model):
 def test_a_folder_without_versions(tmp_path):
     with pytest.raises(FileNotFoundError, match="versions of a SavedModel"):
         serving.Servable(tmp_path)
+
+
+def test_the_benchmark_asks_both_servers(folder, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(pathlib.Path(__file__).parents[1]))
+    from benchmarks import serving as benchmark
+
+    options = types.SimpleNamespace(
+        model=str(folder),
+        signatures=["energy", "generate"],
+        rows=["2"],
+        clients=["2"],
+        seconds=0.2,
+        repeats=1,
+        max_batch_size=8,
+        batch_timeout_micros=1000,
+    )
+    results = benchmark.run(options)["results"]
+    assert [entry["signature"] for entry in results] == options.signatures
+    for entry in results:
+        for name in ("each by itself", "batching"):
+            assert entry[name]["p99_ms"] >= entry[name]["p50_ms"] > 0
+            assert entry[name]["rows_per_second"] > 0
+    assert "| generate " in capsys.readouterr().out
