@@ -10,7 +10,7 @@ STAMP  := $(VENV)/.installed
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-# Of what tests take on JAX, most is the time to compile: do it quickly, and once.
+# Of what tests take, much is the time that XLA compiles: do it quickly, and once.
 QUICK := --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.pytest_cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
@@ -24,9 +24,10 @@ JAX_TESTS := $(patsubst %,tests/test_%.py,backends layers network sampling rando
 demo: $(STAMP)
 	$(BIN)/cfebm demo --run_dir=runs/demo
 
+test: export XLA_FLAGS := $(QUICK)
 test: lint
 	$(BIN)/python -m pytest
-	KERAS_BACKEND=jax XLA_FLAGS="$(QUICK)" $(BIN)/python -m pytest $(JAX_TESTS)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(JAX_TESTS)
 
 tutorials: $(STAMP)
 	$(BIN)/python tutorials/build.py

@@ -6,6 +6,7 @@ read in this order: `layers`, `network`, `sampling`, `model`, `growing`; then `t
 
 from keras_cfebm import datasets, evaluation, metrics, tasks, visualization
 from keras_cfebm.config import DataConfig, NetworkConfig, RunConfig
+from keras_cfebm.export import export_saved_model
 from keras_cfebm.growing import Stage, default_stages, fit_progressively
 from keras_cfebm.layers import (
     EnergyHead,
@@ -46,6 +47,7 @@ __all__ = [
     "datasets",
     "default_stages",
     "evaluation",
+    "export_saved_model",
     "fit_progressively",
     "langevin",
     "langevin_step",

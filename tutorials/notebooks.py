@@ -34,7 +34,7 @@ import sys
 
 if importlib.util.find_spec("keras_cfebm") is None:
     !git clone --quiet --depth=1 {REPOSITORY_URL} cfebm_checkout
-    %pip install --quiet --editable "./cfebm_checkout[eval]"
+    %pip install --quiet --editable "./cfebm_checkout[eval,serve]"
     sys.path.insert(0, "cfebm_checkout")"""
 
 

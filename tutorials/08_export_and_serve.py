@@ -1,0 +1,309 @@
+# %% [markdown]
+# # Export and serve
+#
+# A trained energy is of use to others when they can ask it without Python, Keras or
+# this package. This notebook writes a SavedModel, starts a server, and asks it by
+# `curl`, by a REST client and by a gRPC client.
+#
+# **Learning goals.** After this notebook you can
+#
+# - export a model, and say what a signature and a version are;
+# - ask a server for energies, samples and anomaly flags, in JSON and in protocol
+#   buffers;
+# - explain why seeds and steps are inputs, one per row;
+# - measure latency and throughput, and say when merging requests pays.
+#
+# **Prerequisites.** None but the idea of an energy; notebook 04 for the threshold.
+#
+# **Convention.** An energy $E(x)$ is one number per image, low = likely:
+# $p(x) = \exp(-E(x)) / Z$.
+
+# %%
+import base64
+import concurrent.futures
+import io
+import json
+import pathlib
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+import keras_cfebm as cf
+from keras_cfebm import tasks, visualization
+
+# %% tags=["parameters"]
+requests = 64  # @param {type:"integer"}
+clients = 8  # @param {type:"integer"}
+false_positive_rate = 0.05  # @param {type:"number"}
+
+# %% [markdown]
+# ## One SavedModel, a signature per task
+#
+# A SavedModel holds the graph and the weights. A *signature* is a function in it with
+# named inputs and outputs. A *version* is a numbered folder; a server takes the newest.
+# The threshold $\tau$ of the anomaly score is fitted to held-out normal images, so that
+# a share $\alpha$ of them is above it:
+#
+# $$\text{anomalous}(x) = [\, E(x) > \tau \,], \qquad P(E(x) > \tau) = \alpha .$$
+
+# %%
+model = cf.CFEBM.from_preset("fashion_mnist")
+test = cf.datasets.load("fashion_mnist_embedded", "test", resolution=32, fit="pad")
+detector = tasks.AnomalyDetector(model.sampling_network)
+detector.fit(test.images(1000), false_positive_rate)
+path = cf.export_saved_model(
+    model, "serving/garments", detector=detector, max_steps=50, fit="pad"
+)
+print(path, f"threshold {detector.threshold:.2f}")
+
+# Plain TensorFlow can look into it; nothing of Keras or of this package is needed.
+signatures = tf.saved_model.load(path).signatures
+for name, signature in sorted(signatures.items()):
+    inputs = ", ".join(signature.structured_input_signature[1])
+    print(f"{name:>20}: {inputs} → {', '.join(signature.structured_outputs)}")
+
+# %% [markdown]
+# ## Start a server
+#
+# `cfebm serve` is a small server for development. It speaks the two protocols of
+# TensorFlow Serving, on two ports. In production the same folder is given to TensorFlow
+# Serving (the README has the command). Two servers are started: the second one merges
+# the rows of requests that arrive together.
+
+
+# %%
+def start(*arguments):
+    """Starts a server; returns its process, and its REST and gRPC addresses."""
+    command = [sys.executable, "-m", "keras_cfebm", "serve", "--model=serving/garments"]
+    command += ["--rest_port=0", "--grpc_port=0", *arguments]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    addresses = {}
+    while len(addresses) < 2:
+        kind, _, address = process.stdout.readline().partition(": ")
+        if kind in ("REST", "gRPC"):
+            addresses[kind] = address.strip()
+    return process, addresses
+
+
+servers = {
+    "each by itself": start(),
+    "merged": start("--max_batch_size=16", "--batch_timeout_micros=10000"),
+}
+url, grpc_address = (servers["each by itself"][1][kind] for kind in ("REST", "gRPC"))
+print(url, grpc_address)
+
+# %% [markdown]
+# ## Ask with curl
+#
+# The REST protocol is JSON. `instances` is a list of rows; each is an object of named
+# inputs, or the bare value where there is one input. Bytes are written as
+# `{"b64": "…"}`, and come back like that from outputs whose name ends in `_bytes`.
+
+# %%
+body = '{"signature_name": "generate_png", "instances": [{"seeds": 7, "steps": 0}]}'
+answer = json.loads(subprocess.check_output(["curl", "--silent", "-d", body, url]))
+png = answer["predictions"][0]
+print({"b64": png["b64"][:40] + "…"})
+sample = Image.open(io.BytesIO(base64.b64decode(png["b64"])))
+sample.resize((128, 128), Image.Resampling.NEAREST)
+
+# %% [markdown]
+# ## A client of one's own
+
+
+# %%
+def ask(signature, url=url, **body):
+    """Sends a REST request; returns what was predicted."""
+    data = json.dumps({"signature_name": signature, **body}).encode()
+    with urllib.request.urlopen(url, data) as answer:
+        answer = json.load(answer)
+    return answer.get("predictions", answer.get("outputs"))
+
+
+print("the sample:", ask("anomaly_score_bytes", instances=[png]))
+noise = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 1))
+print("noise:     ", ask("anomaly_score", instances=noise.tolist()))
+energies = ask("energy", inputs=test.images(4).tolist())
+print("energies:  ", np.round(energies, 3))
+print("in Python: ", np.round(model.predict(test.images(4), verbose=0), 3))
+
+# %% [markdown]
+# The server gives what Python gives. Whether the noise is flagged depends on the model:
+# notebook 04 shows where a raw energy misleads, and an exported one misleads as much.
+#
+# ## Seeds and steps, one per row
+#
+# A Langevin step needs noise. Here the noise is a function of the row's seed $s$ and
+# the step $k$ only, computed with integers:
+#
+# $$x_{k+1} = x_k - \eta \, \frac{\partial E}{\partial x}(x_k)
+#   + \sigma_k \, \varepsilon(s, k) .$$
+#
+# So a sample can be asked for again, and it does not depend on the rows beside it,
+# which a server that merges requests takes from other clients.
+
+# %%
+together = ask("generate", inputs={"seeds": [1, 2, 3, 4], "steps": [0] * 4})
+alone = ask("generate", inputs={"seeds": [3], "steps": [0]})
+print("alone or in company:", np.abs(np.array(together)[2] - alone[0]).max())
+counts = [1, 2, 5, 10, 15, 30, 50]
+by_steps = ask("generate", inputs={"seeds": [7] * 7, "steps": counts})
+visualization.image_grid(np.array(by_steps, "float32"), columns=7)
+
+# %% [markdown]
+# One request, one seed, seven numbers of steps per level. The last ones are longer than
+# in training: more is not better.
+#
+# ## What is refused
+#
+# A server has to survive its clients. The graph itself checks shapes, ranges, NaN and
+# the number of steps, which bounds how long one request can take.
+
+# %%
+for description, request in {
+    "pixels 0 … 255": {"instances": (test.images(1) * 127.5 + 127.5).tolist()},
+    "16 × 16 pixels": {"instances": test.images(1, resolution=16).tolist()},
+    "a missing value": {"instances": [np.full((32, 32, 1), np.nan).tolist()]},
+}.items():
+    try:
+        ask("energy", **request)
+    except urllib.error.HTTPError as error:
+        reason = json.load(error)["error"].split("assertion failed: ")[-1]
+        print(f"{description}: {error.code}, {reason.splitlines()[0]}")
+
+# %% [markdown]
+# ## gRPC, and how much the server can do
+#
+# The gRPC protocol sends tensors as bytes, which is far less work than JSON for images.
+# With $n$ rows answered in $t$ seconds, throughput is $n / t$; latency is what one
+# client waits, told by its median and by its slow end, the 95th percentile. The same
+# requests of one row are sent to both servers, by several clients at once.
+
+# %%
+import grpc
+from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import prediction_service_pb2_grpc as services
+
+
+def message(signature, **inputs):
+    """A `PredictRequest`."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "garments"
+    request.model_spec.signature_name = signature
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return request
+
+
+def load(address, request, clients=clients, requests=requests):
+    """Latencies in milliseconds, and rows per second."""
+    stub = services.PredictionServiceStub(grpc.insecure_channel(address))
+
+    def one(_):
+        begin = time.perf_counter()
+        stub.Predict(request)
+        return 1e3 * (time.perf_counter() - begin)
+
+    one(None)  # the first one prepares the graph
+    begin = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        latencies = list(pool.map(one, range(requests)))
+    rows = next(iter(request.inputs.values())).tensor_shape.dim[0].size
+    return latencies, rows * requests / (time.perf_counter() - begin)
+
+
+generate_one = message(
+    "generate", seeds=np.zeros(1, "int64"), steps=np.zeros(1, "int32")
+)
+energy_of_one = message("energy", images=test.images(1))
+for what, request in (("energy", energy_of_one), ("generate", generate_one)):
+    for name, (_, addresses) in servers.items():
+        latencies, rate = load(addresses["gRPC"], request)
+        median, slow = np.percentile(latencies, [50, 95])
+        print(
+            f"{what:>8}, {name:>14}: median {median:6.1f} ms, "
+            f"95 % {slow:6.1f} ms, {rate:6.1f} rows/s"
+        )
+
+# %% [markdown]
+# Compare the two lines of `generate`, then those of `energy`. Merging pays where one
+# row leaves the processor idle or costs much in overhead, as a chain of many small
+# steps does. It costs waiting time, at most the timeout, where a request is quick
+# anyway.
+#
+# ## Exercises
+#
+# 1. *(easy)* A new version: export the model again and look at the folders. Can version
+#    1 be overwritten?
+# 2. *(medium)* Ask for the inpainting of an image whose left half is missing. Are the
+#    known pixels those that were sent?
+# 3. *(medium)* How large is a JSON request for one image, how large the gRPC message,
+#    how large a PNG file?
+# 4. *(hard)* Draw throughput of `generate` over the number of rows per request. Where
+#    does it stop to grow?
+
+# %%
+# @title Solution 1 {display-mode: "form"}
+cf.export_saved_model(model, "serving/garments", detector=detector)
+print(sorted(folder.name for folder in pathlib.Path("serving/garments").iterdir()))
+try:
+    cf.export_saved_model(model, "serving/garments", version=1)
+except FileExistsError as error:
+    print(error)
+
+# %%
+# @title Solution 2 {display-mode: "form"}
+image, mask = test.images(1), np.zeros((1, 32, 32), bool)
+mask[:, :, :16] = True
+row = {"images": image.tolist(), "masks": mask.tolist(), "seeds": [0], "steps": [0]}
+filled = np.array(ask("inpaint", inputs=row)["images"], "float32")
+print("known pixels unchanged:", (filled[~mask] == image[~mask]).all())
+hidden = np.where(mask[..., None], -1, image).astype("float32")
+visualization.image_grid(np.concatenate([image, hidden, filled]), columns=3)
+
+# %%
+# @title Solution 3 {display-mode: "form"}
+file = io.BytesIO()
+Image.fromarray(cf.datasets.to_uint8(image)[0, ..., 0]).save(file, "PNG")
+print("JSON:", len(json.dumps({"instances": image.tolist()})), "bytes")
+print("gRPC:", energy_of_one.ByteSize(), "bytes")
+print("PNG: ", len(file.getvalue()), "bytes, a third more as base64")
+
+# %%
+# @title Solution 4 {display-mode: "form"}
+sizes = [1, 2, 4, 8, 16, 32][: 2 + requests // 16]
+rates = []
+for rows in sizes:
+    request = message(
+        "generate", seeds=np.arange(rows, dtype="int64"), steps=np.zeros(rows, "int32")
+    )
+    rates.append(load(grpc_address, request, clients=1, requests=4)[1])
+plt.figure(figsize=(5, 2.5), dpi=75)
+plt.plot(sizes, rates, "o-")
+plt.xlabel("rows per request")
+plt.ylabel("samples per second")
+plt.show()
+for process, _ in servers.values():
+    process.terminate()
+    process.wait()
+# It grows less and less: while a step is small, more rows cost little more time.
+
+# %% [markdown]
+# ## What to remember
+#
+# - A SavedModel is the graph, the weights and named signatures; a version is a folder.
+# - Seeds and steps are inputs, one per row: answers can be repeated and do not depend
+#   on other clients.
+# - The graph checks its inputs; bounded steps bound the time of a request.
+# - Merging requests trades waiting for throughput. Measure both, at the load you
+#   expect.
+# - A served energy has the blind spots of the energy that was exported.
