@@ -15,6 +15,7 @@ VERSION = re.search(
 EVAL = ["scikit-image>=0.24", "scikit-learn>=1.4"]
 JAX = ["jax>=0.4.34"]
 LSUN = ["lmdb>=1.4"]
+ONNX = ["tf2onnx>=1.16", "onnxruntime>=1.18"]
 SERVE = ["tensorflow-serving-api>=2.18", "grpcio>=1.60"]
 DEV = [
     "pytest>=8",
@@ -67,8 +68,9 @@ setup(
         "fid": ["torch-fidelity>=0.4"],
         "jax": JAX,
         "lsun": LSUN,
+        "onnx": ONNX,
         "serve": SERVE,
-        "dev": DEV + EVAL + JAX + LSUN + SERVE,
+        "dev": DEV + EVAL + JAX + LSUN + ONNX + SERVE,
     },
     entry_points={"console_scripts": ["cfebm = keras_cfebm.cli.main:run"]},
     classifiers=[

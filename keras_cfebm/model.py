@@ -17,7 +17,7 @@ from keras_cfebm.data_checks import DataChecks
 from keras_cfebm.model_sampling import Sampling
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, uniform_start
-from keras_cfebm.typing import Tensor
+from keras_cfebm.typing import PathLike, Tensor
 from keras_cfebm.validation import check_count, check_number
 
 #: Streams of the training key; those of an image's own key are in `sampling`.
@@ -340,6 +340,13 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, keras.Model):
         return CFEBM(ladder, **{**self._arguments(), **changes})
 
     # --- Saving ---------------------------------------------------------------------
+
+    def export(self, filepath: PathLike, **kwargs: Any) -> None:
+        """Writes the energy of the finest level by itself; see `EnergyNetwork.export`.
+
+        Not what a server needs to generate: that is `keras_cfebm.export_saved_model`.
+        """
+        self.sampling_network.export(filepath, **kwargs)
 
     def _arguments(self):
         return {

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_cfebm import activations
+from keras_cfebm import activations, backend
 from keras_cfebm.layers import (
     EnergyHead,
     ExpandBlock,
@@ -19,7 +19,7 @@ from keras_cfebm.layers import (
     SpectralConv2D,
 )
 from keras_cfebm.levels import checked_widths, level_widths, levels_of
-from keras_cfebm.typing import Energy, Tensor
+from keras_cfebm.typing import Energy, PathLike, Tensor
 from keras_cfebm.validation import check_count
 
 
@@ -197,6 +197,22 @@ class EnergyNetwork(keras.Model):
             return self.head(x, labels, kernels=head_kernels)
 
         return energy
+
+    def export(
+        self, filepath: PathLike, format: str = "tf_saved_model", **kwargs: Any
+    ) -> None:
+        """Writes the energy by itself, for other runtimes: ONNX, LiteRT and more.
+
+        `keras.Model.export`, made to leave XLA out, which those runtimes do not have.
+        All tasks for a server are written by `keras_cfebm.export_saved_model`.
+
+        Args:
+            filepath: path of the file or folder to write.
+            format: str, see `keras.Model.export`; "onnx" takes the extra `onnx`.
+            **kwargs: further arguments of `keras.Model.export`.
+        """
+        with backend.portable():
+            super().export(filepath, format=format, **kwargs)
 
     def _check_labels(self, labels):
         if (labels is None) != (self.num_classes is None):

@@ -1,7 +1,7 @@
 """What Keras does not cover, per backend: the only importer of TensorFlow or JAX.
 
 Exports `value_and_input_gradient(energy, x)`, `compiled(function)`,
-`fused(function)`, `replica()` and the
+`fused(function)`, `portable()`, `replica()` and the
 `TrainStep` mixin of the active Keras backend.
 """
 
@@ -13,6 +13,7 @@ if keras.backend.backend() == "tensorflow":
         compiled,
         conv,
         fused,
+        portable,
         traced_once,
         value_and_input_gradient,
     )
@@ -29,6 +30,7 @@ elif keras.backend.backend() == "jax":
         compiled,
         fused,
         is_chief,
+        portable,
         replica,
         replicas,
         scope,
@@ -49,6 +51,7 @@ __all__ = [
     "conv",
     "fused",
     "is_chief",
+    "portable",
     "replica",
     "replicas",
     "scope",

@@ -4,8 +4,7 @@ import pathlib
 
 import tensorflow as tf
 
-from keras_cfebm import files
-from keras_cfebm.backend.tensorflow_backend import portable
+from keras_cfebm import backend, files
 from keras_cfebm.export import image_files, warmup
 from keras_cfebm.export.signatures import Signatures
 from keras_cfebm.model import CFEBM
@@ -57,7 +56,7 @@ def _write_signatures(model, folder, model_name, detector, max_steps, fit):
         for network in model.sampling_ladder
     ]
     # Traced anew inside, so that nothing of it has been compiled by XLA.
-    with portable():
+    with backend.portable():
         signatures = Signatures(model, detector, max_steps, fit).build()
         functions = {
             name: tf.function(
