@@ -106,6 +106,21 @@ def test_peer_of_other_shapes_is_refused(bench, tmp_path):
         bench.run(options(peer=str(path)))
 
 
+def test_the_gpu_benchmark_measures_on_a_cpu_too(tmp_path):
+    path = tmp_path / "gpu.json"
+    command = [sys.executable, "-m", "benchmarks.gpu", f"--json={path}"]
+    command += ["--resolutions=16", "--base_width=2", "--repeats=1", "--notorch"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    assert [row["dtype"] for row in rows] == ["float32", "mixed_bfloat16"]
+    for row in rows:
+        assert f"| 16×16 {row['dtype']} " in done.stdout
+        # The step is one of those of the chain, and the chain is in the training step.
+        assert all(value > 0 for value in row["seconds"].values())
+        assert row["flop_share"] > 0 and row["memory"] > 0
+
+
 def test_timing_is_interleaved_after_a_warm_up(bench):
     from benchmarks import _common
 
