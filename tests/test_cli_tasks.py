@@ -179,7 +179,7 @@ def test_detect_against_another_set(run, noise_images, tmp_path):
 
 def test_translate(translator):
     record = figures_of(
-        "translate", translator, "--count=70", pictures=["translations.png"]
+        "translate", translator, "--count=70", "--paired", pictures=["translations.png"]
     )
     assert list(record["figures"]) == ["translation", "source", "random_target"]
     assert record["figures"]["random_target"]["called_target"] > 0.8
@@ -189,6 +189,8 @@ def test_translate(translator):
         "frechet_distance",
         "ssim",
         "correlation",
+        "true_psnr",
+        "true_ssim",
     }
 
 
@@ -270,6 +272,7 @@ def test_wrong_input(run, odd_files, arguments, message, capsys):
     [
         (["translate", "--source={odd}/colour.npy"], "source images of shape"),
         (["translate", "--source_classes=Hat"], "received 'Hat'"),
+        (["translate", "--source_classes=Bag,Coat", "--paired"], "as many target"),
         (["evaluate"], "translate"),
         (["interpolate"], "translate"),
     ],

@@ -244,6 +244,22 @@ def test_translation_beside_nothing_and_a_random_target(noise_images, encoder):
         evaluation.evaluate_translation(source[:3], source, target, target)
 
 
+def test_translation_judged_by_true_pairs(noise_images):
+    source, target = noise_images(8, 12) / 2, noise_images(8, 12, seed=1)
+    truths = source + 0.1
+    found = evaluation.evaluate_translation(
+        source + 0.08, source, target, target, truths=truths
+    )
+    assert found.figures["source"]["true_psnr"] == pytest.approx(26.02, abs=0.01)
+    assert found.figures["translation"]["true_psnr"] == pytest.approx(40, abs=0.01)
+    assert found.figures["random_target"]["true_ssim"] < 0.3
+    np.testing.assert_array_equal(found.images["true translation"], truths)
+    with pytest.raises(ValueError, match="true translations"):
+        evaluation.evaluate_translation(
+            source, source, target, target, truths=truths[:2]
+        )
+
+
 def test_copies_are_found_out(noise_images, encoder):
     train, test = noise_images(30, 8), noise_images(20, 8, seed=1)
     found = evaluation.evaluate_neighbours(train[:5], train, test, encoder, k=2)

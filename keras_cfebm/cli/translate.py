@@ -18,6 +18,12 @@ def define_flags(values):
     )
     flags.DEFINE_string("source_split", None, "Its split.", flag_values=values)
     flags.DEFINE_list("source_classes", None, "Its classes.", flag_values=values)
+    flags.DEFINE_bool(
+        "paired",
+        False,
+        "Whether target i is the true translation of source i, to judge by.",
+        flag_values=values,
+    )
 
 
 def main(values):
@@ -31,9 +37,8 @@ def main(values):
             "--source=...). Received one whose chains start at noise"
         )
     source, target = task.source(), task.data()
-    sources = source.subset(
-        limit=min(values.count, len(source)), seed=values.seed
-    ).images()
+    chosen = {"limit": min(values.count, len(source)), "seed": values.seed}
+    sources = source.subset(**chosen).images()
     translations, maps = tasks.translate(
         model.sampling_network,
         sources,
@@ -51,6 +56,7 @@ def main(values):
         task.data(training=True).subset(limit=5000, seed=values.seed).images(),
         encoder=None if classifier is None else classifier.encoder,
         **_called(classifier, target),
+        truths=_truths(source, target, chosen) if values.paired else None,
         seed=values.seed,
     )
     comparison_grid(
@@ -79,6 +85,16 @@ def main(values):
         images=len(sources),
         langevin=dataclasses.asdict(model.finest_settings),
     )
+
+
+def _truths(source, target, chosen):
+    """The targets of the chosen places: one seed chooses the same of as many images."""
+    if len(source) != len(target):
+        raise ValueError(
+            "Expected as many target images as source images with --paired. Received: "
+            f"{len(target)} and {len(source)}"
+        )
+    return target.subset(**chosen).images()
 
 
 def _called(classifier, target):

@@ -8,7 +8,7 @@ from keras_cfebm.evaluation.report import Evaluation
 from keras_cfebm.metrics.classifier import FashionClassifier
 from keras_cfebm.metrics.encoders import Encoder
 from keras_cfebm.metrics.frechet import frechet_distance
-from keras_cfebm.metrics.restoration import ssim
+from keras_cfebm.metrics.restoration import psnr, ssim
 from keras_cfebm.metrics.statistics import FeatureStatistics
 from keras_cfebm.validation import check_images
 
@@ -43,6 +43,7 @@ def evaluate_translation(
     encoder: Encoder | None = None,
     classifier: FashionClassifier | None = None,
     target_class: int | None = None,
+    truths: np.ndarray | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Judges translations beside doing nothing, and beside ignoring the source.
@@ -57,13 +58,15 @@ def evaluate_translation(
         encoder: optional `Encoder`, for the Fréchet distance.
         classifier: optional `FashionClassifier`, for `called_target`.
         target_class: int, the class of the target domain; with a classifier.
+        truths: optional float array of the shape of `sources`, the true translation of
+            each, where it is known. Training never sees pairs; judging may.
         seed: int, of the random targets.
 
     Returns:
         `Evaluation`; its figures are version (`translation`, `source`,
         `random_target`) → `called_target` (share that the classifier calls the target
-        class), `frechet_distance` (both only if asked for), and what is kept: `ssim`
-        and `correlation` with the source.
+        class), `frechet_distance` (both only if asked for), what is kept: `ssim` and
+        `correlation` with the source, and with truths `true_psnr` (dB) and `true_ssim`.
 
     Raises:
         ValueError: if images do not fit each other, encoder or classifier.
@@ -73,6 +76,8 @@ def evaluate_translation(
     shape, count = sources.shape[1:], len(sources)
     translations = check_images(translations, shape, "translations", count, strict=True)
     target_images = check_images(target_images, shape, "target images", strict=True)
+    if truths is not None:
+        truths = check_images(truths, shape, "true translations", count, strict=True)
     rng = np.random.default_rng(seed)
     drawn = np.resize(rng.permutation(len(target_images)), count)
     versions = {
@@ -94,6 +99,12 @@ def evaluate_translation(
             found["frechet_distance"] = frechet_distance(own, statistics)
         found["ssim"] = float(ssim(images, sources).mean())
         found["correlation"] = float(pixel_correlation(images, sources).mean())
+        if truths is not None:
+            found["true_psnr"] = float(psnr(images, truths).mean())
+            found["true_ssim"] = float(ssim(images, truths).mean())
     shown = {name: versions[name] for name in ("source", "translation")}
-    shown["random target"] = versions["random_target"]
+    if truths is None:
+        shown["random target"] = versions["random_target"]
+    else:
+        shown["true translation"] = truths
     return Evaluation(figures, shown)
