@@ -6,7 +6,7 @@ import pathlib
 from absl import flags
 
 from keras_cfebm import presets
-from keras_cfebm.config import RunConfig
+from keras_cfebm.config import NetworkConfig, RunConfig
 from keras_cfebm.growing import default_stages
 
 _DATA = ("name", "split", "resolution", "fit", "flip", "classes")
@@ -98,7 +98,8 @@ def config_from_flags(values, default_preset):
 
     Args:
         values: parsed `absl.flags.FlagValues`.
-        default_preset: str, where neither a preset nor a file is given.
+        default_preset: str, where neither a preset nor a file is given. With other
+            data than its own, network and stages are the paper's defaults.
 
     Returns:
         `RunConfig`.
@@ -114,6 +115,12 @@ def config_from_flags(values, default_preset):
     else:
         config = presets.config(values.preset or default_preset)
     plain = config.to_dict()
+    other_data = values.data is not None and values.data != config.data.name
+    if other_data and not (values.preset or values.config):
+        # Nobody asked for the sizes of the default preset.
+        plain |= {"network": dataclasses.asdict(NetworkConfig()), "stages": []}
+    if values.base_width is not None:
+        plain["network"]["widths"] = {}
 
     def override(target, names, renamed=()):
         for name in names:
@@ -122,7 +129,7 @@ def config_from_flags(values, default_preset):
                 target[name] = value
 
     override(plain["data"], _DATA, renamed=[("name", "data")])
-    if values.data is not None and values.data != config.data.name:
+    if other_data:
         plain["data"]["options"] = {}
         if values.split is None:
             plain["data"]["split"] = None
