@@ -253,6 +253,10 @@ def test_translation_judged_by_true_pairs(noise_images):
     assert found.figures["source"]["true_psnr"] == pytest.approx(26.02, abs=0.01)
     assert found.figures["translation"]["true_psnr"] == pytest.approx(40, abs=0.01)
     assert found.figures["random_target"]["true_ssim"] < 0.3
+    drawn = evaluation.evaluate_translation(
+        source, source, target, target, truths=target
+    )
+    assert drawn.figures["random_target"]["true_psnr"] < 40  # though some are equal
     np.testing.assert_array_equal(found.images["true translation"], truths)
     with pytest.raises(ValueError, match="true translations"):
         evaluation.evaluate_translation(

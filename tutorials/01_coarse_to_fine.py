@@ -32,9 +32,9 @@ from keras_cfebm import callbacks, metrics, tasks, visualization
 plt.rcParams.update({"figure.dpi": 75, "figure.constrained_layout.use": True})
 
 # %% tags=["parameters"]
-images_at_8 = 38400  # @param {type:"integer"}
-images_at_16 = 12800  # @param {type:"integer"}
-images_at_32 = 3840  # @param {type:"integer"}
+images_at_8 = 25600  # @param {type:"integer"}
+images_at_16 = 9600  # @param {type:"integer"}
+images_at_32 = 2560  # @param {type:"integer"}
 langevin_steps = 15  # @param {type:"integer"}
 width = 32  # @param {type:"integer"}
 count = 256  # @param {type:"integer"}
