@@ -101,9 +101,10 @@ class RunConfig:
             as the source, the model learns to remove noise up to this σ.
 
     Raises:
-        ValueError: if the stages do not start at the base resolution, double, and end
-            at the resolution of the data, or source images have another resolution or
-            are to be translated by a conditional energy.
+        ValueError: if the stages do not double the resolution from a level on and end
+            at the resolution of the data, an accumulation does not divide a batch, or
+            source images have another resolution, are to be translated by a conditional
+            energy, or are the data themselves without noise.
     """
 
     data: DataConfig
@@ -142,6 +143,7 @@ class RunConfig:
                 f"The last stage is that of the data, {self.data.resolution} pixels. "
                 f"Received: {resolutions}"
             )
+        self._check_accumulation()
         check_number(self.source_noise, "source_noise", "[0, inf)")
         if self.source is not None:
             self._check_source()
@@ -162,6 +164,26 @@ class RunConfig:
                 "A translation has no class labels: expected network.conditional=False "
                 "where there is a source. Received: True"
             )
+        own, source = (
+            (data.name, data.split, data.classes) for data in (self.data, self.source)
+        )
+        if own == source and not self.source_noise:
+            raise ValueError(
+                "Expected source images other than the data, or source_noise: a "
+                f"translation of images to themselves teaches nothing. Received: {own} "
+                "as both"
+            )
+
+    def _check_accumulation(self):
+        parts = 1
+        for stage in self.stages:
+            parts = stage.accumulation or parts
+            if stage.batch_size % parts:
+                raise ValueError(
+                    f"Expected batch sizes that accumulation={parts} divides, from its "
+                    f"stage on. Received: {stage.batch_size} at {stage.resolution} "
+                    "pixels"
+                )
 
     def replace(self, **changes: typing.Any) -> "RunConfig":
         """A copy with some fields changed."""

@@ -147,11 +147,26 @@ def enter(model: CFEBM, stage: Stage) -> CFEBM:
             "A stage continues the resolution of the model or doubles it. Received: "
             f"a model of {model.resolution} and a stage of {stage.resolution}"
         )
+    _set_sampler(model, stage)
+    return model
+
+
+def _set_sampler(model, stage):
     if stage.langevin is not None:
         model.langevin = stage.langevin
     if stage.accumulation is not None:
         model.accumulation = stage.accumulation
-    return model
+
+
+def _resumed(restored, given, stages):
+    """A model of a checkpoint with the settings of the given one, which may be new."""
+    for name in ("langevin", "data_noise", "energy_l2", "accumulation"):
+        setattr(restored, name, getattr(given, name))
+    if None not in (restored.ema_decay, given.ema_decay):
+        restored.ema_decay = given.ema_decay
+    for stage in stages:
+        _set_sampler(restored, stage)
+    return restored
 
 
 def fit_progressively(
@@ -179,7 +194,9 @@ def fit_progressively(
         report_steps: int, training steps per epoch, about; an epoch is what progress
             bars, logs and callbacks count in.
         checkpoints: optional `keras_cfebm.callbacks.Checkpoints`; training goes on
-            from the last one.
+            from the last one. Weights, optimizer and noise are the checkpoint's;
+            sampler, data noise, L2 penalty, decay of the average and accumulation are
+            those of `model`.
         verbose: as in `keras.Model.fit`.
 
     Returns:
@@ -193,14 +210,14 @@ def fit_progressively(
     stages = list(stages)
     if not stages:
         raise ValueError("Expected at least one stage. Received none.")
-    _check_batches(stages, backend.replicas(model))
+    _check_batches(stages, backend.replicas(model), model.accumulation)
     with backend.scope(model):
         restored = checkpoints.restore() if checkpoints else None
     first = restored.stage if restored else 0
     for index, stage in enumerate(stages[first:], start=first):
         with backend.scope(model):
             if restored and index == first:
-                model = restored.model
+                model = _resumed(restored.model, model, stages[: index + 1])
             else:
                 model = enter(model if index == 0 else model.finished(), stage)
                 model.compile(optimizer=optimizer(stage))
@@ -214,9 +231,10 @@ def fit_progressively(
         return model.finished()
 
 
-def _check_batches(stages, replicas):
+def _check_batches(stages, replicas, parts):
     for stage in stages:
-        if stage.batch_size % (replicas * (stage.accumulation or 1)):
+        parts = stage.accumulation or parts
+        if stage.batch_size % (replicas * parts):
             raise ValueError(
                 f"Expected batch sizes that the {replicas} replicas share without a "
                 f"rest, and their accumulation. Received: {stage}"

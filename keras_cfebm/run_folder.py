@@ -1,6 +1,7 @@
 """The folder of a training run, and reading what is in it."""
 
 import contextlib
+import dataclasses
 import pathlib
 from collections.abc import Iterator
 
@@ -63,10 +64,14 @@ class RunFolder:
         Args:
             config: `RunConfig`.
             replace_config: bool, whether another configuration is replaced by this one.
+                The network is that of the checkpoints, if there are any.
 
         Raises:
-            RunError: if the folder cannot be written, or holds another configuration.
+            RunError: if the folder cannot be written, or holds another configuration,
+                or checkpoints of another network.
         """
+        if replace_config and any(self.checkpoints.glob("*")):
+            self._check_network(config)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if self.config.exists() and not replace_config:
@@ -84,6 +89,21 @@ class RunFolder:
                 files.write_text(self.config, config.to_json())
         except OSError as error:
             raise RunError(f"Cannot write to {self.path}: {error}") from error
+
+    def _check_network(self, config):
+        own, new = self.read_config(), config
+        kept = [
+            dataclasses.asdict(own.network) | {"translates": own.source is not None},
+            dataclasses.asdict(new.network) | {"translates": new.source is not None},
+        ]
+        differences = _differences(*kept)
+        if differences:
+            raise RunError(
+                f"{self.path} holds checkpoints of another network, which "
+                "--replace_config cannot change:\n"
+                + "\n".join(differences)
+                + "\nUse another folder."
+            )
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -107,6 +107,34 @@ def test_resumed_run_is_bitwise_the_uninterrupted_one(tmp_path, whole, epochs):
     assert [row["gap"] for row in log.rows] == gaps[epochs:]
 
 
+def test_a_resumed_run_takes_the_settings_of_the_given_model(tmp_path):
+    with pytest.raises(StopAt.Killed):
+        fit(callbacks=[StopAt(1)], checkpoints=Checkpoints(tmp_path))
+    given = new_model()
+    given.langevin = Langevin(steps=1)
+    given.data_noise, given.energy_l2, given.ema_decay = 0.1, 0.2, 0.5
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            seen.append((self.model.resolution, self.model._arguments()))
+
+    fit_progressively(
+        given,
+        batches,
+        STAGES,
+        report_steps=2,
+        verbose=0,
+        callbacks=[Watch()],
+        checkpoints=Checkpoints(tmp_path),
+    )
+    assert {resolution for resolution, _ in seen} == {8, 16}
+    for _, settings in seen:
+        assert settings["langevin"].steps == 1
+        names = ("data_noise", "energy_l2", "ema_decay")
+        assert [settings[name] for name in names] == [0.1, 0.2, 0.5]
+
+
 def test_companions_travel_with_the_checkpoint(tmp_path):
     log = EnergyLog(tmp_path / "metrics.csv")
     with pytest.raises(StopAt.Killed):

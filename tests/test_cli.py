@@ -96,6 +96,16 @@ def test_another_configuration_is_refused_with_the_difference(finished, capsys):
     assert "seed: 0 there, 9 now" in message and "--replace_config" in message
 
 
+def test_a_network_with_checkpoints_cannot_be_replaced(finished, photos, capsys):
+    config = (finished / "config.json").read_text(encoding="utf-8")
+    arguments = [f"--data={photos}", f"--run_dir={finished}", *SMALL]
+    code = main(["train", *arguments, "--base_width=3", "--replace_config"])
+    message = capsys.readouterr().err
+    assert code == 1 and "checkpoints of another network" in message
+    assert "base_width: 16 there, 3 now" in message
+    assert (finished / "config.json").read_text(encoding="utf-8") == config
+
+
 def test_two_processes_cannot_share_a_folder(finished, photos, capsys):
     with RunFolder(finished).locked():
         code = main(["train", f"--data={photos}", f"--run_dir={finished}", *SMALL])

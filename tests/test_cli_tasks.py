@@ -6,8 +6,10 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from absl import flags
 
 from keras_cfebm import datasets, load_ladder
+from keras_cfebm.cli import common
 from keras_cfebm.cli.main import main
 from keras_cfebm.run_folder import RunFolder
 from keras_cfebm.tasks import AnomalyDetector
@@ -175,6 +177,23 @@ def test_detect_against_another_set(run, noise_images, tmp_path):
     assert main(["detect", f"--model={run}", *arguments]) == 0
     record = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert record["anomalies"] == {"noise": 5}
+
+
+def test_other_data_are_judged_apart_from_their_training_images(
+    run, tmp_path, monkeypatch
+):
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+    loaded = []
+    monkeypatch.setattr(common, "load_data", lambda *given: loaded.append(given))
+    values = flags.FlagValues()
+    common.define_task_flags(values, count=4)
+    values(["cfebm", f"--model={run}", f"--data={tmp_path}"])
+    task = common.Task("neighbours", values)
+    task.data()
+    task.data(training=True)
+    assert [split for _, split in loaded] == ["test", "train"]
+    assert {config.options["channels"] for config, _ in loaded} == {1}
 
 
 def test_translate(translator):

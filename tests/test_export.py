@@ -1,18 +1,22 @@
 """A SavedModel is the Python model: in plain TensorFlow, its command line, and C++."""
 
+import io
 import pathlib
 import shutil
 import subprocess
 import sys
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_cfebm import explain, files, tasks
-from keras_cfebm.export import export_saved_model, warmup
+from keras_cfebm.datasets.decode import as_channels
+from keras_cfebm.datasets.pixels import to_float
+from keras_cfebm.export import export_saved_model, image_files, warmup
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.restoration import DENOISING, LADDER_INPAINTING
@@ -271,6 +275,25 @@ def test_malformed_requests_are_refused_and_the_next_one_answered(
     check(found, {"energy": expected["energy"]})
     for case, (_, message) in cases.items():
         assert "INVALID_ARGUMENT" in errors[case] and message in errors[case], case
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_image_files_are_read_as_for_training(mode, channels):
+    levels = np.random.default_rng(0).integers(0, 256, (6, 5, 4), "uint8")
+    image = PIL.Image.fromarray(levels, "RGBA").convert(mode)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    read = image_files.decode(tf.constant([file.getvalue()]), (6, 5, channels), "exact")
+    wanted = to_float(as_channels(image, channels))
+    np.testing.assert_allclose(read[0], wanted, atol=2.1 / 127.5)
+    assert np.abs(read[0] - wanted).mean() < 0.5 / 127.5
+
+
+def test_encoded_images_are_clipped():
+    image = tf.reshape(tf.constant([-9.0, 0.0, 1.5, 1.0]), (1, 2, 2, 1))
+    levels = tf.io.decode_png(image_files.encode(image)[0])
+    np.testing.assert_array_equal(np.ravel(levels), [0, 128, 255, 255])
 
 
 def test_a_row_does_not_depend_on_the_others(exported):

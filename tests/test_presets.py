@@ -6,11 +6,9 @@ import pathlib
 
 import numpy as np
 import pytest
-from absl import flags
 
 from keras_cfebm import CFEBM, presets
 from keras_cfebm.cli.main import main
-from keras_cfebm.cli.options import config_from_flags, define_config_flags
 from keras_cfebm.growing import enter
 from keras_cfebm.presets import pretrained
 
@@ -155,42 +153,3 @@ def test_channels_and_classes_fit_the_preset(name):
     assert network.channels == preset.channels
     if plain["network"]["conditional"]:
         assert network.num_classes == preset.num_classes
-
-
-def config_of(*arguments):
-    values = flags.FlagValues()
-    define_config_flags(values)
-    values(["cfebm", *arguments])
-    return config_from_flags(values, "tiny")
-
-
-def test_flags_override_a_preset():
-    config = config_of(
-        f"--preset={BIG}",
-        "--accumulation=512:4",
-        "--batch_size=512:8",
-        "--dtype=mixed_bfloat16",
-        "--base_width=16",
-        "--steps=20",
-    )
-    assert [stage.accumulation for stage in config.stages] == [None] * 6 + [4]
-    assert config.stages[-1].batch_size == 8
-    assert (config.network.dtype, config.network.base_width) == ("mixed_bfloat16", 16)
-    assert config.langevin.steps == (20,)
-    assert config.data == presets.config(BIG).data
-
-
-def test_own_images_do_not_get_the_sizes_of_the_default_preset():
-    config = config_of("--data=photos", "--resolution=64", "--settle_images=9")
-    assert (config.network.base_width, config.network.widths) == (32, {})
-    assert [stage.fade_images for stage in config.stages] == [0, *[500_000] * 3]
-    assert {stage.settle_images for stage in config.stages} == {9}
-    named = config_of("--preset=tiny", "--data=photos")
-    assert named.network == presets.config("tiny").network
-    assert named.stages == presets.config("tiny").stages
-
-
-def test_a_base_width_is_that_of_every_level():
-    config = config_of("--base_width=4")
-    assert (config.network.base_width, config.network.widths) == (4, {})
-    assert config.stages == presets.config("tiny").stages

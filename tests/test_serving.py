@@ -2,6 +2,7 @@
 
 import base64
 import concurrent.futures
+import io
 import json
 import pathlib
 import types
@@ -9,6 +10,7 @@ import urllib.error
 import urllib.request
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
@@ -112,6 +114,26 @@ def test_rest_takes_and_gives_files(rest, model):
     assert code == 200
 
 
+def test_files_may_end_in_zeros(rest, model):
+    levels = np.zeros((8, 8, 1), "uint8")
+    file = io.BytesIO()
+    PIL.Image.fromarray(levels[..., 0]).save(file, "BMP")
+    assert file.getvalue().endswith(b"\0")
+    row = {"b64": base64.b64encode(file.getvalue()).decode()}
+    code, answer = rest({"signature_name": "energy_bytes", "instances": [row]})
+    assert code == 200, answer
+    wanted = model.predict(np.full((1, 8, 8, 1), -1, "float32"), verbose=0)
+    np.testing.assert_allclose(answer["predictions"], wanted, atol=1e-5)
+
+
+def test_a_taken_grpc_port_is_an_error(servable):
+    pytest.importorskip("tensorflow_serving.apis")
+    server, port = serving.start_grpc(servable, port=0)
+    with pytest.raises(OSError, match=str(port)):
+        serving.start_grpc(servable, port=port)
+    server.stop(None)
+
+
 def test_status(rest, folder):
     code, answer = rest(path="/v1/models/small")
     assert code == 200
@@ -135,6 +157,14 @@ def test_status(rest, folder):
         (
             {"signature_name": "generate", "inputs": {"seeds": [1], "steps": [10]}},
             "0 to 9",
+        ),
+        (
+            {"signature_name": "generate", "inputs": {"seeds": [1], "steps": [2**32]}},
+            "int32, 1 axes",
+        ),
+        (
+            {"signature_name": "energy_bytes", "inputs": {"image_bytes": [None]}},
+            "string, 1 axes",
         ),
         ({"instances": [[[[3.0]] * 8] * 8]}, "[-1, 1]"),
         ({"instances": [[[[float("nan")]] * 8] * 8]}, "NaN"),

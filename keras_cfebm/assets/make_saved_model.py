@@ -3,8 +3,9 @@
     cfebm train --preset=fashion_mnist --run_dir=runs/fashion_mnist
     python -m keras_cfebm.assets.make_saved_model --run_dir=runs/fashion_mnist
 
-writes `saved_models/fashion_mnist/` with `model.keras`, `serving/<version>/`,
-`samples.png` and `README.md`, whose figures are measured now.
+writes `saved_models/fashion_mnist/` anew, with `model.keras`, `serving/1/`,
+`samples.png` and `README.md`, whose figures are measured now. Models of Fashion-MNIST
+only: the figures are those of its classifier.
 """
 
 import csv
@@ -12,6 +13,7 @@ import datetime
 import os
 import pathlib
 import platform
+import shutil
 
 import keras
 import numpy as np
@@ -29,7 +31,7 @@ _SHOWN = 64
 
 _CARD = """# {name}
 
-{what}, {resolution}×{resolution} pixels, {channels} channel(s){classes}.
+{what}, {resolution}×{resolution} pixels, grey{classes}.
 
 ![Samples, not selected](samples.png)
 
@@ -56,18 +58,27 @@ made this folder. {date}.
 """
 
 
+def held_out(config):
+    """The split of an image set that the run has not seen."""
+    return test_split(config.name, config.split)
+
+
 def samples_of(model, config, count):
     """What the model makes: samples of all classes, or translations of test images."""
     if model.chain_start == "source":
-        source = load_data(config.source, test_split(config.source.name, "train"))
+        source = load_data(config.source, held_out(config.source))
         images = source.images(min(count, len(source)))
         if config.source_noise:
-            images = tasks.add_noise(images, config.source_noise / 2)
+            images = tasks.add_noise(images, _judged_noise(config))
         return model.translate(np.clip(images, -1, 1))
     labels = None
     if model.num_classes is not None:
         labels = np.arange(count) % model.num_classes
     return model.generate(count, labels=labels, batch_size=100)
+
+
+def _judged_noise(config):
+    return config.source_noise / 2
 
 
 def classifier_fid(images, config):
@@ -87,19 +98,16 @@ def card(name, run, model, config, fid, count):
     seconds = sum(float(row["seconds"]) for row in rows)
     cpu_seconds = sum(float(row["cpu_seconds"]) for row in rows)
     rollbacks = int(rows[-1]["rollbacks"])
-    start = "noise" if config.source is None else f"{config.source.classes} of it"
     stages = [
         f"{stage.resolution}: {stage.fade_images + stage.settle_images:,} images at "
         f"learning rate {stage.learning_rate:g}"
         for stage in config.stages
     ]
-    what = "Generates garments" if config.source is None else "Translates garments"
-    measured = "samples" if config.source is None else "translations"
+    what, start, measured = _words(config)
     return _CARD.format(
         name=name,
         what=what,
         resolution=model.resolution,
-        channels=model.image_shape[-1],
         classes="" if model.num_classes is None else f", {model.num_classes} classes",
         command=" ".join(
             [
@@ -109,7 +117,7 @@ def card(name, run, model, config, fid, count):
                 f"--run_dir=runs/{name}",
             ]
         ),
-        data=f"{config.data.name}, {config.data.classes or 'all classes'}",
+        data=f"{config.data.name}, {_classes(config.data)}",
         origin=PRESETS[name].origin,
         langevin=f"{model.langevin.steps} steps per level, from {start}",
         stages="; ".join(stages),
@@ -118,11 +126,27 @@ def card(name, run, model, config, fid, count):
         cpu_minutes=cpu_seconds / 60,
         rollbacks=f"{rollbacks} rollbacks of the divergence guard",
         machine=f"{os.cpu_count()} cores, {platform.machine()}, no GPU, shared",
-        measure=f"classifier FID of {count:,} {measured} to the training images",
+        measure=f"classifier FID of {count:,} {measured} to the images of training",
         fid=fid,
         parameters=sum(network.count_params() for network in model.sampling_ladder),
         date=datetime.date.today().isoformat(),
     )
+
+
+def _words(config):
+    """What the model does, where its chains start, and what is judged."""
+    if config.source is None:
+        return "Generates garments", "noise", "samples"
+    if config.source_noise:
+        start = f"images with noise of σ ≤ {config.source_noise:g}"
+        judged = f"test images, denoised from σ = {_judged_noise(config):g},"
+        return "Removes white noise from garments", start, judged
+    start = f"images of {_classes(config.source)}"
+    return "Translates garments", start, "translations of test images"
+
+
+def _classes(data):
+    return "all classes" if data.classes is None else ", ".join(map(str, data.classes))
 
 
 def main(argv):
@@ -132,18 +156,18 @@ def main(argv):
     run = RunFolder(flags.FLAGS.run_dir)
     name = flags.FLAGS.name or run.path.resolve().name
     config, model = run.read_config(), run.load()
-    folder = _FOLDER / name
-    folder.mkdir(parents=True, exist_ok=True)
-    detector = None
-    if model.num_classes is None:
-        held_out = load_data(config.data, test_split(config.data.name, "train"))
-        detector = tasks.AnomalyDetector(model.sampling_network).fit(held_out.images())
-    export_saved_model(model, folder / "serving", detector=detector, fit="pad")
-    model.save(folder / "model.keras")
     images = samples_of(model, config, flags.FLAGS.samples)
-    visualization.image_grid(images[:_SHOWN], path=folder / "samples.png")
     fid = classifier_fid(images, config)
     text = card(name, run, model, config, fid, len(images))
+    detector = None
+    if model.num_classes is None:
+        normal = load_data(config.data, held_out(config.data)).images()
+        detector = tasks.AnomalyDetector(model.sampling_network).fit(normal)
+    folder = _FOLDER / name
+    shutil.rmtree(folder / "serving", ignore_errors=True)
+    export_saved_model(model, folder / "serving", detector=detector, fit="pad")
+    model.save(folder / "model.keras")
+    visualization.image_grid(images[:_SHOWN], path=folder / "samples.png")
     (folder / "README.md").write_text(text, encoding="utf-8")
     print(f"{folder}: classifier FID {fid:.2f}")
 

@@ -153,27 +153,44 @@ class Task:
                 f"Expected --{flag}: there is no run's config.json beside the model "
                 "that says what it was trained on."
             )
-        config = own
-        if own is None or name not in (None, own.name):
-            fit = "pad" if name == datasets.EMBEDDED else "exact"
-            config = DataConfig(name, resolution=self.model.resolution, fit=fit)
+        other = own is None or name not in (None, own.name)
+        config = self._other(name, own) if other else own
         changes: dict[str, Any] = {"resolution": self.model.resolution}
         if self.values.fit:
             changes["fit"] = self.values.fit
+            if self.values.fit != "crop":
+                changes["options"] = {**config.options}
+                changes["options"].pop("crop_size", None)
         if classes:
             changes["classes"] = tuple(classes)
         config = dataclasses.replace(config, **changes)
-        if not training:
-            split = split or datasets.test_split(config.name, config.split)
-            if own is not None and (config.name, split) == (own.name, own.split):
-                logging.warning(
-                    "%s has no test split: figures are of images that the model was "
-                    "trained on. --split names another.",
-                    config.name,
-                )
-        else:
-            split = None
+        held_out = datasets.test_split(config.name, config.split)
+        if training:
+            # Of other data too, not those that are judged.
+            return load_data(config, "train" if other and held_out else None)
+        split = split or held_out
+        trained = None if own is None else (own.name, own.split or "train")
+        if (config.name, split or "train") == trained:
+            logging.warning(
+                "%s has no test split: figures are of images that the model was "
+                "trained on. --split names another.",
+                config.name,
+            )
         return load_data(config, split)
+
+    def _other(self, name, own):
+        """Data that the run does not know, read as the model needs them."""
+        fit = "pad" if name == datasets.EMBEDDED else "exact"
+        options = {}
+        if name != datasets.EMBEDDED and not name.endswith((".npy", ".npz")):
+            options["channels"] = self.model.image_shape[-1]
+            if own is not None and "data_dir" in own.options:
+                options |= {"data_dir": own.options["data_dir"]}
+        if pathlib.Path(name).expanduser().is_dir():
+            options.pop("data_dir", None)
+        return DataConfig(
+            name, resolution=self.model.resolution, fit=fit, options=options
+        )
 
     def classifier(self) -> FashionClassifier | None:
         """The shipped classifier, if the model's images are of a kind that it takes."""

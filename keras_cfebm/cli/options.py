@@ -6,10 +6,10 @@ import pathlib
 from absl import flags
 
 from keras_cfebm import presets
-from keras_cfebm.config import NetworkConfig, RunConfig
+from keras_cfebm.config import DataConfig, NetworkConfig, RunConfig
 from keras_cfebm.growing import default_stages
+from keras_cfebm.sampling import Langevin
 
-_DATA = ("name", "split", "resolution", "fit", "flip", "classes")
 _NETWORK = (
     "base_resolution",
     "base_width",
@@ -37,7 +37,7 @@ _STAGE = (
 
 
 def define_config_flags(values):
-    """Adds the flags; every default is None, which keeps the preset's value."""
+    """Adds the flags; every default is None, which changes nothing."""
 
     def string(name, text):
         flags.DEFINE_string(name, None, text, flag_values=values)
@@ -63,7 +63,7 @@ def define_config_flags(values):
     integer("channels", "1 for grey, 3 for colour; for folders and TFDS.")
     integer("crop_size", "Side of the square of --fit=crop before it is resized.")
     string("data_dir", "Where TFDS keeps its data.")
-    # Translation: any of these, or a preset's source, makes chains start at images.
+    # Translation: any of the first three, or a preset's source, starts chains there.
     string("source", "Set to translate from; by default that of --data.")
     string("source_split", "Split of the source.")
     flags.DEFINE_list("source_classes", None, "Its classes.", flag_values=values)
@@ -85,7 +85,7 @@ def define_config_flags(values):
     string("settle_images", "Images at β = 1: a number, or by resolution.")
     string("batch_size", "Images per step: a number, or by resolution.")
     string("learning_rate", "Of Adam: a number, or by resolution.")
-    string("accumulation", "Parts of a batch, to save memory: a number, or by them.")
+    string("accumulation", "Parts of a batch, to save memory: a number, or as above.")
     number("data_noise", "Standard deviation of the noise on data images.")
     number("energy_l2", "Weight of the L2 penalty on energies.")
     number("ema_decay", "Decay of the average of weights.")
@@ -98,8 +98,8 @@ def config_from_flags(values, default_preset):
 
     Args:
         values: parsed `absl.flags.FlagValues`.
-        default_preset: str, where neither a preset nor a file is given. With other
-            data than its own, network and stages are the paper's defaults.
+        default_preset: str, where neither a preset, a file nor data are given. Data
+            without a preset get the paper's network, sampler and stages.
 
     Returns:
         `RunConfig`.
@@ -107,68 +107,97 @@ def config_from_flags(values, default_preset):
     Raises:
         ValueError: if a preset, file or value is not acceptable.
     """
+    config = _start(values, default_preset)
+    plain = config.to_dict()
+    plain["data"] = data = _data(values, config)
+    plain["source"] = _source(values, config, data)
+    if values.base_width is not None:
+        plain["network"]["widths"] = {}
+    _override(plain["network"], values, _NETWORK)
+    _override(plain, values, _TRAINING)
+    plain["stages"] = _stages(values, plain)
+    samplers = [plain["langevin"], *(stage["langevin"] for stage in plain["stages"])]
+    for sampler in filter(None, samplers):
+        _override(sampler, values, _LANGEVIN)
+        if values.steps is not None:
+            sampler["steps"] = [_number(int, "steps", s) for s in values.steps]
+    return RunConfig.from_dict(plain)
+
+
+def _start(values, default_preset):
+    """The configuration that the flags change."""
     if values.preset and values.config:
         raise ValueError("Expected --preset or --config. Received both.")
     if values.config:
         text = pathlib.Path(values.config).read_text(encoding="utf-8")
-        config = RunConfig.from_json(text)
-    else:
-        config = presets.config(values.preset or default_preset)
-    plain = config.to_dict()
-    other_data = values.data is not None and values.data != config.data.name
-    if other_data and not (values.preset or values.config):
-        # Nobody asked for the sizes of the default preset.
-        plain |= {"network": dataclasses.asdict(NetworkConfig()), "stages": []}
-    if values.base_width is not None:
-        plain["network"]["widths"] = {}
-
-    def override(target, names, renamed=()):
-        for name in names:
-            value = getattr(values, dict(renamed).get(name, name))
-            if value is not None:
-                target[name] = value
-
-    override(plain["data"], _DATA, renamed=[("name", "data")])
-    if other_data:
-        plain["data"]["options"] = {}
-        if values.split is None:
-            plain["data"]["split"] = None
-    override(plain["data"]["options"], ("channels", "crop_size", "data_dir"))
-    plain["source"] = _source(values, plain, config)
-    override(plain["network"], _NETWORK)
-    override(plain["langevin"], _LANGEVIN)
-    if values.steps is not None:
-        plain["langevin"]["steps"] = [_number(int, "steps", s) for s in values.steps]
-    override(plain, _TRAINING)
-    plain["stages"] = _stages(values, plain)
-    return RunConfig.from_dict(plain)
+        return RunConfig.from_json(text)
+    default = presets.config(values.preset or default_preset)
+    if values.preset or values.data in (None, default.data.name):
+        return default
+    data = DataConfig(values.data)
+    stages = tuple(default_stages(data.resolution))
+    return RunConfig(data, NetworkConfig(), Langevin(), stages)
 
 
-def _source(values, plain, config):
+def _override(target, values, names):
+    for name in names:
+        if getattr(values, name) is not None:
+            target[name] = getattr(values, name)
+
+
+def _data(values, config):
+    """The image set, as plain data."""
+    data = dataclasses.asdict(config.data)
+    if values.data not in (None, data["name"]):
+        data |= {"name": values.data, "split": None, "classes": None, "options": {}}
+    _override(data, values, ("split", "resolution"))
+    _override_reading(data, values)
+    if values.classes is not None:
+        data["classes"] = values.classes or None
+    return data
+
+
+def _override_reading(data, values):
+    """What holds for the data and for source images alike."""
+    _override(data, values, ("fit", "flip"))
+    if data["fit"] != "crop":
+        data["options"].pop("crop_size", None)
+    _override(data["options"], values, ("channels", "crop_size", "data_dir"))
+
+
+def _source(values, config, data):
     """What to translate from, as plain data, or None; like the data unless told."""
+    own = config.source
     given = (values.source, values.source_split, values.source_classes)
-    if plain["source"] is None and all(value is None for value in given):
+    if own is None and all(value is None for value in given):
         return None
-    data = plain["data"]
-    before = plain["source"] or {**data, "classes": None}
-    same_set = config.source is None or config.source.name == config.data.name
-    name = values.source or (data["name"] if same_set else before["name"])
-    split = values.source_split or before["split"]
-    if values.source_split is None and name != before["name"]:
-        split = data["split"] if name == data["name"] else None
-    shared = {key: data[key] for key in ("resolution", "fit", "flip", "options")}
-    classes = values.source_classes or before["classes"]
-    return {**shared, "name": name, "split": split, "classes": classes}
+    other_set = own and own.name == config.data.name and data["name"] != own.name
+    if own is None:
+        source = {**data, "classes": None}
+    elif own == config.data or other_set:
+        source = dict(data)
+    else:
+        source = dataclasses.asdict(own)
+    source["options"] = dict(source["options"])
+    if values.source not in (None, source["name"]):
+        source |= {"name": values.source, "split": None, "classes": None}
+        source |= {"fit": data["fit"], "flip": data["flip"], "options": {}}
+    source["resolution"] = data["resolution"]
+    _override_reading(source, values)
+    if values.source_split is not None:
+        source["split"] = values.source_split
+    if values.source_classes is not None:
+        source["classes"] = values.source_classes or None
+    return source
 
 
 def _stages(values, plain):
-    """The preset's stages, extended or cut to end at the data's resolution."""
-    given = {stage["resolution"]: stage for stage in plain["stages"]}
-    base = plain["network"]["base_resolution"]
-    stages = []
-    for stage in default_stages(plain["data"]["resolution"], base):
-        default = dataclasses.asdict(stage)
-        stages.append(given.get(stage.resolution, default))
+    """The stages, extended or cut where the first or last resolution is another."""
+    stages = plain["stages"]
+    if (values.resolution, values.base_resolution) != (None, None):
+        stages = _stages_between(
+            plain["network"]["base_resolution"], plain["data"]["resolution"], stages
+        )
     levels = [stage["resolution"] for stage in stages]
     for name in _STAGE:
         text = getattr(values, name)
@@ -180,6 +209,23 @@ def _stages(values, plain):
                     value = table[stage["resolution"]]
                     stage[name] = _number(kind, name, value)
     return stages
+
+
+def _stages_between(base, resolution, stages):
+    """Stages of all levels: the given ones, below them like the first, else default."""
+    first, given = stages[0], {stage["resolution"]: stage for stage in stages}
+    found = []
+    for default in default_stages(resolution, base):
+        level = default.resolution
+        stage = given.get(level, dataclasses.asdict(default))
+        if level < first["resolution"]:
+            stage = {**first, "resolution": level}
+        elif stage is first and level > base and not first["fade_images"]:
+            half = first["settle_images"] // 2
+            stage = {**first, "fade_images": half}
+            stage["settle_images"] -= half
+        found.append(stage)
+    return found
 
 
 def _by_resolution(name, text, levels):

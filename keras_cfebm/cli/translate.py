@@ -53,7 +53,7 @@ def main(values):
         translations,
         sources,
         target.images(),
-        task.data(training=True).subset(limit=5000, seed=values.seed).images(),
+        None if classifier is None else _reference(task, values.seed),
         encoder=None if classifier is None else classifier.encoder,
         **_called(classifier, target),
         truths=_truths(source, target, chosen) if values.paired else None,
@@ -85,6 +85,10 @@ def main(values):
         images=len(sources),
         langevin=dataclasses.asdict(model.finest_settings),
     )
+
+
+def _reference(task, seed):
+    return task.data(training=True).subset(limit=5000, seed=seed).images()
 
 
 def _truths(source, target, chosen):

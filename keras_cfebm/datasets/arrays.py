@@ -1,5 +1,6 @@
 """Images from NumPy arrays and from .npy and .npz files."""
 
+import contextlib
 import pathlib
 import warnings
 from collections.abc import Sequence
@@ -78,17 +79,29 @@ def from_file(
     path = pathlib.Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"Expected an array file at {path}, found none.")
-    try:
+    with _reading(path):
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
                 arrays = _split_arrays(archive, split, path)
         else:
             arrays = {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
-    except Exception as error:  # archives of strangers fail in many ways
-        raise ValueError(f"Could not read arrays from {path}: {error}") from error
     if path.suffix == ".npy" and split is not None:
         raise ValueError(f"Expected no split with a .npy file, received {split!r}.")
     return from_arrays(**arrays, **options, name=name or path.stem)
+
+
+def arrays_of(path: pathlib.Path) -> list[str]:
+    """Names of the arrays in a `.npz` file; ValueError if it cannot be read."""
+    with _reading(path), np.load(path, allow_pickle=False) as archive:
+        return archive.files
+
+
+@contextlib.contextmanager
+def _reading(path):
+    try:
+        yield
+    except Exception as error:  # archives of strangers fail in many ways
+        raise ValueError(f"Could not read arrays from {path}: {error}") from error
 
 
 def _split_arrays(archive, split, path):

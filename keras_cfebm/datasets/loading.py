@@ -4,10 +4,8 @@ import os
 import pathlib
 from typing import Any
 
-import numpy as np
-
 from keras_cfebm.assets import make_fashion_mnist
-from keras_cfebm.datasets.arrays import from_file
+from keras_cfebm.datasets.arrays import arrays_of, from_file
 from keras_cfebm.datasets.folder import from_folder
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.recipes import held_out_split
@@ -84,8 +82,7 @@ def test_split(name: PathLike, split: str | None = None) -> str | None:
     if path.suffix == ".npy":
         return split
     if path.suffix == ".npz" and path.is_file():
-        with np.load(path, allow_pickle=False) as archive:
-            return wanted if f"{wanted}_images" in archive.files else split
+        return wanted if f"{wanted}_images" in arrays_of(path) else split
     if path.is_dir() and os.fspath(name) != EMBEDDED:
         return wanted if (path / wanted).is_dir() else split
     return held_out_split(os.fspath(name), split or "train")

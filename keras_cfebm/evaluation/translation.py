@@ -45,7 +45,7 @@ def evaluate_translation(
     translations: np.ndarray,
     sources: np.ndarray,
     target_images: np.ndarray,
-    reference: np.ndarray,
+    reference: np.ndarray | None = None,
     *,
     encoder: Encoder | None = None,
     classifier: FashionClassifier | None = None,
@@ -61,7 +61,7 @@ def evaluate_translation(
         target_images: float array of real images of the target domain, from which the
             random targets are drawn (again, where there are fewer than n).
         reference: float array of other real images of the target domain, to which the
-            Fréchet distance is taken.
+            Fréchet distance is taken; with an encoder.
         encoder: optional `Encoder`, for the Fréchet distance.
         classifier: optional `FashionClassifier`, for `called_target`.
         target_class: int, the class of the target domain; with a classifier.
@@ -80,6 +80,10 @@ def evaluate_translation(
         ValueError: if images do not fit each other, encoder or classifier.
         ImportError: without the extra `eval` (scikit-image).
     """
+    if encoder is not None and reference is None:
+        raise ValueError("Expected a reference with an encoder. Received: None")
+    if classifier is not None and target_class is None:
+        raise ValueError("Expected a target_class with a classifier. Received: None")
     sources = check_images(sources, name="source images", strict=True)
     shape, count = sources.shape[1:], len(sources)
     translations = check_images(translations, shape, "translations", count, strict=True)

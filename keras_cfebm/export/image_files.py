@@ -5,6 +5,8 @@ import tensorflow as tf
 from keras_cfebm.datasets.pixels import from_levels, to_levels
 
 FITS = ("exact", "pad")
+#: Of red, green and blue (ITU-R BT.601).
+_GREY = (0.299, 0.587, 0.114)
 
 
 def decode(files: tf.Tensor, image_shape: tuple[int, int, int], fit: str) -> tf.Tensor:
@@ -27,23 +29,42 @@ def decode(files: tf.Tensor, image_shape: tuple[int, int, int], fit: str) -> tf.
     )
 
     def one(file):
-        levels = tf.io.decode_image(file, channels, expand_animations=False)
+        levels = tf.io.decode_image(file, expand_animations=False)
         received = tf.shape(levels)
         compare = tf.less_equal if fit == "pad" else tf.equal
         fits = tf.reduce_all(compare(received[:2], [height, width]))
         with tf.control_dependencies([tf.debugging.Assert(fits, [message, received])]):
-            levels = tf.identity(levels)
+            levels = _as_channels(tf.cast(levels, tf.float32), channels)
         top = (height - received[0]) // 2
         left = (width - received[1]) // 2
         levels = tf.image.pad_to_bounding_box(levels, top, left, height, width)
         return tf.ensure_shape(levels, image_shape)
 
-    levels = tf.map_fn(one, files, fn_output_signature=tf.uint8)
-    levels = tf.ensure_shape(levels, (None, *image_shape))
-    return from_levels(tf.cast(levels, tf.float32))
+    levels = tf.map_fn(one, files, fn_output_signature=tf.float32)
+    return from_levels(tf.ensure_shape(levels, (None, *image_shape)))
+
+
+def _as_channels(levels, channels):
+    """Grey or colour, on white where there is an alpha channel, in whole levels.
+
+    As `keras_cfebm.datasets.decode` does it for training.
+    """
+    received = tf.shape(levels)[-1]
+    has_alpha = received % 2 == 0
+    alpha = tf.where(has_alpha, levels[..., -1:] / 255.0, 1.0)
+    colour = levels[..., : received - tf.cast(has_alpha, tf.int32)]
+    colour = 255.0 + alpha * (colour - 255.0)
+    if channels == 3:
+        shape = tf.concat([tf.shape(levels)[:2], [3]], axis=0)
+        return tf.round(tf.broadcast_to(colour, shape))
+    weights = tf.cond(
+        tf.shape(colour)[-1] == 3, lambda: tf.constant(_GREY), lambda: tf.ones(1)
+    )
+    return tf.round(tf.reduce_sum(colour * weights, axis=-1, keepdims=True))
 
 
 def encode(images: tf.Tensor) -> tf.Tensor:
-    """Encodes images in [-1, 1] as PNG files, a string tensor of shape `(n,)`."""
-    levels = tf.cast(tf.round(to_levels(images)), tf.uint8)
+    """Encodes images, clipped to [-1, 1], as PNG: a string tensor of shape `(n,)`."""
+    levels = tf.round(to_levels(tf.clip_by_value(images, -1.0, 1.0)))
+    levels = tf.cast(levels, tf.uint8)
     return tf.map_fn(tf.io.encode_png, levels, fn_output_signature=tf.string)

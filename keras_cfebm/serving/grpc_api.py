@@ -13,6 +13,8 @@ MAX_MESSAGE = 2**28
 _OPTIONS = [
     ("grpc.max_send_message_length", MAX_MESSAGE),
     ("grpc.max_receive_message_length", MAX_MESSAGE),
+    # By default two servers may share a port, each taking some of the requests.
+    ("grpc.so_reuseport", 0),
 ]
 
 

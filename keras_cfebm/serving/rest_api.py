@@ -62,6 +62,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except ServingError as error:
             code = _HTTP_CODES.get(error.code, 500)
             answer = {"error": str(error)}
+        except Exception as error:  # the client gets an answer, whatever happens
+            code, answer = 500, {"error": f"{type(error).__name__}: {error}"}
         content = json.dumps(answer).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")

@@ -132,14 +132,22 @@ class Servable:
 
 
 def _tensor(value, spec):
-    wanted = spec.dtype.as_numpy_dtype
+    wanted = np.dtype(spec.dtype.as_numpy_dtype)
+    is_text = spec.dtype == tf.string
     expected = f"Expected {spec.name} as {spec.dtype.name}, {len(spec.shape)} axes"
     try:
-        array = np.asarray(value)
+        # NumPy's own type of bytes would drop zeros at their end.
+        array = np.asarray(value, dtype=object if is_text else None)
     except ValueError as error:  # ragged lists
         raise ServingError("INVALID_ARGUMENT", f"{expected}. {error}") from error
-    kinds = {"f": "fiu", "i": "iu", "b": "b", "O": "OSU"}[np.dtype(wanted).kind]
-    if array.dtype.kind not in kinds or array.ndim != len(spec.shape):
+    kinds = {"f": "fiu", "i": "iu", "b": "b", "O": "O"}[wanted.kind]
+    fits = array.dtype.kind in kinds and array.ndim == len(spec.shape)
+    if fits and is_text:
+        fits = all(isinstance(item, bytes | str) for item in array.flat)
+    if fits and wanted.kind == "i" and array.size:
+        limits = np.iinfo(wanted)
+        fits = limits.min <= array.min() and array.max() <= limits.max
+    if not fits:
         raise ServingError(
             "INVALID_ARGUMENT",
             f"{expected}. Received: {array.dtype} of shape {array.shape}",
