@@ -31,8 +31,10 @@ class EnergyNetwork(keras.Model):
         resolution: int, side of the images; `base_resolution` times a power of two.
         channels: int, image channels (1 grey, 3 colour).
         base_resolution: int, side of the coarsest level; 7 and 8 are usual.
-        base_width: int, sets the channels of each level, see `default_width`.
-        widths: optional dict of resolution → channels that overrides single levels.
+        base_width: int, sets the channels of each level, see
+            `keras_cfebm.levels.default_width`.
+        widths: optional dict of resolution → channels that overrides single levels;
+            that of half the base resolution is the width of the head.
         activation: str, see `keras_cfebm.activations.get`.
         num_classes: int or None. With classes the network takes `(images, labels)`.
         spectral_norm: bool, normalise the convolutions with spatial extent.

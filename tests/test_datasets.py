@@ -253,7 +253,7 @@ def test_array_files(tmp_path):
     for name in ("pickled.npy", "broken.npz"):
         with pytest.raises(ValueError, match=f"Could not read arrays from .*{name}"):
             datasets.load(tmp_path / name)
-    with pytest.raises(ValueError, match="Could not read arrays from .*broken.npz"):
+    with pytest.raises(ValueError, match=r"Could not read arrays from .*broken\.npz"):
         datasets.test_split(tmp_path / "broken.npz")
     with pytest.raises(FileNotFoundError, match=r"missing\.npy"):
         datasets.load(tmp_path / "missing.npy")

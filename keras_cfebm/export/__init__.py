@@ -33,10 +33,12 @@ def export_saved_model(
     | `inpaint` | images, masks, seeds, steps | images, saliency |
     | `translate` | images, seeds, steps | images, saliency |
     | `energy_bytes`, `anomaly_score_bytes` | image_bytes | as above |
-    | `generate_png`, `translate_png` | seeds, steps, image_bytes | image_bytes |
+    | `generate_png` | seeds, steps | image_bytes |
+    | `translate_png` | image_bytes, seeds, steps | image_bytes |
 
-    A model whose chains start at source images has `translate` and no `generate` and
-    `inpaint`; a model with classes takes `labels`, int32 (n,), too.
+    Without a detector there is no `anomalous`. A model whose chains start at source
+    images has `translate` and no `generate` and `inpaint`, and its `denoise` is
+    `translate` for any finite images; one with classes takes `labels`, int32 (n,), too.
 
     - `images`: float32 (n, resolution, resolution, channels) in [-1, 1]; those of
       `denoise` any finite number.
@@ -45,7 +47,8 @@ def export_saved_model(
       returns first with `seed=s`; it does not depend on the other rows.
     - `steps`: int32 (n,), Langevin steps per level, from 0 to `max_steps`; 0 stands
       for the number that the Python function takes by default.
-    - `image_bytes`: files, PNG or JPEG. REST clients send `{"b64": "..."}`.
+    - `image_bytes`: files, PNG, JPEG, BMP or GIF (the first frame); what is transparent
+      is white. REST clients send `{"b64": "..."}`.
 
     Anything else is refused with an InvalidArgument error that says what was expected.
 
