@@ -48,9 +48,9 @@ INTEGERS = st.one_of(
     st.integers(-3, 40), st.integers(), st.sampled_from([2**31, 2**63, 2**64, 10**400])
 )
 NUMBERS = st.one_of(INTEGERS, st.floats(), st.floats(0, 1))
-SCALARS = st.one_of(
-    st.none(), st.booleans(), NUMBERS, st.text(max_size=6), st.just([]), st.just({})
-)
+#: Built anew each time, as tests change what they are given.
+EMPTY = st.one_of(st.builds(list), st.builds(dict))
+SCALARS = st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=6), EMPTY)
 JUNK = st.recursive(
     SCALARS,
     lambda inner: st.one_of(
