@@ -161,7 +161,8 @@ def test_signals_to_a_process(tmp_path, array_file, number, capsys):
     assert process.returncode == 128 + number, error
     assert f"Stopped by {number.name}" in error
     # TensorFlow may have last words of its own.
-    (resume,) = [line for line in error.splitlines() if line.startswith("cfebm ")]
+    lines = [line.strip() for line in error.splitlines()]
+    (resume,) = [line for line in lines if line.startswith("cfebm ")]
     name, command, *given = shlex.split(resume)
     assert (name, command) == ("cfebm", "train")
     as_dict = [dict(flag.split("=", 1) for flag in line) for line in (given, flags)]
