@@ -53,7 +53,8 @@ model = keras_cfebm.CFEBM.from_preset("{name}")
 ```
 
 `serving/1` is the same model for TensorFlow Serving, see "Serve it" in the README of
-the repository. `python -m keras_cfebm.assets.make_saved_model --run_dir=runs/{name}`
+the repository.
+`python -m keras_cfebm.assets.make_saved_model --run_dir=runs/{name}{noise_flag}`
 made this folder. {date}.
 """
 
@@ -104,6 +105,7 @@ def card(name, run, model, config, fid, count):
         for stage in config.stages
     ]
     what, start, measured = _words(config)
+    noise, noise_flag = _noise_words(config)
     return _CARD.format(
         name=name,
         what=what,
@@ -119,7 +121,8 @@ def card(name, run, model, config, fid, count):
         ),
         data=f"{config.data.name}, {_classes(config.data)}",
         origin=PRESETS[name].origin,
-        langevin=f"{model.langevin.steps} steps per level, from {start}",
+        langevin=f"{model.langevin.steps} steps per level, from {start}{noise}",
+        noise_flag=noise_flag,
         stages="; ".join(stages),
         seed=config.seed,
         minutes=seconds / 60,
@@ -145,6 +148,15 @@ def _words(config):
     return "Translates garments", start, "translations of test images"
 
 
+def _noise_words(config):
+    """What is said of σ where it is not that of training, and the flag that set it."""
+    own = flags.FLAGS.noise_scale
+    if own is None:
+        return "", ""
+    trained = config.langevin.noise_scale
+    return f"; σ from {own:g} ({trained:g} in training)", f" --noise_scale={own:g}"
+
+
 def _classes(data):
     return "all classes" if data.classes is None else ", ".join(map(str, data.classes))
 
@@ -156,6 +168,8 @@ def main(argv):
     run = RunFolder(flags.FLAGS.run_dir)
     name = flags.FLAGS.name or run.path.resolve().name
     config, model = run.read_config(), run.load()
+    if flags.FLAGS.noise_scale is not None:
+        model.langevin = model.langevin.replace(noise_scale=flags.FLAGS.noise_scale)
     images = samples_of(model, config, flags.FLAGS.samples)
     fid = classifier_fid(images, config)
     text = card(name, run, model, config, fid, len(images))
@@ -177,5 +191,6 @@ if __name__ == "__main__":
     flags.DEFINE_string("run_dir", None, "Finished run.", required=True)
     flags.DEFINE_string("name", None, "Preset; by default the run folder's name.")
     flags.DEFINE_multi_string("train_flag", [], "Further flags of the training.")
+    flags.DEFINE_float("noise_scale", None, "σ of the saved model's chains.")
     flags.DEFINE_integer("samples", 2000, "For the distance.", lower_bound=65)
     app.run(main)
