@@ -184,10 +184,9 @@ class Task:
         options = {}
         if name != datasets.EMBEDDED and not name.endswith((".npy", ".npz")):
             options["channels"] = self.model.image_shape[-1]
-            if own is not None and "data_dir" in own.options:
-                options |= {"data_dir": own.options["data_dir"]}
-        if pathlib.Path(name).expanduser().is_dir():
-            options.pop("data_dir", None)
+            is_folder = pathlib.Path(name).expanduser().is_dir()
+            if not is_folder and own is not None and "data_dir" in own.options:
+                options["data_dir"] = own.options["data_dir"]
         return DataConfig(
             name, resolution=self.model.resolution, fit=fit, options=options
         )
