@@ -49,7 +49,7 @@ setup(
     package_dir={"keras_cfebm.saved_models": "saved_models"},
     package_data={
         "keras_cfebm": ["py.typed", "assets/*.*"],
-        "keras_cfebm.saved_models": ["*/model.keras"],
+        "keras_cfebm.saved_models": ["*/model.keras", "*/README.md", "*/samples.png"],
     },
     install_requires=[
         "absl-py>=2",

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import types
 import typing
 
 import keras
@@ -13,6 +12,7 @@ from keras_cfebm.growing import Stage
 from keras_cfebm.levels import checked_widths, levels_of
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
+from keras_cfebm.plain_data import build
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.validation import check_count, check_number, check_seed
 
@@ -103,8 +103,8 @@ class RunConfig:
     Raises:
         ValueError: if the stages do not double the resolution from a level on and end
             at the resolution of the data, an accumulation does not divide a batch, or
-            source images have another resolution, are to be translated by a conditional
-            energy, or are the data themselves without noise.
+            source images have another resolution or flip, are to be translated by a
+            conditional energy, or are the data themselves without noise.
     """
 
     data: DataConfig
@@ -158,6 +158,11 @@ class RunConfig:
             raise ValueError(
                 "Source images have the resolution of the data, "
                 f"{self.data.resolution}. Received: {self.source.resolution}"
+            )
+        if self.source.flip != self.data.flip:
+            raise ValueError(
+                "Source images are mirrored as the data are, with the same flip. "
+                f"Received: {self.source.flip} and {self.data.flip}"
             )
         if self.network.conditional:
             raise ValueError(
@@ -239,7 +244,7 @@ class RunConfig:
             ValueError: if a key is unknown or missing, or a value has the wrong type
                 or range.
         """
-        return _build(cls, values, "config")
+        return build(cls, values, "config")
 
     @classmethod
     def from_json(cls, text: str) -> "RunConfig":
@@ -249,68 +254,3 @@ class RunConfig:
         except (json.JSONDecodeError, RecursionError) as error:
             raise ValueError(f"Expected a JSON configuration. {error}") from error
         return cls.from_dict(values)
-
-
-def _build(kind, value, place):
-    """Turns plain data into the annotated type, with errors that name the place."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        options = [option for option in arguments if option is not type(None)]
-        is_list = isinstance(value, (list, tuple))
-        lists = [o for o in options if (typing.get_origin(o) or o) is tuple]
-        return _build((lists if is_list and lists else options)[0], value, place)
-    if dataclasses.is_dataclass(kind):
-        return _build_dataclass(kind, value, place)
-    if kind is tuple or origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise ValueError(f"{place}: expected a list. Received: {value!r}")
-        return tuple(
-            _build(arguments[0], item, f"{place}[{index}]") if arguments else item
-            for index, item in enumerate(value)
-        )
-    if kind is object:
-        return value
-    accepted = (int, float) if kind is float else kind
-    is_number = not isinstance(value, bool) or kind is bool
-    if not isinstance(value, accepted) or not is_number:
-        raise ValueError(
-            f"{place}: expected {kind.__name__}. Received: {value!r} of type "
-            f"{type(value).__name__}"
-        )
-    try:
-        return float(value) if kind is float else value
-    except OverflowError as error:
-        raise ValueError(f"{place}: {value!r:.20}… is too large.") from error
-
-
-def _build_dataclass(kind, value, place):
-    if dataclasses.is_dataclass(value) and isinstance(value, kind):
-        return value
-    if not isinstance(value, dict):
-        raise ValueError(f"{place}: expected an object. Received: {value!r}")
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    unknown = sorted(set(map(str, value)) - set(fields))
-    if unknown:
-        raise ValueError(
-            f"{place}: unknown keys {unknown}. Expected some of {sorted(fields)}"
-        )
-    hints = typing.get_type_hints(kind)
-    given = {
-        name: _build(hints[name], item, f"{place}.{name}")
-        for name, item in value.items()
-    }
-    required = {
-        name
-        for name, field in fields.items()
-        if field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
-    }
-    missing = sorted(required - set(given))
-    if missing:
-        raise ValueError(f"{place}: missing keys {missing}.")
-    try:
-        return kind(**given)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{place}: {error}") from error

@@ -166,7 +166,24 @@ def _resumed(restored, given, stages):
         restored.ema_decay = given.ema_decay
     for stage in stages:
         _set_sampler(restored, stage)
+    fade_steps = stages[-1].fade_steps
+    if restored.network.fading and restored.fade_steps != fade_steps:
+        restored.fade_steps = fade_steps
+        # Now, because there may be no step left that would set it.
+        for network in (restored.network, restored.sampling_network):
+            network.beta = min(restored.step / max(fade_steps, 1), 1.0)
     return restored
+
+
+def _check_place(restored, stages):
+    """Raises unless the stage that a checkpoint is of is one of those given."""
+    place, resolution = restored.stage, restored.model.resolution
+    resolutions = [stage.resolution for stage in stages]
+    if resolutions[place : place + 1] != [resolution]:
+        raise ValueError(
+            f"Expected stages that lead to the checkpoint's, number {place + 1} at "
+            f"{resolution} pixels. Received stages of {resolutions}"
+        )
 
 
 def fit_progressively(
@@ -196,7 +213,7 @@ def fit_progressively(
         checkpoints: optional `keras_cfebm.callbacks.Checkpoints`; training goes on
             from the last one. Weights, optimizer and noise are the checkpoint's;
             sampler, data noise, L2 penalty, decay of the average and accumulation are
-            those of `model`.
+            those of `model`, the pace of β is the stage's.
         verbose: as in `keras.Model.fit`.
 
     Returns:
@@ -204,8 +221,9 @@ def fit_progressively(
         again to train on. If a callback sets `stop_training`, the model as it is then.
 
     Raises:
-        ValueError: if there is no stage, stages and model do not fit together, or a
-            batch cannot be divided by the replicas of a strategy.
+        ValueError: if there is no stage, stages and model (or checkpoint) do not fit
+            together, a batch cannot be divided by the replicas of a strategy, or the
+            batches come to an end.
     """
     stages = list(stages)
     if not stages:
@@ -213,6 +231,8 @@ def fit_progressively(
     _check_batches(stages, backend.replicas(model), model.accumulation)
     with backend.scope(model):
         restored = checkpoints.restore() if checkpoints else None
+    if restored:
+        _check_place(restored, stages)
     first = restored.stage if restored else 0
     for index, stage in enumerate(stages[first:], start=first):
         with backend.scope(model):
@@ -250,10 +270,11 @@ def _fit_stage(model, make_dataset, stage, callbacks, report_steps, verbose):
     epochs, steps = stage.epochs(report_steps)
     while (done := model.step) < epochs * steps:
         epoch, within = divmod(done, steps)
+        last = epoch + 1 if within else epochs
         model.fit(
             make_dataset(stage, done),
             initial_epoch=epoch,
-            epochs=epoch + 1 if within else epochs,
+            epochs=last,
             steps_per_epoch=steps - within,
             callbacks=callbacks,
             shuffle=False,
@@ -262,4 +283,9 @@ def _fit_stage(model, make_dataset, stage, callbacks, report_steps, verbose):
         recovering = any(getattr(c, "recovering", False) for c in callbacks)
         if model.stop_training and not recovering:
             return False
+        if not recovering and model.step < last * steps:
+            raise ValueError(
+                "Expected batches without end, as of dataset.repeat(). Received: no "
+                f"more after about {model.step - done} of {stage.resolution} pixels"
+            )
     return True

@@ -5,7 +5,6 @@ energies are frozen samplers), stops their gradient, and follows the gradient of
 negative log-likelihood, ∂θ of  mean E(x⁺) − mean E(x⁻).
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +14,10 @@ from keras import ops
 from keras_cfebm import backend, random
 from keras_cfebm.data_checks import DataChecks
 from keras_cfebm.model_sampling import Sampling
+from keras_cfebm.model_saving import Saving
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, uniform_start
-from keras_cfebm.typing import PathLike, Tensor
+from keras_cfebm.typing import Tensor
 from keras_cfebm.validation import check_count, check_number
 
 #: Streams of the training key; those of an image's own key are in `sampling`.
@@ -27,7 +27,7 @@ _METRICS = (*_LOSSES, "gradient_norm", "beta")
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
-class CFEBM(backend.TrainStep, DataChecks, Sampling, keras.Model):
+class CFEBM(backend.TrainStep, DataChecks, Sampling, Saving, keras.Model):
     """Coarse-to-fine energy-based model of images.
 
     Args:
@@ -339,15 +339,6 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, keras.Model):
     def _with(self, ladder, **changes):
         return CFEBM(ladder, **{**self._arguments(), **changes})
 
-    # --- Saving ---------------------------------------------------------------------
-
-    def export(self, filepath: PathLike, **kwargs: Any) -> None:
-        """Writes the energy of the finest level by itself; see `EnergyNetwork.export`.
-
-        Not what a server needs to generate: that is `keras_cfebm.export_saved_model`.
-        """
-        self.sampling_network.export(filepath, **kwargs)
-
     def _arguments(self):
         return {
             "langevin": self.langevin,
@@ -359,49 +350,6 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, keras.Model):
             "accumulation": self.accumulation,
             "seed": self.seed,
         }
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            **self._arguments(),
-            "langevin": dataclasses.asdict(self.langevin),
-            "ladder": [keras.saving.serialize_keras_object(n) for n in self.ladder],
-        }
-
-    @classmethod
-    def from_preset(cls, name: str, load_weights: bool = True) -> "CFEBM":
-        """The model of a named configuration.
-
-        Args:
-            name: str, a key of `keras_cfebm.presets.PRESETS`.
-            load_weights: bool, whether to load pretrained weights. Without any for this
-                preset the model is untrained, and a warning says so.
-
-        Returns:
-            `CFEBM`: the pretrained ladder, or the untrained model of the preset's first
-            stage. Data are neither read nor downloaded.
-
-        Raises:
-            ValueError: if the name is unknown; the message lists all names.
-        """
-        # Here, because presets are made of models.
-        from keras_cfebm.presets import pretrained
-
-        return pretrained.model_of(name, load_weights)
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        config["ladder"] = [
-            keras.saving.deserialize_keras_object(network)
-            for network in config["ladder"]
-        ]
-        settings = dict(config["langevin"])
-        for name in ("steps", "clip"):  # JSON has lists for tuples
-            if isinstance(settings[name], list):
-                settings[name] = tuple(settings[name])
-        config["langevin"] = Langevin(**settings)
-        return cls(**config)
 
 
 def _check_ladder(ladder):

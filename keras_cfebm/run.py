@@ -1,6 +1,7 @@
 """A training run in a folder: logs, checkpoints, pictures and the trained ladder."""
 
 import contextlib
+import pathlib
 from typing import Any
 
 import keras
@@ -39,6 +40,22 @@ def load_data(config: DataConfig, split: str | None = None) -> datasets.ImageDat
             f"The options {config.options} do not fit the data {config.name!r}: {error}"
         ) from error
     return data if config.classes is None else data.subset(classes=config.classes)
+
+
+def held_out_split(config: DataConfig) -> str | None:
+    """The split of an image set that training on `config` has not seen.
+
+    Args:
+        config: `DataConfig` of the training.
+
+    Returns:
+        str or None, as `keras_cfebm.datasets.test_split` gives it; the split of the
+        training itself where it has left nothing, as of a folder without a split, all
+        of whose sub-folders it has seen.
+    """
+    if config.split is None and pathlib.Path(config.name).expanduser().is_dir():
+        return None
+    return datasets.test_split(config.name, config.split)
 
 
 def new_model(config: RunConfig, data: datasets.ImageData) -> CFEBM:
@@ -100,9 +117,9 @@ def train(
     strategy = backend.strategy(strategy)
     writes = backend.is_chief(strategy)
     run = RunFolder(folder)
-    if writes:
-        run.prepare(config, replace_config)
     with run.locked() if writes else contextlib.nullcontext():
+        if writes:
+            run.prepare(config, replace_config)
         data = load_data(config.data)
         source = None if config.source is None else load_data(config.source)
         watch = callbacks.DivergenceGuard(run.guard if writes else None)

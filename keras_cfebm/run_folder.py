@@ -64,11 +64,12 @@ class RunFolder:
         Args:
             config: `RunConfig`.
             replace_config: bool, whether another configuration is replaced by this one.
-                The network is that of the checkpoints, if there are any.
+                The network is that of the checkpoints, if there are any, and the
+                stages go at least as far.
 
         Raises:
             RunError: if the folder cannot be written, or holds another configuration,
-                or checkpoints of another network.
+                or checkpoints of another network or a finer stage.
         """
         if replace_config and any(self.checkpoints.glob("*")):
             self._check_network(config)
@@ -91,18 +92,29 @@ class RunFolder:
             raise RunError(f"Cannot write to {self.path}: {error}") from error
 
     def _check_network(self, config):
-        own, new = self.read_config(), config
-        kept = [
-            dataclasses.asdict(own.network) | {"translates": own.source is not None},
-            dataclasses.asdict(new.network) | {"translates": new.source is not None},
-        ]
-        differences = _differences(*kept)
+        own, new = (
+            {
+                **dataclasses.asdict(settings.network),
+                "translates": settings.source is not None,
+                "first resolution": settings.stages[0].resolution,
+            }
+            for settings in (self.read_config(), config)
+        )
+        differences = _differences(own, new)
         if differences:
             raise RunError(
                 f"{self.path} holds checkpoints of another network, which "
                 "--replace_config cannot change:\n"
                 + "\n".join(differences)
                 + "\nUse another folder."
+            )
+        newest = max(self.checkpoints.glob("[0-9]*px_step_*"), default=None)
+        reached = int(newest.name.split("_")[1].removesuffix("px")) if newest else 0
+        if reached > config.stages[-1].resolution:
+            raise RunError(
+                f"{self.path} is at {reached} pixels already. Expected stages up to "
+                f"that at least, received {config.stages[-1].resolution}: use another "
+                "folder."
             )
 
     @contextlib.contextmanager
@@ -119,6 +131,7 @@ class RunFolder:
             return
         with contextlib.ExitStack() as stack:
             try:
+                self.path.mkdir(parents=True, exist_ok=True)
                 lock = stack.enter_context(open(self.path / ".lock", "w"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

@@ -135,6 +135,42 @@ def test_a_resumed_run_takes_the_settings_of_the_given_model(tmp_path):
         assert [settings[name] for name in names] == [0.1, 0.2, 0.5]
 
 
+def stopped_in_the_fade(folder):
+    """Checkpoints of a run killed after two of the four steps over which β goes up."""
+    with pytest.raises(StopAt.Killed):
+        fit(callbacks=[StopAt(4)], checkpoints=Checkpoints(folder))
+    return Checkpoints(folder)
+
+
+@pytest.mark.parametrize("images", [8, 12])
+def test_a_resumed_stage_fades_at_its_new_pace(tmp_path, images):
+    checkpoints = stopped_in_the_fade(tmp_path)
+    stages = [STAGES[0], Stage(16, images, 0, batch_size=4)]
+    seen = []
+    log = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append(logs["beta"])
+    )
+    model = fit_progressively(
+        new_model(),
+        batches,
+        stages,
+        callbacks=[log],
+        report_steps=2,
+        verbose=0,
+        checkpoints=checkpoints,
+    )
+    assert not model.network.fading
+    # After 3 of 3 steps; or 2 of 2 had been made already.
+    assert seen[-1:] == ([1.0] if images == 12 else [])
+
+
+@pytest.mark.parametrize("stages", [STAGES[:1], [STAGES[0], Stage(32, 4, 4)]])
+def test_stages_have_to_lead_to_the_checkpoint(tmp_path, stages):
+    checkpoints = stopped_in_the_fade(tmp_path)
+    with pytest.raises(ValueError, match="number 2 at 16 pixels"):
+        fit_progressively(new_model(), batches, stages, checkpoints=checkpoints)
+
+
 def test_companions_travel_with_the_checkpoint(tmp_path):
     log = EnergyLog(tmp_path / "metrics.csv")
     with pytest.raises(StopAt.Killed):

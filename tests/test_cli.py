@@ -106,9 +106,22 @@ def test_a_network_with_checkpoints_cannot_be_replaced(finished, photos, capsys)
     assert (finished / "config.json").read_text(encoding="utf-8") == config
 
 
+def test_a_finer_stage_than_all_new_ones_is_not_lost(finished, photos, capsys):
+    kept = [finished / name for name in ("config.json", "ladder.keras")]
+    before = [path.read_bytes() for path in kept]
+    arguments = [f"--data={photos}", f"--run_dir={finished}", *SMALL[:-1]]
+    coarse = ["--settle_images=8", "--resolution=8", "--steps=2"]
+    code = main(["train", *arguments, *coarse, "--replace_config"])
+    assert code == 1 and "is at 16 pixels already" in capsys.readouterr().err
+    assert [path.read_bytes() for path in kept] == before
+
+
 def test_two_processes_cannot_share_a_folder(finished, photos, capsys):
+    config = (finished / "config.json").read_text(encoding="utf-8")
+    arguments = [f"--data={photos}", f"--run_dir={finished}", *SMALL, "--seed=9"]
     with RunFolder(finished).locked():
-        code = main(["train", f"--data={photos}", f"--run_dir={finished}", *SMALL])
+        code = main(["train", *arguments, "--replace_config"])
+    assert (finished / "config.json").read_text(encoding="utf-8") == config
     assert code == 1
     assert "Another process is training" in capsys.readouterr().err
 
@@ -129,6 +142,9 @@ def test_two_processes_cannot_share_a_folder(finished, photos, capsys):
         (["train", "--run_dir=x", "--steps=a"], 1, "--steps: expected int"),
         (["train", "--run_dir=x", "--config=absent.json"], 1, "absent.json"),
         (["train", "--run_dir=x", "--config=a", "--preset=b"], 1, "Received both"),
+        (["demo", "--preset=fashion_mnist_denoise"], 1, "without a source"),
+        (["demo", "--preset=fashion_mnist_conditional"], 1, "without classes"),
+        (["demo", "--data=photos"], 1, "Expected Fashion-MNIST"),
         (["sample", "--model=absent"], 1, "Expected a trained model"),
         (["sample", "--model=x", "--count=0"], 2, "count"),
     ],

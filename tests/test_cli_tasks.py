@@ -1,5 +1,6 @@
 """The task commands, each once, on two runs of a few steps; and wrong input."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -194,6 +195,27 @@ def test_other_data_are_judged_apart_from_their_training_images(
     task.data(training=True)
     assert [split for _, split in loaded] == ["test", "train"]
     assert {config.options["channels"] for config, _ in loaded} == {1}
+
+
+@pytest.mark.parametrize(("split", "judged"), [(None, None), ("train", "test")])
+def test_a_folder_seen_as_a_whole_leaves_nothing_to_judge(
+    run, tmp_path, monkeypatch, caplog, split, judged
+):
+    (tmp_path / "test").mkdir()
+    loaded = []
+    monkeypatch.setattr(common, "load_data", lambda *given: loaded.append(given))
+    values = flags.FlagValues()
+    common.define_task_flags(values, count=4)
+    values(["cfebm", f"--model={run}"])
+    task = common.Task("neighbours", values)
+    own = dataclasses.replace(
+        task.config.data, name=str(tmp_path), split=split, classes=None
+    )
+    task.config = task.config.replace(data=own)
+    caplog.set_level("WARNING", "absl")
+    task.data()
+    assert [split for _, split in loaded] == [judged]
+    assert ("trained on" in caplog.text) == (judged is None)
 
 
 def test_translate(translator):

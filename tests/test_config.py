@@ -58,6 +58,7 @@ def changed(**changes):
         ({"network__activation": "sine"}, "Unknown activation"),
         ({"network__widths": {"eight": 4}}, "config.network"),
         ({"source": {"name": "x", "resolution": 8}}, "resolution of the data, 16"),
+        ({"source": {"name": "x", "resolution": 16, "flip": True}}, "same flip"),
         ({"source_noise": 0.1}, "expected a source"),
         ({"source": "x"}, "config.source: expected an object"),
         ({"network": None}, "config.network: expected an object"),

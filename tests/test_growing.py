@@ -91,6 +91,15 @@ def test_a_run_without_stages_is_refused(make_model, make_dataset):
         fit_progressively(make_model(), make_dataset, [])
 
 
+def test_batches_that_end_are_an_error(make_model, make_dataset):
+    def finite(stage, start):
+        return make_dataset(stage, start).take(3)
+
+    stages = [Stage(8, 0, settle_images=40, batch_size=4)]
+    with pytest.raises(ValueError, match="without end"):
+        fit_progressively(make_model(), finite, stages, verbose=0)
+
+
 def test_two_stages_end_in_a_settled_model_the_same_for_the_same_seed(
     make_model, make_dataset, values, assert_equal
 ):

@@ -94,6 +94,32 @@ def test_a_diverging_run_is_turned_back_and_recorded(tmp_path):
     assert json.loads(text) == guard.events
 
 
+def test_rows_of_an_epoch_broken_off_are_not_part_of_the_run():
+    class Break(keras.callbacks.Callback):
+        """Turns back in the midst of an epoch, as the guard does."""
+
+        recovering = broken = False
+
+        def on_train_begin(self, logs=None):
+            self.recovering = False
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.model.step == 6 and not self.broken:
+                self.broken = self.recovering = self.model.stop_training = True
+
+        def on_epoch_end(self, epoch, logs=None):
+            if self.recovering:
+                self.model.optimizer.iterations.assign(4)
+
+    log = EnergyLog()
+    callbacks = [log, Break()]
+    fit_progressively(
+        new_model(), batches, STAGES, callbacks=callbacks, report_steps=4, verbose=0
+    )
+    assert callbacks[1].broken
+    assert [row["stage_step"] for row in log.rows] == [4, 8]
+
+
 def test_without_the_guard_the_same_run_is_lost():
     assert not largest_weight(fit(Provoke())) < 10
 

@@ -147,6 +147,25 @@ def test_the_page_loads_nothing(whole):
     assert {link["href"][1:] for link in reader.all("a")} <= set(ids)
 
 
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        ({}, 30),
+        ({"langevin": {"steps": [4, 3]}}, 7),
+        ({"langevin": {"steps": [4, 3]}, "source_noise": 0.1}, 3),
+    ],
+)
+def test_the_steps_of_a_chain(started, changes, steps):
+    config = presets.config("tiny").to_dict() | changes
+    if "source_noise" in changes:
+        config["source"] = config["data"]
+    config["langevin"] = {**presets.config("tiny").to_dict()["langevin"]} | (
+        changes.get("langevin", {})
+    )
+    write_json(started.config, config)
+    assert f"Langevin steps per image{steps}" in Reader(run_report(started.path)).text
+
+
 def test_hostile_names_are_text(started):
     config = presets.config("tiny").to_dict()
     config["data"]["name"] = HOSTILE

@@ -8,7 +8,6 @@ writes `saved_models/fashion_mnist/` anew, with `model.keras`, `serving/1/`,
 only: the figures are those of its classifier.
 """
 
-import csv
 import datetime
 import os
 import pathlib
@@ -20,10 +19,10 @@ import numpy as np
 from absl import app, flags
 
 from keras_cfebm import metrics, tasks, visualization
-from keras_cfebm.datasets import test_split
 from keras_cfebm.export import export_saved_model
 from keras_cfebm.presets import PRESETS
-from keras_cfebm.run import load_data
+from keras_cfebm.report.training import read_metrics
+from keras_cfebm.run import held_out_split, load_data
 from keras_cfebm.run_folder import RunFolder
 
 _FOLDER = pathlib.Path("saved_models")
@@ -59,15 +58,10 @@ made this folder. {date}.
 """
 
 
-def held_out(config):
-    """The split of an image set that the run has not seen."""
-    return test_split(config.name, config.split)
-
-
 def samples_of(model, config, count):
     """What the model makes: samples of all classes, or translations of test images."""
     if model.chain_start == "source":
-        source = load_data(config.source, held_out(config.source))
+        source = load_data(config.source, held_out_split(config.source))
         images = source.images(min(count, len(source)))
         if config.source_noise:
             images = tasks.add_noise(images, _judged_noise(config))
@@ -94,10 +88,9 @@ def classifier_fid(images, config):
 
 def card(name, run, model, config, fid, count):
     """The text of the model card."""
-    with run.metrics.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    seconds = sum(float(row["seconds"]) for row in rows)
-    cpu_seconds = sum(float(row["cpu_seconds"]) for row in rows)
+    rows = read_metrics(run)
+    seconds = sum(row["seconds"] for row in rows)
+    cpu_seconds = sum(row["cpu_seconds"] for row in rows)
     rollbacks = int(rows[-1]["rollbacks"])
     stages = [
         f"{stage.resolution}: {stage.fade_images + stage.settle_images:,} images at "
@@ -128,7 +121,7 @@ def card(name, run, model, config, fid, count):
         minutes=seconds / 60,
         cpu_minutes=cpu_seconds / 60,
         rollbacks=f"{rollbacks} rollbacks of the divergence guard",
-        machine=f"{os.cpu_count()} cores, {platform.machine()}, no GPU, shared",
+        machine=flags.FLAGS.machine,
         measure=f"classifier FID of {count:,} {measured} to the images of training",
         fid=fid,
         parameters=sum(network.count_params() for network in model.sampling_ladder),
@@ -173,10 +166,10 @@ def main(argv):
     images = samples_of(model, config, flags.FLAGS.samples)
     fid = classifier_fid(images, config)
     text = card(name, run, model, config, fid, len(images))
-    detector = None
-    if model.num_classes is None:
-        normal = load_data(config.data, held_out(config.data)).images()
-        detector = tasks.AnomalyDetector(model.sampling_network).fit(normal)
+    normal = load_data(config.data, held_out_split(config.data))
+    labels = None if model.num_classes is None else normal.labels()
+    detector = tasks.AnomalyDetector(model.sampling_network)
+    detector.fit(normal.images(), labels=labels)
     folder = _FOLDER / name
     shutil.rmtree(folder / "serving", ignore_errors=True)
     export_saved_model(model, folder / "serving", detector=detector, fit="pad")
@@ -191,6 +184,11 @@ if __name__ == "__main__":
     flags.DEFINE_string("run_dir", None, "Finished run.", required=True)
     flags.DEFINE_string("name", None, "Preset; by default the run folder's name.")
     flags.DEFINE_multi_string("train_flag", [], "Further flags of the training.")
+    flags.DEFINE_string(
+        "machine",
+        f"{os.cpu_count()} cores, {platform.machine()}, no GPU, shared",
+        "What the run was trained on, if it was not this machine.",
+    )
     flags.DEFINE_float("noise_scale", None, "σ of the saved model's chains.")
     flags.DEFINE_integer("samples", 2000, "For the distance.", lower_bound=65)
     app.run(main)

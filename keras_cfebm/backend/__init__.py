@@ -1,8 +1,7 @@
-"""What Keras does not cover, per backend: the only importer of TensorFlow or JAX.
+"""What Keras does not cover, per backend, under the same names: see `__all__`.
 
-Exports `value_and_input_gradient(energy, x)`, `compiled(function)`,
-`fused(function)`, `portable()`, `replica()` and the
-`TrainStep` mixin of the active Keras backend.
+Nothing else that a training needs imports TensorFlow or JAX; `datasets.tf_data` and
+`datasets.unpaired`, `export` and `serving` are TensorFlow's in any case.
 """
 
 import keras

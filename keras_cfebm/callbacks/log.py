@@ -74,6 +74,7 @@ class EnergyLog(keras.callbacks.Callback):
         self._before = dict(state["epoch_so_far"])
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        self._first_step = self.model.step
         self._began = time.monotonic(), time.process_time()
         self._count = 0
 
@@ -88,10 +89,11 @@ class EnergyLog(keras.callbacks.Callback):
         stage_step = self.model.step
         resolution = self.model.resolution
         # Rows of this stage that a rollback has undone are no longer part of the run.
+        last = min(self._first_step + 1, stage_step)
         self.rows = [
             row
             for row in self.rows
-            if row["resolution"] != resolution or row["stage_step"] < stage_step
+            if row["resolution"] != resolution or row["stage_step"] < last
         ]
         before = [row["step"] for row in self.rows if row["resolution"] != resolution]
         row = {

@@ -13,7 +13,7 @@ from keras_cfebm import datasets, files
 from keras_cfebm.config import DataConfig, RunConfig
 from keras_cfebm.datasets import ImageData
 from keras_cfebm.metrics import FashionClassifier, fashion_classifier
-from keras_cfebm.run import load_data
+from keras_cfebm.run import held_out_split, load_data
 from keras_cfebm.run_folder import RunFolder, load_ladder
 from keras_cfebm.sampling import Langevin
 
@@ -143,7 +143,7 @@ class Task:
                 "Expected a run that was trained on some classes only (--classes). "
                 "Received one of all, or a model without its config.json"
             )
-        split = datasets.test_split(own.name, own.split)
+        split = held_out_split(own)
         whole = load_data(dataclasses.replace(own, classes=None), split)
         return whole.subset(exclude_classes=own.classes)
 
@@ -164,17 +164,17 @@ class Task:
         if classes:
             changes["classes"] = tuple(classes)
         config = dataclasses.replace(config, **changes)
-        held_out = datasets.test_split(config.name, config.split)
+        held_out = datasets.test_split(config.name) if other else held_out_split(config)
         if training:
             # Of other data too, not those that are judged.
             return load_data(config, "train" if other and held_out else None)
         split = split or held_out
-        trained = None if own is None else (own.name, own.split or "train")
-        if (config.name, split or "train") == trained:
+        if not other and (held_out is None or split == (own.split or "train")):
             logging.warning(
-                "%s has no test split: figures are of images that the model was "
-                "trained on. --split names another.",
+                "Figures are of images that the model was trained on: %s, split %s. "
+                "--data or --split names other ones.",
                 config.name,
+                split,
             )
         return load_data(config, split)
 

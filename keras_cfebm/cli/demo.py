@@ -2,13 +2,14 @@
 
 import json
 import pathlib
-import time
 
 from absl import flags
 
 from keras_cfebm import files
 from keras_cfebm.cli.options import config_from_flags, define_config_flags
+from keras_cfebm.datasets import EMBEDDED
 from keras_cfebm.metrics import fashion_mnist_figures
+from keras_cfebm.report.training import read_metrics
 from keras_cfebm.run import train
 from keras_cfebm.run_folder import RunFolder
 from keras_cfebm.visualization import image_grid
@@ -23,15 +24,31 @@ def define_flags(values):
     define_config_flags(values)
 
 
+def _check(config):
+    """Raises, before hours of training, unless the samples can be judged after it."""
+    of_fashion = config.data.name in (EMBEDDED, "fashion_mnist")
+    plain = config.source is None and not config.network.conditional
+    if not (of_fashion and plain and config.data.resolution in (8, 16, 32)):
+        raise ValueError(
+            "Expected Fashion-MNIST images of 8, 16 or 32 pixels, without classes and "
+            "without a source: the demo judges samples of just those. `cfebm train` "
+            f"trains anything. Received: data={config.data.name!r}, "
+            f"resolution={config.data.resolution}, "
+            f"conditional={config.network.conditional}, "
+            f"source={config.source and config.source.name!r}"
+        )
+
+
 def main(values):
     """Trains, samples, and prints the classifier FID of samples and controls."""
 
     config = config_from_flags(values, default_preset="fashion_mnist_quick")
-    began = time.monotonic()
+    _check(config)
     model = train(config, values.run_dir)
-    minutes = (time.monotonic() - began) / 60
     images = model.generate(values.samples, seed=config.seed + 1)
     run = RunFolder(values.run_dir)
+    # Of all processes that have worked on the run.
+    minutes = sum(row["seconds"] for row in read_metrics(run)) / 60
     grid = run.path / "samples.png"
     image_grid(images[:64], path=grid)
     figures = fashion_mnist_figures(images)

@@ -13,6 +13,7 @@ from keras_cfebm.cli.common import (
     print_table,
     two_parts,
 )
+from keras_cfebm.evaluation.anomalies import DIGITS
 from keras_cfebm.tasks import AnomalyDetector
 from keras_cfebm.tasks.anomaly import SCORES
 from keras_cfebm.visualization import comparison_grid, energy_histogram, roc_curves
@@ -120,9 +121,8 @@ def _label(name):
 
 def _anomalies(task, name, normal, values):
     if name in evaluation.ANOMALIES:
-        return evaluation.anomaly_images(
-            name, normal.images(), len(normal), values.seed
-        )
+        count = min(len(normal), DIGITS) if name == "digits" else len(normal)
+        return evaluation.anomaly_images(name, normal.images(), count, values.seed)
     if name == HELD_OUT:
         return task.other_classes().subset(limit=len(normal), seed=values.seed).images()
     resolution, _, channels = task.model.image_shape

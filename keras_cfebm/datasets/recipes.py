@@ -72,7 +72,8 @@ def held_out_split(name: str, split: str) -> str:
     Returns:
         The set's test split, of two domains the matching one, or else its validation
         split. Of sets without any: what `split` leaves of a split, `"train[90%:]"` for
-        `"train[:90%]"`, or `split` itself.
+        `"train[:90%]"`, or `split` itself. A set without a recipe is taken to have a
+        test split.
     """
     _, recipe = find_recipe(name)
     test = re.sub(r"\[.*?\]", "", split).replace("train", "test")

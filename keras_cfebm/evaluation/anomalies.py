@@ -6,6 +6,8 @@ from PIL import Image
 from keras_cfebm.optional import optional_import
 from keras_cfebm.validation import check_count, check_images, check_seed
 
+#: Images in scikit-learn's set of digits.
+DIGITS = 1797
 #: What `anomaly_images` can make.
 ANOMALIES = ("digits", "uniform", "constant", "interpolation")
 
@@ -56,9 +58,9 @@ def anomaly_images(
 def _digits(shape, rng):
     count, side, _, channels = shape
     digits = optional_import("sklearn.datasets", "eval").load_digits().images
-    chosen = rng.permutation(len(digits))[:count]
-    if len(chosen) < count:
-        raise ValueError(f"Expected at most {len(digits)} digits, received {count}.")
+    if count > DIGITS:
+        raise ValueError(f"Expected at most {DIGITS} digits, received {count}.")
+    chosen = rng.permutation(DIGITS)[:count]
     inner = side * 3 // 4
     before = (side - inner) // 2
     result = np.full((count, side, side, channels), -1.0, "float32")

@@ -8,8 +8,8 @@ from keras_cfebm.presets import find
 from keras_cfebm.run_folder import load_ladder
 
 _PACKAGE = pathlib.Path(__file__).parent.parent
-#: Where `<preset>/model.keras` may lie: in a checkout, or in an installed package.
-FOLDERS = (_PACKAGE.parent / "saved_models", _PACKAGE / "saved_models")
+#: Where `<preset>/model.keras` may lie: in an installed package, or in a checkout.
+FOLDERS = (_PACKAGE / "saved_models", _PACKAGE.parent / "saved_models")
 
 
 def pretrained(name: str) -> CFEBM | None:

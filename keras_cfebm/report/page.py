@@ -127,6 +127,16 @@ def _status(run, config, rows):
     return element("span", text, class_="status unfinished")
 
 
+def _chain_steps(config):
+    """Steps of a whole chain; of a translation, which has one level, of that."""
+    own = [stage.langevin for stage in config.stages if stage.langevin is not None]
+    langevin = own[-1] if own else config.langevin
+    levels = len(config.stages)
+    if config.source is not None:
+        return langevin.steps_at(levels - 1)
+    return langevin.total_steps(levels)
+
+
 def _highlights(run, config, rows):
     """The few figures that one wants first."""
     shown = {}
@@ -141,7 +151,7 @@ def _highlights(run, config, rows):
         shown["Minutes of training"] = round(
             sum(row["seconds"] for row in rows) / 60, 1
         )
-    shown["Langevin steps per sample"] = config.langevin.total_steps(len(config.stages))
+    shown["Langevin steps per image"] = _chain_steps(config)
     pairs = [
         element("div", element("dt", name), element("dd", text_of(value)))
         for name, value in shown.items()
