@@ -3,9 +3,13 @@
 import io
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
+from typing import NamedTuple
 
+import export_cases
 import numpy as np
 import PIL.Image
 import pytest
@@ -13,23 +17,23 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
-from keras_cfebm import explain, files, tasks
+from keras_cfebm import files, tasks
 from keras_cfebm.datasets.decode import as_channels
 from keras_cfebm.datasets.pixels import to_float
 from keras_cfebm.export import export_saved_model, image_files, warmup
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.tasks.restoration import DENOISING, LADDER_INPAINTING
 
 HERE = pathlib.Path(__file__).parent / "serving"
-SEEDS = np.array([0, 7, 2**40 + 3], "int64")
-OWN, THREE = np.zeros(3, "int32"), np.array([0, 2, 5], "int32")
 
 
-@pytest.fixture(scope="module")
-def ladder(make_network):
-    coarse = make_network(8)
-    return CFEBM([coarse, make_network(16)], Langevin(steps=(4, 3)))
+class Served(NamedTuple):
+    """A model, its export, what that is asked and has to answer."""
+
+    model: CFEBM
+    path: str
+    requests: dict
+    expected: dict
 
 
 @pytest.fixture(scope="module")
@@ -38,96 +42,53 @@ def images(noise_images):
 
 
 @pytest.fixture(scope="module")
-def detector(ladder, noise_images):
-    detector = tasks.AnomalyDetector(ladder.sampling_network, "typicality")
-    return detector.fit(noise_images(40, 16, seed=5), 0.5)
+def ladder(make_network):
+    return CFEBM([make_network(8), make_network(16)], Langevin(steps=(4, 3)))
 
 
 @pytest.fixture(scope="module")
-def exported(ladder, detector, tmp_path_factory):
-    path = tmp_path_factory.mktemp("serving") / "ladder"
-    return export_saved_model(ladder, path, detector=detector, max_steps=50, fit="pad")
+def serve(noise_images, tmp_path_factory):
+    """A function that exports a model for three images, with a threshold."""
+
+    def make(name, model, images, labels=None):
+        detector = tasks.AnomalyDetector(model.sampling_network, "typicality")
+        normal = noise_images(30, model.resolution, seed=5)
+        detector.fit(normal, 0.5, labels=labels)
+        folder = tmp_path_factory.mktemp("serving") / name
+        options = {"detector": detector, "max_steps": 50, "max_rows": 40, "fit": "pad"}
+        path = export_saved_model(model, folder, **options)
+        requests = export_cases.requests_of(model, images)
+        expected = export_cases.answers_of(model, detector, requests)
+        return Served(model, path, requests, expected)
+
+    return make
 
 
 @pytest.fixture(scope="module")
-def requests(images):
-    """Cases: "<signature>:<case>" → inputs."""
-    chain = {"seeds": SEEDS, "steps": OWN}
-    masks = np.zeros((3, 16, 16), bool)
-    masks[:, 3:12, 5:] = True
-    noisy = images + np.float32(0.5)
-    png = np.array([tf.io.encode_png(_levels(i)).numpy() for i in images[:, 2:, 1:]])
-    return {
-        "energy": {"images": images},
-        "serving_default": {"images": images},
-        "anomaly_score": {"images": images},
-        "saliency": {"images": images},
-        "generate": chain,
-        "generate:steps": {**chain, "steps": THREE},
-        "denoise": {"images": noisy, **chain},
-        "denoise:steps": {"images": noisy, "seeds": SEEDS, "steps": THREE},
-        "inpaint": {"images": images, "masks": masks, **chain},
-        "energy_bytes": {"image_bytes": png},
-        "anomaly_score_bytes": {"image_bytes": png},
-        "generate_png": chain,
-    }
-
-
-def _levels(image):
-    return np.rint((image + 1) * 127.5).astype("uint8")
+def served(serve, ladder, images):
+    return serve("ladder", ladder, images)
 
 
 @pytest.fixture(scope="module")
-def expected(ladder, detector, requests, images):
-    """Cases → outputs, by the Python functions, row by row."""
-    network, ladder_of = ladder.sampling_network, ladder.sampling_ladder
-    small = requests["energy_bytes"]["image_bytes"]
-    small = np.stack([tf.io.decode_png(file).numpy() for file in small])
-    padded = np.full_like(images, -1)
-    padded[:, 1:15, 0:15] = small / np.float32(127.5) - 1
+def exported(served):
+    return served.path
 
-    def rows(function, case):
-        found = []
-        for i, (seed, steps) in enumerate(
-            zip(SEEDS, requests[case]["steps"], strict=True)
-        ):
-            found.append(function(i, int(seed), {"steps": int(steps)} if steps else {}))
-        return [np.concatenate(part) for part in zip(*found, strict=True)]
 
-    def generate(i, seed, changes):
-        settings = ladder.langevin.replace(**changes)
-        return [tasks.generate(ladder_of, 1, seed, settings)]
+@pytest.fixture(scope="module")
+def with_classes(serve, make_network, images):
+    network = make_network(16, num_classes=3)
+    return serve("classes", CFEBM([network], Langevin(steps=3)), images, labels=1)
 
-    def denoise(i, seed, changes):
-        noisy = requests["denoise"]["images"][i : i + 1]
-        settings = DENOISING.replace(**changes)
-        return tasks.denoise(network, noisy, seed, settings, saliency=True)
 
-    def inpaint(i, seed, changes):
-        mask = requests["inpaint"]["masks"][i]
-        settings = LADDER_INPAINTING.replace(**changes)
-        one = images[i : i + 1]
-        return tasks.inpaint(ladder_of, one, mask, seed, settings, saliency=True)
+@pytest.fixture(scope="module")
+def translating(serve, make_network, images):
+    model = CFEBM([make_network(16)], Langevin(steps=3), chain_start="source")
+    return serve("source", model, images)
 
-    def scores(x):
-        return {"score": detector.scores(x), "anomalous": detector.detect(x)}
 
-    energies = ladder.predict(images, verbose=0)
-    chain = ("images", "saliency")
-    return {
-        "energy": {"energy": energies},
-        "serving_default": {"energy": energies},
-        "anomaly_score": scores(images),
-        "saliency": {"saliency": explain.input_gradient(network, images)},
-        "generate": {"images": rows(generate, "generate")[0]},
-        "generate:steps": {"images": rows(generate, "generate:steps")[0]},
-        "denoise": dict(zip(chain, rows(denoise, "denoise"), strict=True)),
-        "denoise:steps": dict(zip(chain, rows(denoise, "denoise:steps"), strict=True)),
-        "inpaint": dict(zip(chain, rows(inpaint, "inpaint"), strict=True)),
-        "energy_bytes": {"energy": ladder.predict(padded, verbose=0)},
-        "anomaly_score_bytes": scores(padded),
-        "generate_png": {"levels": _levels(rows(generate, "generate")[0])},
-    }
+@pytest.fixture(scope="module", params=["served", "with_classes", "translating"])
+def any_served(request):
+    return request.getfixturevalue(request.param)
 
 
 def check(found, expected):
@@ -147,6 +108,13 @@ def check(found, expected):
             )
 
 
+def graph_of(exported):
+    """The graph of a SavedModel, as the file has it."""
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString((pathlib.Path(exported) / "saved_model.pb").read_bytes())
+    return proto.meta_graphs[0]
+
+
 def by_case(flat):
     cases = {}
     for key, value in flat.items():
@@ -155,19 +123,22 @@ def by_case(flat):
     return cases
 
 
-def test_plain_tensorflow_gives_what_the_model_gives(
-    exported, requests, expected, tmp_path
-):
+def test_plain_tensorflow_gives_what_the_model_gives(any_served, tmp_path):
+    requests = any_served.requests
+    asked = {case.split(":")[0] for case in requests}
+    assert asked == set(graph_of(any_served.path).signature_def) - {
+        "__saved_model_init_op"
+    }
     flat = {f"{c}/{k}": v for c, inputs in requests.items() for k, v in inputs.items()}
     np.savez(tmp_path / "requests.npz", **flat)
-    arguments = [exported, tmp_path / "requests.npz", tmp_path / "answers.npz"]
+    arguments = [any_served.path, tmp_path / "requests.npz", tmp_path / "answers.npz"]
     script = [sys.executable, HERE / "plain_tensorflow.py", *arguments]
     subprocess.run(list(map(str, script)), check=True)
     with np.load(tmp_path / "answers.npz") as answers:
-        check(by_case(answers), expected)
+        check(by_case(answers), any_served.expected)
 
 
-def test_saved_model_cli_shows_and_runs_it(exported, images, expected, tmp_path):
+def test_saved_model_cli_shows_and_runs_it(served, exported, images, tmp_path):
     cli = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"]
     show = [*cli, "show", "--dir", exported, "--all"]
     text = subprocess.run(show, check=True, capture_output=True, text=True).stdout
@@ -182,7 +153,7 @@ def test_saved_model_cli_shows_and_runs_it(exported, images, expected, tmp_path)
     run += ["energy", "--inputs", f"images={tmp_path / 'images.npy'}"]
     subprocess.run([*run, "--outdir", str(tmp_path)], check=True, capture_output=True)
     found = np.load(tmp_path / "energy.npy")
-    np.testing.assert_allclose(found, expected["energy"]["energy"], atol=1e-5)
+    np.testing.assert_allclose(found, served.expected["energy"]["energy"], atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -198,9 +169,9 @@ def run_in_cpp(tmp_path_factory):
     build += ["-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2"]
     subprocess.run([*map(str, build), f"-Wl,-rpath,{library}"], check=True)
 
-    def run(exported, cases, folder):
+    def run(exported, requests, folder):
         lines = []
-        for index, (case, inputs) in enumerate(cases.items()):
+        for index, (case, inputs) in enumerate(requests.items()):
             lines.append(f"{case.split(':')[0]} {index}\n")
             for name, value in inputs.items():
                 proto = tf.make_tensor_proto(value)
@@ -208,7 +179,7 @@ def run_in_cpp(tmp_path_factory):
         command = [str(program), exported, str(folder)]
         subprocess.run(command, input="".join(lines), text=True, check=True)
         found, errors = {}, {}
-        for index, case in enumerate(cases):
+        for index, case in enumerate(requests):
             for path in folder.glob(f"{index}.*.out.pb"):
                 name = path.name.split(".")[1]
                 found.setdefault(case, {})[name] = _tensor(path)
@@ -223,12 +194,24 @@ def _tensor(path):
     return tf.make_ndarray(tensor_pb2.TensorProto.FromString(path.read_bytes()))
 
 
-def test_the_cpp_runtime_gives_what_the_model_gives(
-    run_in_cpp, exported, requests, expected, tmp_path
-):
-    found, errors = run_in_cpp(exported, requests, tmp_path)
+def test_the_cpp_runtime_gives_what_the_model_gives(run_in_cpp, any_served, tmp_path):
+    found, errors = run_in_cpp(any_served.path, any_served.requests, tmp_path)
     assert not errors
-    check(found, expected)
+    check(found, any_served.expected)
+
+
+def huge_png():
+    """A file of some bytes that declares 20,000 × 20,000 pixels."""
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(100))),
+        (b"IEND", b""),
+    ]
+    file = b"\x89PNG\r\n\x1a\n"
+    for kind, data in chunks:
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        file += struct.pack(">I", len(data)) + kind + data + checksum
+    return file
 
 
 def malformed(images):
@@ -241,7 +224,8 @@ def malformed(images):
         "energy:size": ({"images": images[:, :8, :8]}, "shape (n, 16, 16, 1)"),
         "energy:rank": ({"images": images[0]}, "shape (n, 16, 16, 1)"),
         "energy:channels": ({"images": np.repeat(images, 3, -1)}, "(n, 16, 16, 1)"),
-        "energy:none": ({"images": images[:0]}, "n >= 1"),
+        "energy:none": ({"images": images[:0]}, "n from 1 to 40"),
+        "energy:many": ({"images": np.repeat(images, 14, 0)}, "n from 1 to 40"),
         "energy:nan": ({"images": nan}, "NaN"),
         "energy:range": ({"images": images * 255}, "[-1, 1]"),
         "generate:many": ({**one, "steps": np.array([51], "int32")}, "from 0 to 50"),
@@ -254,6 +238,7 @@ def malformed(images):
         ),
         "denoise:nan": ({"images": nan, **one}, "NaN"),
         "energy_bytes:text": ({"image_bytes": np.array([b"no image"])}, "image"),
+        "energy_bytes:bomb": ({"image_bytes": np.array([huge_png()])}, "[20000 20000]"),
         "energy_bytes:size": (
             {
                 "image_bytes": np.array(
@@ -266,14 +251,14 @@ def malformed(images):
 
 
 def test_malformed_requests_are_refused_and_the_next_one_answered(
-    run_in_cpp, exported, images, expected, tmp_path
+    run_in_cpp, served, images, tmp_path
 ):
-    cases = malformed(images)
-    inputs = {case: given for case, (given, _) in cases.items()}
+    refused = malformed(images)
+    inputs = {case: given for case, (given, _) in refused.items()}
     inputs["energy"] = {"images": images}
-    found, errors = run_in_cpp(exported, inputs, tmp_path)
-    check(found, {"energy": expected["energy"]})
-    for case, (_, message) in cases.items():
+    found, errors = run_in_cpp(served.path, inputs, tmp_path)
+    check(found, {"energy": served.expected["energy"]})
+    for case, (_, message) in refused.items():
         assert "INVALID_ARGUMENT" in errors[case] and message in errors[case], case
 
 
@@ -288,6 +273,28 @@ def test_image_files_are_read_as_for_training(mode, channels):
     wanted = to_float(as_channels(image, channels))
     np.testing.assert_allclose(read[0], wanted, atol=2.1 / 127.5)
     assert np.abs(read[0] - wanted).mean() < 0.5 / 127.5
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
+def test_sizes_are_read_off_headers(kind):
+    image = PIL.Image.fromarray(np.full((300, 259), 128, "uint8"))
+    file = io.BytesIO()
+    image.save(file, kind)
+    files = tf.constant([file.getvalue()])
+    read = image_files.decode(files, (300, 259, 1), "exact")
+    assert np.abs(read).max() < 0.02
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)width.*300\D+259"):
+        image_files.decode(files, (259, 300, 1), "exact")
+
+
+def test_bitmaps_may_be_stored_from_top_to_bottom():
+    levels = np.arange(20, dtype="uint8").reshape(5, 4)
+    file = io.BytesIO()
+    PIL.Image.fromarray(levels).save(file, "BMP")
+    content = bytearray(file.getvalue())
+    content[22:26] = struct.pack("<i", -5)
+    read = image_files.decode(tf.constant([bytes(content)]), (5, 4, 1), "exact")
+    np.testing.assert_allclose(read[0, ::-1, :, 0], to_float(levels), atol=1e-6)
 
 
 def test_encoded_images_are_clipped():
@@ -306,9 +313,7 @@ def test_a_row_does_not_depend_on_the_others(exported):
 
 
 def test_it_asks_for_no_compiler_and_no_op_of_its_own(exported):
-    proto = saved_model_pb2.SavedModel()
-    proto.ParseFromString((pathlib.Path(exported) / "saved_model.pb").read_bytes())
-    graph = proto.meta_graphs[0].graph_def
+    graph = graph_of(exported).graph_def
     nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
     assert len(nodes) > 1000
     assert not any(node.attr["_XlaMustCompile"].b for node in nodes)
@@ -358,25 +363,11 @@ def test_versions_are_never_overwritten(ladder, tmp_path, monkeypatch):
     assert export_saved_model(ladder, tmp_path / "m") == str(tmp_path / "m" / "4")
 
 
-def test_classes_and_source_images(make_network, images, tmp_path):
-    network = make_network(8, num_classes=3)
-    model = CFEBM([network], Langevin(steps=3))
-    path = export_saved_model(model, tmp_path / "classes")
-    generate = tf.saved_model.load(path).signatures["generate"]
+def test_labels_are_checked(with_classes):
+    signatures = tf.saved_model.load(with_classes.path).signatures
     given = {"seeds": tf.constant([4], tf.int64), "steps": tf.constant([0])}
-    found = generate(labels=tf.constant([2]), **given)["images"]
-    wanted = model.generate(1, seed=4, labels=2)
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
     with pytest.raises(tf.errors.InvalidArgumentError, match="labels from 0 to 2"):
-        generate(labels=tf.constant([3]), **given)
-
-    model = CFEBM([make_network(16)], Langevin(steps=3), chain_start="source")
-    path = export_saved_model(model, tmp_path / "source")
-    signatures = tf.saved_model.load(path).signatures
-    assert "generate" not in signatures and "translate_png" in signatures
-    found = signatures["translate"](images=tf.constant(images[:1]), **given)["images"]
-    wanted = model.translate(images[:1], seed=4)
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+        signatures["generate"](labels=tf.constant([3]), **given)
 
 
 def test_arguments_are_checked(ladder, make_network, tmp_path):

@@ -2,6 +2,8 @@
 
 import base64
 import concurrent.futures
+import contextlib
+import functools
 import io
 import json
 import pathlib
@@ -13,6 +15,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
 
 from keras_cfebm import serving
 from keras_cfebm.export import export_saved_model
@@ -61,29 +64,41 @@ def rest(servable):
 
 
 @pytest.fixture(scope="module")
-def predict(servable):
-    """A function that sends a gRPC request; its outputs as arrays."""
+def connect(servable):
+    """A context that connects to a gRPC server: gives a function that asks it."""
     grpc = pytest.importorskip("grpc")
     apis = pytest.importorskip("tensorflow_serving.apis")
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
     assert apis is not None
     server, port = serving.start_grpc(servable, port=0)
-    channel = grpc.insecure_channel(f"127.0.0.1:{port}")
-    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
-    def send(signature, name="small", **inputs):
+    def send(stub, signature, name="small", **inputs):
         request = predict_pb2.PredictRequest()
         request.model_spec.name = name
         request.model_spec.signature_name = signature
         for key, value in inputs.items():
-            request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            is_proto = isinstance(value, tensor_pb2.TensorProto)
+            proto = value if is_proto else tf.make_tensor_proto(value)
+            request.inputs[key].CopyFrom(proto)
         outputs = stub.Predict(request, timeout=60).outputs
         return {key: tf.make_ndarray(value) for key, value in outputs.items()}
 
-    yield send
-    channel.close()
+    @contextlib.contextmanager
+    def client():
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            yield functools.partial(send, stub)
+
+    yield client
     server.stop(None)
+
+
+@pytest.fixture(scope="module")
+def predict(connect):
+    """A function that sends a gRPC request; its outputs as arrays."""
+    with connect() as send:
+        yield send
 
 
 def test_rest_answers_by_rows_and_by_columns(rest, model, images):
@@ -186,6 +201,14 @@ def test_rest_knows_one_model_and_version(rest, path):
     assert code == 404 and answer["error"]
 
 
+def one_for_all():
+    """A `TensorProto` of some bytes that stands for 4 TiB."""
+    proto = tensor_pb2.TensorProto(dtype=tf.float32.as_datatype_enum, float_val=[0.5])
+    for size in (2**34, 8, 8, 1):
+        proto.tensor_shape.dim.add(size=size)
+    return proto
+
+
 def test_grpc_answers_and_refuses(predict, model, images):
     import grpc
 
@@ -195,6 +218,12 @@ def test_grpc_answers_and_refuses(predict, model, images):
         ({"signature": "energy", "images": images[:, :4]}, "INVALID_ARGUMENT", "(n, 8"),
         ({"signature": "energy", "images": images * 9}, "INVALID_ARGUMENT", "[-1, 1]"),
         ({"signature": "energy", "seeds": 1}, "INVALID_ARGUMENT", "['images']"),
+        (
+            {"signature": "energy", "images": images.astype("float64")},
+            "INVALID_ARGUMENT",
+            "images as float32. Received: float64",
+        ),
+        ({"signature": "energy", "images": one_for_all()}, "INVALID_ARGUMENT", "more"),
         ({"signature": "nothing"}, "INVALID_ARGUMENT", "Expected a signature"),
         ({"signature": "energy", "name": "other"}, "NOT_FOUND", "other"),
     ):
@@ -205,23 +234,60 @@ def test_grpc_answers_and_refuses(predict, model, images):
     assert len(predict("energy", images=images)["energy"]) == 6
 
 
-def test_many_clients_at_once_get_their_own_answers(predict, rest, model):
-    seeds = list(range(24))
-    wanted = np.concatenate([model.generate(1, seed=seed) for seed in seeds])
+def requests_of_all_kinds(images):
+    """Pairs of a signature and of the inputs of one row."""
+    chain = [
+        {"seeds": np.array([seed]), "steps": np.array([seed % 4], "int32")}
+        for seed in range(6)
+    ]
+    mask = np.zeros((1, 8, 8), bool)
+    mask[:, 2:5, 3:] = True
+    pairs = []
+    for i, own in enumerate(chain):
+        image = {"images": images[i : i + 1]}
+        pairs += [
+            *((name, image) for name in ("energy", "anomaly_score", "saliency")),
+            ("generate", own),
+            ("denoise", {**image, **own}),
+            ("inpaint", {**image, "masks": mask, **own}),
+        ]
+    return pairs
 
-    def by_grpc(seed):
-        given = {"seeds": np.array([seed]), "steps": np.zeros(1, "int32")}
-        return predict("generate", **given)["images"][0]
 
-    def by_rest(seed):
-        row = {"seeds": seed, "steps": 0}
-        _, answer = rest({"signature_name": "generate", "instances": [row]})
-        return np.array(answer["predictions"][0])
+def test_many_clients_at_once_get_their_own_answers(connect, rest, folder, images):
+    pairs = requests_of_all_kinds(images)
+    alone = serving.Servable(folder)
+    wanted = [alone.predict(*pair) for pair in pairs]
+
+    def by_grpc(pair):
+        with connect() as predict:  # a client of its own
+            return predict(pair[0], **pair[1])
+
+    def by_rest(pair):
+        signature, inputs = pair
+        inputs = {name: value.tolist() for name, value in inputs.items()}
+        code, answer = rest({"signature_name": signature, "inputs": inputs})
+        assert code == 200, answer
+        outputs = answer["outputs"]
+        return outputs if isinstance(outputs, dict) else {None: outputs}
+
+    def broken(rows):
+        inputs = {"seeds": [-1] * rows, "steps": [0] * rows}
+        return rest({"signature_name": "generate_png", "inputs": inputs})[0]
 
     with concurrent.futures.ThreadPoolExecutor(8) as clients:
         for ask in (by_grpc, by_rest):
-            found = np.stack(list(clients.map(ask, seeds)))
-            np.testing.assert_allclose(found, wanted, atol=1e-5)
+            answers = [clients.submit(ask, pair) for pair in pairs]
+            # In no batch with those, which are of other signatures.
+            refused = [clients.submit(broken, rows) for rows in (1, 2, 3)]
+            for answer, outputs in zip(answers, wanted, strict=True):
+                found = answer.result()
+                if None in found:
+                    found = dict.fromkeys(outputs, found[None])
+                assert set(found) == set(outputs)
+                for name, value in outputs.items():
+                    np.testing.assert_allclose(found[name], value, atol=1e-5)
+            assert [future.result() for future in refused] == [400, 400, 400]
 
 
 def test_a_folder_without_versions(tmp_path):

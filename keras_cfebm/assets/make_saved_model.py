@@ -5,7 +5,11 @@
 
 writes `saved_models/fashion_mnist/` anew, with `model.keras`, `serving/1/`,
 `samples.png` and `README.md`, whose figures are measured now. Models of Fashion-MNIST
-only: the figures are those of its classifier.
+only: the figures are those of its classifier. After a change of the signatures
+
+    python -m keras_cfebm.assets.make_saved_model --only_serving --name=fashion_mnist
+
+exports the model that is there once more.
 """
 
 import datetime
@@ -18,12 +22,11 @@ import keras
 import numpy as np
 from absl import app, flags
 
-from keras_cfebm import metrics, tasks, visualization
+from keras_cfebm import metrics, presets, tasks, visualization
 from keras_cfebm.export import export_saved_model
-from keras_cfebm.presets import PRESETS
 from keras_cfebm.report.training import read_metrics
 from keras_cfebm.run import held_out_split, load_data
-from keras_cfebm.run_folder import RunFolder
+from keras_cfebm.run_folder import RunFolder, load_ladder
 
 _FOLDER = pathlib.Path("saved_models")
 _SHOWN = 64
@@ -113,7 +116,7 @@ def card(name, run, model, config, fid, count):
             ]
         ),
         data=f"{config.data.name}, {_classes(config.data)}",
-        origin=PRESETS[name].origin,
+        origin=presets.PRESETS[name].origin,
         langevin=f"{model.langevin.steps} steps per level, from {start}{noise}",
         noise_flag=noise_flag,
         stages="; ".join(stages),
@@ -154,10 +157,24 @@ def _classes(data):
     return "all classes" if data.classes is None else ", ".join(map(str, data.classes))
 
 
+def export(name, model, config):
+    """Writes the form for servers anew, with a threshold of held-out images."""
+    normal = load_data(config.data, held_out_split(config.data))
+    labels = None if model.num_classes is None else normal.labels()
+    detector = tasks.AnomalyDetector(model.sampling_network)
+    detector.fit(normal.images(), labels=labels)
+    shutil.rmtree(_FOLDER / name / "serving", ignore_errors=True)
+    export_saved_model(model, _FOLDER / name / "serving", detector=detector, fit="pad")
+
+
 def main(argv):
-    """Writes the entry."""
+    """Writes the entry, or a part of it."""
     if len(argv) > 1:
         raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
+    if flags.FLAGS.only_serving:
+        name = flags.FLAGS.name
+        export(name, load_ladder(_FOLDER / name / "model.keras"), presets.config(name))
+        return
     run = RunFolder(flags.FLAGS.run_dir)
     name = flags.FLAGS.name or run.path.resolve().name
     config, model = run.read_config(), run.load()
@@ -166,13 +183,8 @@ def main(argv):
     images = samples_of(model, config, flags.FLAGS.samples)
     fid = classifier_fid(images, config)
     text = card(name, run, model, config, fid, len(images))
-    normal = load_data(config.data, held_out_split(config.data))
-    labels = None if model.num_classes is None else normal.labels()
-    detector = tasks.AnomalyDetector(model.sampling_network)
-    detector.fit(normal.images(), labels=labels)
+    export(name, model, config)
     folder = _FOLDER / name
-    shutil.rmtree(folder / "serving", ignore_errors=True)
-    export_saved_model(model, folder / "serving", detector=detector, fit="pad")
     model.save(folder / "model.keras")
     visualization.image_grid(images[:_SHOWN], path=folder / "samples.png")
     (folder / "README.md").write_text(text, encoding="utf-8")
@@ -181,8 +193,11 @@ def main(argv):
 
 if __name__ == "__main__":
     keras.utils.disable_interactive_logging()
-    flags.DEFINE_string("run_dir", None, "Finished run.", required=True)
+    flags.DEFINE_string("run_dir", None, "Finished run.")
     flags.DEFINE_string("name", None, "Preset; by default the run folder's name.")
+    flags.DEFINE_boolean(
+        "only_serving", False, "Export the saved model of --name again."
+    )
     flags.DEFINE_multi_string("train_flag", [], "Further flags of the training.")
     flags.DEFINE_string(
         "machine",
@@ -191,4 +206,9 @@ if __name__ == "__main__":
     )
     flags.DEFINE_float("noise_scale", None, "σ of the saved model's chains.")
     flags.DEFINE_integer("samples", 2000, "For the distance.", lower_bound=65)
+    flags.register_multi_flags_validator(
+        ["run_dir", "name", "only_serving"],
+        lambda v: v["name"] if v["only_serving"] else v["run_dir"],
+        "Expected --run_dir, or --only_serving and --name.",
+    )
     app.run(main)

@@ -5,7 +5,7 @@ import pathlib
 from absl import flags, logging
 
 from keras_cfebm.cli.common import Task, define_data_flags, define_model_flags
-from keras_cfebm.export import MAX_STEPS, export_saved_model
+from keras_cfebm.export import MAX_ROWS, MAX_STEPS, export_saved_model
 from keras_cfebm.export.image_files import FITS
 from keras_cfebm.tasks import AnomalyDetector
 from keras_cfebm.tasks.anomaly import SCORES
@@ -28,6 +28,13 @@ def define_flags(values):
         "max_steps",
         MAX_STEPS,
         "Largest number of Langevin steps per level that a request may ask for.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "max_rows",
+        MAX_ROWS,
+        "Largest number of rows of a request, or of what a server merges.",
         lower_bound=1,
         flag_values=values,
     )
@@ -71,6 +78,7 @@ def main(values):
         values.version,
         detector=_detector(task, values),
         max_steps=values.max_steps,
+        max_rows=values.max_rows,
         fit=fit,
     )
     print(f"\nSavedModel: {target}\nTry it: cfebm serve --model={path}")

@@ -8,6 +8,8 @@ from keras_cfebm.typing import PathLike
 
 #: Langevin steps per level that a request may ask for, unless the exporter says.
 MAX_STEPS = 200
+#: Rows that a request, or what a server merges, may have, unless the exporter says.
+MAX_ROWS = 1024
 
 
 def export_saved_model(
@@ -17,11 +19,12 @@ def export_saved_model(
     *,
     detector: AnomalyDetector | None = None,
     max_steps: int = MAX_STEPS,
+    max_rows: int = MAX_ROWS,
     fit: str = "exact",
 ) -> str:
     """Writes `<path>/<version>/`, a SavedModel that needs neither Keras nor Python.
 
-    Its signatures, each with named inputs and outputs and any number of rows n:
+    Its signatures, each with named inputs and outputs and n rows, from 1 to `max_rows`:
 
     | signature | inputs | outputs |
     |---|---|---|
@@ -58,7 +61,8 @@ def export_saved_model(
         version: int of at least 1; None for the one after the last.
         detector: fitted `AnomalyDetector` of the model's `sampling_network`, for
             `anomaly_score`; without one that returns the energy as score and no flag.
-        max_steps: int, bounds the time that a request can take.
+        max_steps: int; with `max_rows` it bounds the time that a request can take.
+        max_rows: int, see above; at least the largest batch that a server is to merge.
         fit: what image files may be: `"exact"`, of the model's resolution, or `"pad"`,
             of at most that, then centred on black.
 
@@ -79,7 +83,8 @@ def export_saved_model(
     # Here, because TensorFlow may be missing under other backends.
     from keras_cfebm.export import saved_model
 
-    return saved_model.write(model, path, version, detector, max_steps, fit)
+    limits = saved_model.Limits(max_steps, max_rows)
+    return saved_model.write(model, path, version, detector, limits, fit)
 
 
-__all__ = ["MAX_STEPS", "export_saved_model"]
+__all__ = ["MAX_ROWS", "MAX_STEPS", "export_saved_model"]

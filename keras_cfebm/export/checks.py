@@ -15,13 +15,14 @@ def _checked(x, *checks):
         return tf.identity(x)
 
 
-def check_shape(x: tf.Tensor, shape: list, name: str) -> tf.Tensor:
+def check_shape(x: tf.Tensor, shape: list, name: str, most: int) -> tf.Tensor:
     """Returns the tensor, its shape certain; a server checks none before the graph.
 
     Args:
         x: tensor whose static shape says nothing that the graph could rely on.
-        shape: list of ints, and None for any size.
+        shape: list of ints, and None for any size from 1.
         name: str, what the message calls it.
+        most: int, rows that there may be.
     """
     received = tf.shape(x)
     rank = len(shape)
@@ -33,8 +34,8 @@ def check_shape(x: tf.Tensor, shape: list, name: str) -> tf.Tensor:
         for axis, size in enumerate(shape)
     ]
     fits = tf.reduce_all([right_rank, *sizes])
-    message = f"Expected {name} of shape ({wanted}), n >= 1. Received shape:"
-    some = tf.reduce_all(received > 0)
+    message = f"Expected {name} of shape ({wanted}), n from 1 to {most}. Received:"
+    some = tf.reduce_all(received > 0) & tf.reduce_all(received[:1] <= most)
     x = _checked(x, (fits & some, message, [received]))
     return tf.ensure_shape(x, shape)
 

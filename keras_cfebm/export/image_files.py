@@ -7,6 +7,15 @@ from keras_cfebm.datasets.pixels import from_levels, to_levels
 FITS = ("exact", "pad")
 #: Of red, green and blue (ITU-R BT.601).
 _GREY = (0.299, 0.587, 0.114)
+_HEADER = 32
+#: Kind → the bytes that files begin with, and where their headers hold height and
+#: width, the highest byte first. That of a JPEG file has no fixed place.
+_KINDS = {
+    "PNG": (b"\x89PNG", (20, 21, 22, 23), (16, 17, 18, 19)),
+    "GIF": (b"GIF8", (9, 8), (7, 6)),
+    "BMP": (b"BM", (25, 24, 23, 22), (21, 20, 19, 18)),
+}
+_JPEG = b"\xff\xd8\xff"
 
 
 def decode(files: tf.Tensor, image_shape: tuple[int, int, int], fit: str) -> tf.Tensor:
@@ -19,22 +28,25 @@ def decode(files: tf.Tensor, image_shape: tuple[int, int, int], fit: str) -> tf.
 
     Returns:
         float32 tensor of shape `(n, *image_shape)` in [-1, 1]. A file that cannot be
-        decoded, or of another size, is an InvalidArgument error.
+        decoded, or of another size, is an InvalidArgument error; of one whose header
+        says a wrong size no pixel is decoded.
     """
     height, width, channels = image_shape
     at_most = "at most " if fit == "pad" else ""
     message = (
         f"Expected image files of {at_most}{height} x {width} pixels. Received "
-        "(height, width, channels):"
+        "(height, width):"
     )
 
     def one(file):
+        declared = _declared_size(file)
+        compare = tf.less_equal if fit == "pad" else tf.equal
+        fits = tf.reduce_all(compare(declared, [height, width]))
+        with tf.control_dependencies([tf.debugging.Assert(fits, [message, declared])]):
+            file = tf.identity(file)
         levels = tf.io.decode_image(file, expand_animations=False)
         received = tf.shape(levels)
-        compare = tf.less_equal if fit == "pad" else tf.equal
-        fits = tf.reduce_all(compare(received[:2], [height, width]))
-        with tf.control_dependencies([tf.debugging.Assert(fits, [message, received])]):
-            levels = _as_channels(tf.cast(levels, tf.float32), channels)
+        levels = _as_channels(tf.cast(levels, tf.float32), channels)
         top = (height - received[0]) // 2
         left = (width - received[1]) // 2
         levels = tf.image.pad_to_bounding_box(levels, top, left, height, width)
@@ -42,6 +54,31 @@ def decode(files: tf.Tensor, image_shape: tuple[int, int, int], fit: str) -> tf.
 
     levels = tf.map_fn(one, files, fn_output_signature=tf.float32)
     return from_levels(tf.ensure_shape(levels, (None, *image_shape)))
+
+
+def _declared_size(file):
+    """Height and width in the header of a file: int32 tensor of shape `(2,)`."""
+    start = tf.strings.join([tf.strings.substr(file, 0, _HEADER), b"\0" * _HEADER])
+    codes = tf.cast(tf.io.decode_raw(start, tf.uint8)[:_HEADER], tf.int64)
+
+    def begins_with(magic):
+        return tf.reduce_all(tf.equal(codes[: len(magic)], list(magic)))
+
+    def number(places):
+        found = sum(codes[place] * 256**i for i, place in enumerate(reversed(places)))
+        # Rows from top to bottom have a negative height in BMP files.
+        return tf.minimum(tf.minimum(found, 2**32 - found), tf.int32.max)
+
+    known = is_jpeg = begins_with(_JPEG)
+    size = tf.zeros(2, tf.int32)
+    for magic, *places in _KINDS.values():
+        own = tf.cast(tf.stack([number(p) for p in places]), tf.int32)
+        size = tf.where(begins_with(magic), own, size)
+        known |= begins_with(magic)
+    message = f"Expected image files, {', '.join(_KINDS)} or JPEG. Received bytes:"
+    with tf.control_dependencies([tf.debugging.Assert(known, [message, codes])]):
+        is_jpeg = tf.identity(is_jpeg)
+    return tf.cond(is_jpeg, lambda: tf.image.extract_jpeg_shape(file)[:2], lambda: size)
 
 
 def _as_channels(levels, channels):

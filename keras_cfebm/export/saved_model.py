@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_cfebm import backend, files
 from keras_cfebm.export import image_files, warmup
-from keras_cfebm.export.signatures import Signatures
+from keras_cfebm.export.signatures import Limits, Signatures
 from keras_cfebm.model import CFEBM
 from keras_cfebm.tasks import AnomalyDetector
 from keras_cfebm.typing import PathLike
@@ -18,13 +18,14 @@ def write(
     path: PathLike,
     version: int | None,
     detector: AnomalyDetector | None,
-    max_steps: int,
+    limits: Limits,
     fit: str,
 ) -> str:
     """See `keras_cfebm.export.export_saved_model`."""
     if not isinstance(model, CFEBM):
         raise ValueError(f"Expected a CFEBM, received {type(model).__name__}.")
-    check_count(max_steps, "max_steps")
+    for name, limit in limits._asdict().items():
+        check_count(limit, f"max_{name}")
     if fit not in image_files.FITS:
         raise ValueError(
             f"Expected fit to be one of {image_files.FITS}, received {fit!r}."
@@ -38,7 +39,7 @@ def write(
     if target.exists():
         raise FileExistsError(f"{target} is there already and is never overwritten.")
     with files.new_folder(target) as folder:
-        _write_signatures(model, folder, path.resolve().name, detector, max_steps, fit)
+        _write_signatures(model, folder, path.resolve().name, detector, limits, fit)
     return str(target)
 
 
@@ -48,7 +49,7 @@ def next_version(path: pathlib.Path) -> int:
     return max(found, default=0) + 1
 
 
-def _write_signatures(model, folder, model_name, detector, max_steps, fit):
+def _write_signatures(model, folder, model_name, detector, limits, fit):
     # Not keras.export.ExportArchive, which would trace, and store, everything twice.
     module = tf.Module()
     module.energies = [
@@ -57,7 +58,7 @@ def _write_signatures(model, folder, model_name, detector, max_steps, fit):
     ]
     # Traced anew inside, so that nothing of it has been compiled by XLA.
     with backend.portable():
-        signatures = Signatures(model, detector, max_steps, fit).build()
+        signatures = Signatures(model, detector, limits, fit).build()
         functions = {
             name: tf.function(
                 signature.function,

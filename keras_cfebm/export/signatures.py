@@ -39,24 +39,36 @@ _SPECS = {
 }
 
 
+class Limits(NamedTuple):
+    """What a request may ask for at most.
+
+    Args:
+        steps: int, Langevin steps per level.
+        rows: int.
+    """
+
+    steps: int
+    rows: int
+
+
 class Signatures:
     """Builds the signatures of one model.
 
     Args:
         model: `CFEBM`.
         detector: fitted `AnomalyDetector`, or None.
-        max_steps: int, largest number of steps per level.
+        limits: `Limits`.
         fit: how image files fit, one of `image_files.FITS`.
     """
 
     def __init__(
-        self, model: CFEBM, detector: AnomalyDetector | None, max_steps: int, fit: str
+        self, model: CFEBM, detector: AnomalyDetector | None, limits: Limits, fit: str
     ):
         self.energy = model.sampling_network
         self.image_shape = model.image_shape
         self.num_classes = model.num_classes
         self.detector = detector
-        self.max_steps = max_steps
+        self.limits = limits
         self.fit = fit
         self.from_source = model.chain_start == "source"
         self.ladder = model.sampling_ladder
@@ -109,9 +121,10 @@ class Signatures:
     def _check(self, given, in_range):
         """The inputs once they are as described, image files as images."""
         height, width, _ = self.image_shape
+        most = self.limits.rows
         shapes = {"images": [None, *self.image_shape], "masks": [None, height, width]}
         given = {
-            name: checks.check_shape(x, shapes.get(name, [None]), name)
+            name: checks.check_shape(x, shapes.get(name, [None]), name, most)
             for name, x in given.items()
         }
         first, *others = given
@@ -120,7 +133,7 @@ class Signatures:
             given[name] = checks.check_rows(given[name], rows, name)
         ranges = {
             "seeds": (0, None),
-            "steps": (0, self.max_steps),
+            "steps": (0, self.limits.steps),
             "labels": (0, (self.num_classes or 1) - 1),
         }
         for name in ranges.keys() & given.keys():

@@ -1,5 +1,6 @@
 """TensorFlow Serving's gRPC protocol: `PredictionService.Predict`."""
 
+import math
 from concurrent import futures
 from typing import Any
 
@@ -65,15 +66,33 @@ def _predict(servable, request, response):
     version = spec.version.value if spec.HasField("version") else None
     servable.check(spec.name, version)
     signature = spec.signature_name or "serving_default"
-    inputs = {}
-    for name, tensor in request.inputs.items():
-        try:
-            inputs[name] = tf.make_ndarray(tensor)
-        except (TypeError, ValueError) as error:
-            raise ServingError("INVALID_ARGUMENT", f"{name}: {error}") from error
+    specs = servable.inputs(signature)
+    inputs = {
+        name: _array(name, tensor, specs.get(name))
+        for name, tensor in request.inputs.items()
+    }
     for name, value in servable.predict(signature, inputs).items():
         response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
     response.model_spec.name = servable.name
     response.model_spec.version.value = servable.version
     response.model_spec.signature_name = signature
     return response
+
+
+def _array(name, tensor, spec):
+    """The array of a `TensorProto`, which has to be of the very type asked for."""
+    if spec is not None and tensor.dtype != spec.dtype.as_datatype_enum:
+        raise ServingError(
+            "INVALID_ARGUMENT",
+            f"Expected {name} as {spec.dtype.name}. Received: "
+            f"{tf.dtypes.as_dtype(tensor.dtype).name}",
+        )
+    # A single value may stand for all of a tensor, of whatever size.
+    if math.prod(size.size for size in tensor.tensor_shape.dim) > MAX_MESSAGE:
+        raise ServingError(
+            "INVALID_ARGUMENT", f"{name}: more values than a message has"
+        )
+    try:
+        return tf.make_ndarray(tensor)
+    except (TypeError, ValueError) as error:
+        raise ServingError("INVALID_ARGUMENT", f"{name}: {error}") from error

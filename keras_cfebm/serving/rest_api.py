@@ -41,6 +41,7 @@ def start_rest(
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # header and body are written one after the other
     servable: Servable
 
     def do_GET(self):

@@ -1,6 +1,7 @@
 """Servable: a SavedModel that answers predict requests; plain TensorFlow."""
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,8 @@ _CODES = {
     for name, number in vars(tf.errors).items()
     if name.isupper() and isinstance(number, int)
 }
+#: Numbers of the queues of this process.
+_QUEUES = itertools.count()
 
 
 class ServingError(Exception):
@@ -157,6 +160,9 @@ def _tensor(value, spec):
 
 def _batched(function, specs, batching):
     names = list(specs)
+    # TensorFlow names the queue after the scope: with one name for all functions it
+    # would merge their requests and run one function on them all.
+    scope = f"queue_{next(_QUEUES)}"
 
     @tf.nondifferentiable_batch_function(
         num_batch_threads=batching.num_batch_threads,
@@ -169,6 +175,7 @@ def _batched(function, specs, batching):
 
     @tf.function(input_signature=list(specs.values()), autograph=False)
     def call(*tensors):
-        return run(*tensors)
+        with tf.name_scope(scope):
+            return run(*tensors)
 
     return lambda **tensors: call(*(tensors[name] for name in names))
