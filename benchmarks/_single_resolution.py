@@ -80,12 +80,13 @@ def train_single(config, data, steps, budget):
             "widths",
             "activation",
             "spectral_norm",
+            "dtype",
         )
     }
     network = EnergyNetwork(last.resolution, channels=data.channels, **settings)
     model = CFEBM(
         [network],
-        langevin=config.langevin.replace(steps=steps),
+        langevin=(last.langevin or config.langevin).replace(steps=steps),
         data_noise=config.data_noise,
         energy_l2=config.energy_l2,
         ema_decay=config.ema_decay,
@@ -95,7 +96,11 @@ def train_single(config, data, steps, budget):
 
     def batches(stage, start):
         return data.batches(
-            stage.resolution, stage.batch_size, config.seed, start=start
+            stage.resolution,
+            stage.batch_size,
+            seed=config.seed,
+            flip=config.data.flip,
+            start=start,
         )
 
     return fit_progressively(

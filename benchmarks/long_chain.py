@@ -173,7 +173,7 @@ def run(options):
             ]
         )
     if judged:
-        rows.append(_data_row(model))
+        rows.append(_data_row(model, options))
     header = ["chain", "mean energy", "drift", "|x| > 0.99", "classifier FID"]
     print(_common.markdown_table(header, rows))
     spread = figures[0]["energy_std"]
@@ -188,10 +188,11 @@ def run(options):
     return {"machine": machine, "noise_scale": chain.noise_scale, "chains": figures}
 
 
-def _data_row(model):
-    """The same figures of held-out images: what to compare with."""
+def _data_row(model, options):
+    """The same figures of as many held-out images: what to compare with."""
     data = datasets.load(datasets.EMBEDDED, split="test", resolution=32, fit="pad")
-    images = data.images(1000, resolution=model.resolution)
+    data = data.subset(limit=options.samples, seed=options.seed)
+    images = data.images(resolution=model.resolution)
     saturated = 100 * (np.abs(images) > 0.99).mean()
     fid = classifier_fid(images)
     energy = "–"

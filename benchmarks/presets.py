@@ -99,11 +99,15 @@ def measure(name, images=None, accumulation=1, dtype=None):
     rng = np.random.default_rng(0)
     shape = (images, *model.image_shape)
     data = rng.uniform(-1, 1, shape).astype("float32")
-    sources = rng.uniform(-1, 1, shape).astype("float32") if config.source else None
+    paired = None
+    if config.source:
+        paired = rng.uniform(-1, 1, shape).astype("float32")
+    elif model.num_classes is not None:
+        paired = rng.integers(0, model.num_classes, images).astype("int32")
     before = peak_memory()
     for _ in range(2):  # the first one compiles
         began = time.perf_counter()
-        logs = model.train_on_batch(data, sources, return_dict=True)
+        logs = model.train_on_batch(data, paired, return_dict=True)
         seconds = time.perf_counter() - began
     assert all(np.isfinite(value) for value in logs.values()), logs
     assert model.step == 2

@@ -64,6 +64,11 @@ def sample_table(options):
     """
     run = RunFolder(options.run_dir)
     config, ladder = run.read_config(), run.load()
+    if config.network.conditional or config.source is not None:
+        raise ValueError(
+            f"Expected a run without classes and sources in {run.path}: its samples "
+            "are compared with those of a single resolution."
+        )
     seconds, clock_name, made = training_time(run.metrics)
     clock = time.process_time if clock_name == "CPU" else time.monotonic
     data = load_data(config.data)
@@ -167,7 +172,8 @@ def _detection(found, name):
 
 
 def _quality(row):
-    return f"{row['psnr']:.2f} / {row['ssim']:.3f}"
+    psnr = "–" if row["psnr"] is None else f"{row['psnr']:.2f}"
+    return f"{psnr} / {row['ssim']:.3f}"
 
 
 def _denoising(found, name):

@@ -105,7 +105,7 @@ def train(setting, seed, guard, options):
     watch, last = DivergenceGuard(), Last()
     callbacks = [watch, last] if guard else [last]
     if "spike" in setting:
-        callbacks.insert(0, Spike(setting["spike"], options.steps // 2))
+        callbacks.insert(0, Spike(setting["spike"], resolution, options.steps // 2))
     gave_up = False
     try:
         model = fit_progressively(
@@ -136,15 +136,16 @@ class Last(keras.callbacks.Callback):
 
 
 class Spike(keras.callbacks.Callback):
-    """Raises the learning rate once, at the first epoch from a step on."""
+    """Raises the learning rate once, at the first epoch from a step of a stage on."""
 
-    def __init__(self, factor, step):
+    def __init__(self, factor, resolution, step):
         super().__init__()
-        self.factor, self.step = factor, step
+        self.factor, self.resolution, self.step = factor, resolution, step
 
     def on_epoch_begin(self, epoch, logs=None):
         optimizer = self.model.optimizer
-        if self.factor and int(optimizer.iterations) >= self.step:
+        here = self.model.resolution == self.resolution
+        if here and self.factor and int(optimizer.iterations) >= self.step:
             optimizer.learning_rate.assign(optimizer.learning_rate * self.factor)
             self.factor = None
 

@@ -74,7 +74,7 @@ def new_folder(path: PathLike) -> Iterator[pathlib.Path]:
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
-                with file.open("rb") as opened:
+                with file.open("rb+") as opened:  # Windows syncs writable ones only
                     os.fsync(opened.fileno())
         sync_folder(temporary)
         _share(temporary, 0o777)

@@ -77,7 +77,15 @@ def new_model(config: RunConfig, data: datasets.ImageData) -> CFEBM:
             raise ValueError(
                 f"A conditional energy needs labels. Received: {data!r} without labels"
             )
-        num_classes = int(data.labels().max()) + 1
+        present = np.unique(data.labels())
+        num_classes = int(present[-1]) + 1
+        if len(present) < num_classes:
+            logging.warning(
+                "Classes without images will be samples of nothing; there are images "
+                "of %s, of %d classes.",
+                present.tolist(),
+                num_classes,
+            )
     return config.first_model(data.channels, num_classes)
 
 

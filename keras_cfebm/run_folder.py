@@ -35,7 +35,7 @@ class RunFolder:
     """
 
     def __init__(self, path: PathLike):
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(path).expanduser()
         self.config = self.path / "config.json"
         self.metrics = self.path / "metrics.csv"
         self.guard = self.path / "guard.json"
@@ -61,6 +61,8 @@ class RunFolder:
     def prepare(self, config: RunConfig, replace_config: bool = False) -> None:
         """Makes the folder, or checks that it belongs to the same configuration.
 
+        One without checkpoints, as of a first command that was refused, is as new.
+
         Args:
             config: `RunConfig`.
             replace_config: bool, whether another configuration is replaced by this one.
@@ -75,7 +77,8 @@ class RunFolder:
             self._check_network(config)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if self.config.exists() and not replace_config:
+            begun = self.ladder.exists() or any(self.checkpoints.glob("*"))
+            if begun and self.config.exists() and not replace_config:
                 differences = _differences(
                     self.read_config().to_dict(), config.to_dict()
                 )
@@ -167,7 +170,7 @@ def load_ladder(path: PathLike) -> CFEBM:
     Raises:
         RunError: if there is no such file, or it is not a saved `CFEBM`.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(path).expanduser()
     path = path / "ladder.keras" if path.is_dir() else path
     if not path.is_file():
         raise RunError(f"Expected a trained model at {path}, found none.")

@@ -8,10 +8,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from keras_cfebm import datasets, load_ladder
+from keras_cfebm import datasets, load_ladder, presets
 from keras_cfebm.cli.main import COMMANDS, main
 from keras_cfebm.config import RunConfig
-from keras_cfebm.run_folder import RunFolder
+from keras_cfebm.run_folder import RunError, RunFolder
 
 SMALL = [
     "--preset=tiny",
@@ -114,6 +114,19 @@ def test_a_finer_stage_than_all_new_ones_is_not_lost(finished, photos, capsys):
     code = main(["train", *arguments, *coarse, "--replace_config"])
     assert code == 1 and "is at 16 pixels already" in capsys.readouterr().err
     assert [path.read_bytes() for path in kept] == before
+
+
+def test_a_refused_first_command_does_not_take_the_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run = RunFolder("~/run")
+    assert run.path == tmp_path / "run"
+    first, second = presets.config("tiny"), presets.config("tiny").replace(seed=9)
+    run.prepare(first)
+    run.prepare(second)
+    assert run.read_config() == second
+    run.ladder.touch()
+    with pytest.raises(RunError, match="another configuration"):
+        run.prepare(first)
 
 
 def test_two_processes_cannot_share_a_folder(finished, photos, capsys):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import shutil
+import types
 
 import numpy as np
 import PIL.Image
@@ -9,8 +11,8 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from keras_cfebm import datasets, load_ladder
-from keras_cfebm.cli import common
+from keras_cfebm import datasets, evaluation, load_ladder
+from keras_cfebm.cli import common, detect
 from keras_cfebm.cli.main import main
 from keras_cfebm.run_folder import RunFolder
 from keras_cfebm.tasks import AnomalyDetector
@@ -197,16 +199,18 @@ def test_other_data_are_judged_apart_from_their_training_images(
     assert {config.options["channels"] for config, _ in loaded} == {1}
 
 
+@pytest.mark.parametrize("spelling", ["{}", "{}/../{}"])
 @pytest.mark.parametrize(("split", "judged"), [(None, None), ("train", "test")])
 def test_a_folder_seen_as_a_whole_leaves_nothing_to_judge(
-    run, tmp_path, monkeypatch, caplog, split, judged
+    run, tmp_path, monkeypatch, caplog, split, judged, spelling
 ):
     (tmp_path / "test").mkdir()
     loaded = []
     monkeypatch.setattr(common, "load_data", lambda *given: loaded.append(given))
     values = flags.FlagValues()
     common.define_task_flags(values, count=4)
-    values(["cfebm", f"--model={run}"])
+    data = spelling.format(tmp_path, tmp_path.name)
+    values(["cfebm", f"--model={run}", f"--data={data}"])
     task = common.Task("neighbours", values)
     own = dataclasses.replace(
         task.config.data, name=str(tmp_path), split=split, classes=None
@@ -216,6 +220,76 @@ def test_a_folder_seen_as_a_whole_leaves_nothing_to_judge(
     task.data()
     assert [split for _, split in loaded] == [judged]
     assert ("trained on" in caplog.text) == (judged is None)
+    assert loaded[0][0].options == {"channels": 1}
+
+
+def test_sub_folders_of_a_split_have_to_be_the_classes_of_the_training(
+    run, tmp_path, monkeypatch
+):
+    names = {None: ("cat", "dog", "horse"), "test": ("cat", "horse")}
+    (tmp_path / "test").mkdir()
+
+    def load(config, split=None):
+        return types.SimpleNamespace(class_names=names[split])
+
+    monkeypatch.setattr(common, "load_data", load)
+    values = flags.FlagValues()
+    common.define_task_flags(values, count=4)
+    values(["cfebm", f"--model={run}"])
+    task = common.Task("denoise", values)
+    own = dataclasses.replace(
+        task.config.data, name=str(tmp_path), split="train", classes=None
+    )
+    task.config = task.config.replace(data=own)
+    assert task.data().class_names == ("cat", "horse")  # an energy without classes
+    task.model = types.SimpleNamespace(num_classes=3, resolution=32, image_shape=(1,))
+    with pytest.raises(ValueError, match=r"Received: \('cat', 'horse'\)"):
+        task.data()
+    names["test"] = names[None]
+    assert task.data().class_names == names[None]
+
+
+def test_a_model_file_may_lie_beside_anything(run, tmp_path):
+    shutil.copy(run / "ladder.keras", tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    values = flags.FlagValues()
+    common.define_task_flags(values, count=4)
+    values(["cfebm", f"--model={tmp_path / 'ladder.keras'}"])
+    assert common.Task("denoise", values).config is None
+
+
+def test_mirrored_copies_would_be_found(run, tmp_path, monkeypatch):
+    whole = tmp_path / "run"
+    shutil.copytree(run, whole)
+    config = json.loads((whole / "config.json").read_text(encoding="utf-8"))
+    config["data"]["flip"] = True
+    (whole / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    seen = []
+
+    def evaluate(samples, training, test, encoder):
+        seen.append(training)
+        raise ValueError("that is all")
+
+    monkeypatch.setattr(evaluation, "evaluate_neighbours", evaluate)
+    assert main(["neighbours", f"--model={whole}", "--count=2"]) == 1
+    first, mirrored = np.split(seen[0], 2)
+    np.testing.assert_array_equal(first, mirrored[:, :, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("own", "flag", "name", "expected"),
+    [
+        ("crop", None, "photos", "crop"),
+        ("crop", "pad", "photos", "pad"),
+        ("exact", None, "photos", "resize"),
+        ("exact", None, datasets.EMBEDDED, "pad"),
+        (None, None, "photos", "resize"),
+    ],
+)
+def test_anomalies_are_read_as_normal_images_are(own, flag, name, expected):
+    config = own and types.SimpleNamespace(data=types.SimpleNamespace(fit=own))
+    task, values = types.SimpleNamespace(config=config), types.SimpleNamespace(fit=flag)
+    assert detect.anomaly_fit(task, name, values) == expected
 
 
 def test_translate(translator):
@@ -296,6 +370,7 @@ def odd_files(tmp_path_factory):
         (["denoise", "--data={odd}/colour.npy"], "(n, 32, 32, 1)"),
         (["denoise", "--data={odd}/none.npy"], "none.npy"),
         (["detect", "--against=./cats"], "found none"),
+        (["detect", "--against=uniform,constant,uniform"], "different names"),
         (["translate"], "trained to translate"),
         (["saliency", "--of=translate"], "trained to translate"),
         (["saliency", "--of=denoise", "--sigma=-1"], "sigma"),

@@ -1,6 +1,7 @@
 """The divergence guard: what it notices, what it restores, and a real run it saves."""
 
 import json
+import time
 import types
 
 import keras
@@ -105,6 +106,7 @@ def test_rows_of_an_epoch_broken_off_are_not_part_of_the_run():
 
         def on_train_batch_end(self, batch, logs=None):
             if self.model.step == 6 and not self.broken:
+                time.sleep(1)
                 self.broken = self.recovering = self.model.stop_training = True
 
         def on_epoch_end(self, epoch, logs=None):
@@ -118,6 +120,7 @@ def test_rows_of_an_epoch_broken_off_are_not_part_of_the_run():
     )
     assert callbacks[1].broken
     assert [row["stage_step"] for row in log.rows] == [4, 8]
+    assert log.rows[1]["seconds"] > 1  # the time that was lost is part of the run's
 
 
 def test_without_the_guard_the_same_run_is_lost():

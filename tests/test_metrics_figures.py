@@ -65,14 +65,19 @@ def test_psnr_and_ssim_agree_with_scikit_image_one_by_one(pair):
         expected = skimage_metrics.peak_signal_noise_ratio(a, b, data_range=2)
         assert metrics.psnr(restored, originals)[index] == pytest.approx(expected)
         expected = skimage_metrics.structural_similarity(
-            a.astype("float64"),
-            b.astype("float64"),
-            data_range=2,
+            (a.astype("float64") + 1) / 2,
+            (b.astype("float64") + 1) / 2,
+            data_range=1,
             channel_axis=-1,
             gaussian_weights=True,
             use_sample_covariance=False,
         )
         assert metrics.ssim(restored, originals)[index] == pytest.approx(expected)
+
+
+def test_grey_beside_almost_the_same_grey_is_similar():
+    grey = np.full((1, 16, 16, 1), 0.05, "float32")
+    assert metrics.ssim(grey, -grey)[0] > 0.99
 
 
 def test_equal_images_are_perfect(pair):

@@ -14,7 +14,12 @@ from keras_cfebm.presets import pretrained
 
 ROOT = pathlib.Path(__file__).parents[1]
 BIG = "celeb_a_hq_512"
-QUICK = ("tiny", "mnist", "fashion_mnist_sneaker_to_boot")
+QUICK = (
+    "tiny",
+    "mnist",
+    "fashion_mnist_conditional",
+    "fashion_mnist_sneaker_to_boot",
+)
 
 
 @pytest.fixture(autouse=True)

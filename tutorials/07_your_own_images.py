@@ -4,7 +4,7 @@
 # So far the models were trained for you. This notebook goes the whole way with files on
 # disk: look at the folder, write a configuration, train, get interrupted, go on, and
 # judge the result. The files are garments, so that the notebook needs no download and
-# finishes in minutes. **Replace one path, and they are yours.**
+# finishes in minutes. **Replace two lines, and they are yours.**
 #
 # **Learning goals.** After this notebook you can
 #
@@ -55,7 +55,9 @@ from keras_cfebm.run_folder import RunFolder
 
 temporary = tempfile.TemporaryDirectory(prefix="cfebm_")  # gone with the kernel
 work = pathlib.Path(temporary.name)
-photos = work / "photos"  # your own folder goes here
+own_photos = None  # the path of your own folder goes here
+reading = {"fit": "pad", "channels": 1}  # photographs: {"fit": "crop", "channels": 3}
+photos = pathlib.Path(own_photos) if own_photos else work / "photos"
 
 # %% [markdown]
 # ## 1. The folder
@@ -70,9 +72,10 @@ photos = work / "photos"  # your own folder goes here
 # ```
 #
 # Real folders are never clean. So this one gets a file that is cut off in the middle.
+# (Nothing is written into a folder of your own.)
 
 # %%
-for split in ("train", "test"):
+for split in () if own_photos else ("train", "test"):
     data = cf.datasets.load("fashion_mnist_embedded", split)
     for name in classes.split(","):
         chosen = data.subset(classes=[name], limit=files_per_class, seed=seed)
@@ -81,10 +84,11 @@ for split in ("train", "test"):
         for number, pixels in enumerate(cf.datasets.to_uint8(chosen.images())):
             Image.fromarray(pixels[..., 0]).save(folder / f"{number:04d}.png")
 
-whole = next((photos / "train").rglob("*.png"))
-(whole.parent / "broken.png").write_bytes(whole.read_bytes()[:150])
+if not own_photos:
+    whole = next((photos / "train").rglob("*.png"))
+    (whole.parent / "broken.png").write_bytes(whole.read_bytes()[:150])
 for folder in sorted(photos.glob("*/*")):
-    print(f"{folder.relative_to(work)}: {len(list(folder.iterdir()))} files")
+    print(f"{folder.relative_to(photos.parent)}: {len(list(folder.iterdir()))} files")
 
 # %% [markdown]
 # ## 2. Look before you train
@@ -99,7 +103,7 @@ for folder in sorted(photos.glob("*/*")):
 # \mathrm{pool}_{2 \times 2}(x^{(s)})$.
 
 # %%
-shape = {"resolution": 32, "fit": "pad", "channels": 1}
+shape = {"resolution": 32, **reading}
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     train_data = cf.datasets.load(photos, split="train", **shape)
@@ -131,7 +135,11 @@ preset = presets.config("fashion_mnist_quick")
 run = RunFolder(work / "run")
 config = preset.replace(
     data=cf.DataConfig(
-        str(photos), split="train", resolution=32, fit="pad", options={"channels": 1}
+        str(photos),
+        split="train",
+        resolution=32,
+        fit=reading["fit"],
+        options={"channels": reading["channels"]},
     ),
     # Narrower than the preset at the fine levels: less to learn, and less to wait for.
     network=dataclasses.replace(preset.network, widths={4: 64, 8: 64, 16: 32, 32: 16}),
@@ -170,7 +178,7 @@ for stage in config.stages:
 # else, can come from a file: `--config=config.json`):
 #
 # ```
-# cfebm train --preset=fashion_mnist_quick --run_dir=run \
+# cfebm train --preset=fashion_mnist_quick --run_dir=run --report_steps=20 \
 #   --data=photos --split=train --fit=pad --channels=1 \
 #   --settle_images=8:25600,16:10800,32:2048 --fade_images=16:3600,32:2048 \
 #   --learning_rate=32:2.5e-4
@@ -228,7 +236,7 @@ for resolution in (8, 16, 32):
 
 # %%
 uninterrupted = cf.fit_progressively(
-    config.first_model(channels=1),
+    config.first_model(channels=reading["channels"]),
     lambda stage, start: train_data.batches(
         stage.resolution, stage.batch_size, seed=config.seed, start=start
     ),

@@ -47,6 +47,7 @@ _CARD = """# {name}
 | training | {minutes:.0f} minutes, {cpu_minutes:.0f} of processor time, {rollbacks} |
 | machine | {machine} |
 | {measure} | **{fid:.1f}** |
+| the same of held-out images, pixelated to 16×16 | {control:.1f} |
 | parameters | {parameters:,} in all levels |
 | licence | Apache 2.0; data: Fashion-MNIST, MIT, Copyright 2017 Zalando SE |
 
@@ -80,16 +81,22 @@ def _judged_noise(config):
 
 
 def classifier_fid(images, config):
-    """Classifier FID to the training images of the run, all of them."""
+    """Classifier FID to all training images of the run: of images, and of a control.
+
+    The control are as many held-out images, pixelated to 16×16.
+    """
     encoder = metrics.fashion_classifier().encoder
     reference = metrics.FeatureStatistics.from_images(
         [load_data(config.data).images()], encoder, "training images"
     )
     found = metrics.FeatureStatistics.from_images([images], encoder, "samples")
-    return metrics.frechet_distance(found, reference)
+    held_out = load_data(config.data, held_out_split(config.data))
+    held_out = held_out.subset(limit=len(images), seed=0).images()
+    control = metrics.controls(held_out, encoder, reference)["pixelated_to_16"]
+    return metrics.frechet_distance(found, reference), control
 
 
-def card(name, run, model, config, fid, count):
+def card(name, run, model, config, fid, control, count):
     """The text of the model card."""
     rows = read_metrics(run)
     seconds = sum(row["seconds"] for row in rows)
@@ -127,6 +134,7 @@ def card(name, run, model, config, fid, count):
         machine=flags.FLAGS.machine,
         measure=f"classifier FID of {count:,} {measured} to the images of training",
         fid=fid,
+        control=control,
         parameters=sum(network.count_params() for network in model.sampling_ladder),
         date=datetime.date.today().isoformat(),
     )
@@ -181,14 +189,14 @@ def main(argv):
     if flags.FLAGS.noise_scale is not None:
         model.langevin = model.langevin.replace(noise_scale=flags.FLAGS.noise_scale)
     images = samples_of(model, config, flags.FLAGS.samples)
-    fid = classifier_fid(images, config)
-    text = card(name, run, model, config, fid, len(images))
+    fid, control = classifier_fid(images, config)
+    text = card(name, run, model, config, fid, control, len(images))
     export(name, model, config)
     folder = _FOLDER / name
     model.save(folder / "model.keras")
     visualization.image_grid(images[:_SHOWN], path=folder / "samples.png")
     (folder / "README.md").write_text(text, encoding="utf-8")
-    print(f"{folder}: classifier FID {fid:.2f}")
+    print(f"{folder}: classifier FID {fid:.2f}, control {control:.2f}")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ class EnergyLog(keras.callbacks.Callback):
         rows: list of dicts with the keys `COLUMNS`. `step` counts the training steps
             of all stages, `stage_step` those of the current one; the energies are
             means over the epoch, `rollbacks` are those of the run so far, and
-            `cpu_seconds` is the time of all cores together.
+            `cpu_seconds` is the time of all cores together. The times are those since
+            the row before, epochs that a rollback has undone included.
     """
 
     def __init__(
@@ -90,11 +91,16 @@ class EnergyLog(keras.callbacks.Callback):
         resolution = self.model.resolution
         # Rows of this stage that a rollback has undone are no longer part of the run.
         last = min(self._first_step + 1, stage_step)
-        self.rows = [
+        kept = [
             row
             for row in self.rows
             if row["resolution"] != resolution or row["stage_step"] < last
         ]
+        # The time that they took is part of it.
+        for row in self.rows[len(kept) :]:
+            for name in _TIMES:
+                figures[name] = round(figures[name] + (row[name] or 0.0), 3)
+        self.rows = kept
         before = [row["step"] for row in self.rows if row["resolution"] != resolution]
         row = {
             "step": stage_step + max(before, default=0),

@@ -14,7 +14,7 @@ from keras_cfebm.config import DataConfig, RunConfig
 from keras_cfebm.datasets import ImageData
 from keras_cfebm.metrics import FashionClassifier, fashion_classifier
 from keras_cfebm.run import held_out_split, load_data
-from keras_cfebm.run_folder import RunFolder, load_ladder
+from keras_cfebm.run_folder import RunError, RunFolder, load_ladder
 from keras_cfebm.sampling import Langevin
 
 #: Columns of the pictures.
@@ -102,13 +102,20 @@ class Task:
         self.name = name
         self.values = values
         self.model = load_ladder(values.model)
-        path = pathlib.Path(values.model)
+        path = pathlib.Path(values.model).expanduser()
         self.folder = path if path.is_dir() else path.parent
         run = RunFolder(self.folder)
         self.config: RunConfig | None = None
         if run.config.is_file():
-            self.config = run.read_config()
-        self.output = pathlib.Path(values.output or run.path / "tasks" / name)
+            try:
+                self.config = run.read_config()
+            except RunError as error:
+                if path.is_dir():
+                    raise
+                # Beside a model file it may be of anything.
+                logging.warning("%s", error)
+        output = pathlib.Path(values.output or run.path / "tasks" / name)
+        self.output = output.expanduser()
 
     def require_noise(self) -> None:
         """Raises ValueError if the model's chains start at source images."""
@@ -153,7 +160,7 @@ class Task:
                 f"Expected --{flag}: there is no run's config.json beside the model "
                 "that says what it was trained on."
             )
-        other = own is None or name not in (None, own.name)
+        other = own is None or not (name is None or _same(name, own.name))
         config = self._other(name, own) if other else own
         changes: dict[str, Any] = {"resolution": self.model.resolution}
         if self.values.fit:
@@ -161,6 +168,10 @@ class Task:
             if self.values.fit != "crop":
                 changes["options"] = {**config.options}
                 changes["options"].pop("crop_size", None)
+        if not other and _is_folder(config.name):
+            # One split of it may be grey while the other is not.
+            options = changes.get("options", config.options)
+            changes["options"] = {"channels": self.model.image_shape[-1], **options}
         if classes:
             changes["classes"] = tuple(classes)
         config = dataclasses.replace(config, **changes)
@@ -176,7 +187,21 @@ class Task:
                 config.name,
                 split,
             )
-        return load_data(config, split)
+        data = load_data(config, split)
+        if own is not None and _is_folder(own.name) and _is_folder(config.name):
+            self._check_classes(data, own)
+        return data
+
+    def _check_classes(self, data, own):
+        """Sub-folders are numbered within one root: labels need the same ones."""
+        if self.model.num_classes is None:
+            return
+        trained = load_data(own).class_names
+        if data.class_names != trained:
+            raise ValueError(
+                f"Expected sub-folders for the classes of the training, {trained}. "
+                f"Received: {data.class_names}"
+            )
 
     def _other(self, name, own):
         """Data that the run does not know, read as the model needs them."""
@@ -184,8 +209,7 @@ class Task:
         options = {}
         if name != datasets.EMBEDDED and not name.endswith((".npy", ".npz")):
             options["channels"] = self.model.image_shape[-1]
-            is_folder = pathlib.Path(name).expanduser().is_dir()
-            if not is_folder and own is not None and "data_dir" in own.options:
+            if not _is_folder(name) and own is not None and "data_dir" in own.options:
                 options["data_dir"] = own.options["data_dir"]
         return DataConfig(
             name, resolution=self.model.resolution, fit=fit, options=options
@@ -220,6 +244,18 @@ class Task:
         self.output.mkdir(parents=True, exist_ok=True)
         files.write_text(self.output / "figures.json", text)
         print(f"\nPictures and figures.json: {self.output}")
+
+
+def _is_folder(name):
+    return pathlib.Path(name).expanduser().is_dir()
+
+
+def _same(name, other):
+    """Whether two names are of one image set, or two spellings of one path."""
+    paths = [pathlib.Path(text).expanduser() for text in (name, other)]
+    if all(path.exists() for path in paths):
+        return paths[0].samefile(paths[1])
+    return name == other
 
 
 def two_parts(

@@ -54,9 +54,16 @@ def main(values):
     test, train = task.data(), task.data(training=True)
     count = min(values.count, len(test) // 2)
     normal, held_out = two_parts(test, count, count, values.seed)
+    names = _against(task, values)
+    labels = [_label(name) for name in names]
+    if len({*labels, "normal"}) != len(labels) + 1:
+        raise ValueError(
+            "Expected sets of different names, none of them 'normal'. Received: "
+            f"--against={','.join(names)}"
+        )
     anomalies = {
-        _label(name): _anomalies(task, name, normal, values)
-        for name in _against(task, values)
+        label: _anomalies(task, name, normal, values)
+        for label, name in zip(labels, names, strict=True)
     }
     detectors = {
         score: AnomalyDetector(task.model.sampling_network, score, values.batch_size)
@@ -130,10 +137,17 @@ def _anomalies(task, name, normal, values):
         name,
         split=datasets.test_split(name),
         resolution=resolution,
-        fit="pad" if name == datasets.EMBEDDED else "resize",
+        fit=anomaly_fit(task, name, values),
         **({} if name.endswith((".npy", ".npz")) else {"channels": channels}),
     )
     return data.subset(limit=len(normal), seed=values.seed).images()
+
+
+def anomaly_fit(task, name, values):
+    """As normal images are read, or scores would tell apart how the two were read."""
+    own = None if task.config is None else task.config.data.fit
+    usual = "pad" if name == datasets.EMBEDDED else "resize"
+    return values.fit or (usual if own in (None, "exact") else own)
 
 
 def _draw(task, report, images):

@@ -39,10 +39,9 @@ def main(values):
     model = task.model
     encoder = _encoder(task, values)
     data = task.data(training=values.train_reference and values.split is None)
-    which = "training" if values.train_reference and not values.split else "test"
-    reference = evaluation.reference_statistics(
-        data, encoder, f"{len(data)} {which} images of {data.name}", values.cache_dir
-    )
+    which = "training" if values.train_reference else "held-out"
+    name = f"{len(data)} {values.split or which} images of {data.name}"
+    reference = evaluation.reference_statistics(data, encoder, name, values.cache_dir)
     labels = None
     if model.num_classes is not None:  # classes as often as in the data
         labels = np.resize(data.subset(seed=values.seed).labels(), values.count)

@@ -25,10 +25,13 @@ def main(values):
     samples = model.generate(
         values.count, values.seed, labels, batch_size=values.batch_size
     )
+    seen = train.images()
+    if task.config is not None and task.config.data.flip:  # mirrored ones as well
+        seen = np.concatenate([seen, seen[:, :, ::-1]])
     classifier = task.classifier()
     found = evaluation.evaluate_neighbours(
         samples,
-        train.images(),
+        seen,
         test.subset(limit=1000, seed=values.seed).images(),
         None if classifier is None else classifier.encoder,
     )

@@ -40,8 +40,8 @@ def main(values):
         labels=values.label,
         batch_size=values.batch_size,
     )
-    grid = pathlib.Path(values.output)
+    grid = pathlib.Path(values.output).expanduser()
     array = grid.with_suffix(".npy")
+    np.save(array, images)  # first: a picture of so many may be too large
     image_grid(images, path=grid)
-    np.save(array, images)
     print(f"{values.count} images of {model.image_shape}: {grid}, {array}")

@@ -39,6 +39,9 @@ def main(values):
     source, target = task.source(), task.data()
     chosen = {"limit": min(values.count, len(source)), "seed": values.seed}
     sources = source.subset(**chosen).images()
+    # Read before the chains run, as what does not fit is an error.
+    targets = target.images()
+    truths = _truths(source, target, chosen) if values.paired else None
     translations, maps = tasks.translate(
         model.sampling_network,
         sources,
@@ -48,26 +51,27 @@ def main(values):
         saliency=True,
         progress=True,
     )
-    classifier = task.classifier()
-    found = evaluation.evaluate_translation(
-        translations,
-        sources,
-        target.images(),
-        None if classifier is None else _reference(task, values.seed),
-        encoder=None if classifier is None else classifier.encoder,
-        **_called(classifier, target),
-        truths=_truths(source, target, chosen) if values.paired else None,
-        seed=values.seed,
-    )
-    comparison_grid(
-        {label: images[:SHOWN] for label, images in found.images.items()},
-        path=task.output / "translations.png",
-    )
+    task.output.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         task.output / "translations.npz",
         sources=sources,
         translations=translations,
         saliency=maps,
+    )
+    classifier = task.classifier()
+    found = evaluation.evaluate_translation(
+        translations,
+        sources,
+        targets,
+        None if classifier is None else _reference(task, values.seed),
+        encoder=None if classifier is None else classifier.encoder,
+        **_called(classifier, target),
+        truths=truths,
+        seed=values.seed,
+    )
+    comparison_grid(
+        {label: images[:SHOWN] for label, images in found.images.items()},
+        path=task.output / "translations.png",
     )
     names = list(found.figures["translation"])
     print_table(

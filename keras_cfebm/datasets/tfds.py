@@ -74,7 +74,7 @@ def from_tfds(
     tfds = optional_import("tensorflow_datasets")
     try:
         builder = tfds.builder(tfds_name, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError as error:
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:  # or no such name
         raise ValueError(
             f"Expected 'fashion_mnist_embedded', a folder, a .npy or .npz file, or the "
             f"name of a TensorFlow dataset; received {name!r}."

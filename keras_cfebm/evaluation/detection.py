@@ -59,6 +59,8 @@ def evaluate_detection(
     """
     check_mapping(dict(detectors), "detectors")
     check_mapping(dict(anomalies), "anomalies")
+    if "normal" in anomalies:
+        raise ValueError("Expected another name for anomalies than 'normal'.")
     figures: dict[str, Any] = {name: {} for name in anomalies}
     thresholds, scores = {}, {}
     for name, detector in detectors.items():

@@ -1,5 +1,6 @@
 """Evaluation: what every function of this package returns."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ class Evaluation(NamedTuple):
 
 def mean_figures(
     restored: np.ndarray, originals: np.ndarray, hole: np.ndarray | None = None
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Mean PSNR (dB) and SSIM of restored images.
 
     Args:
@@ -31,12 +32,14 @@ def mean_figures(
         hole: optional boolean array, where pixels are judged; see `psnr`.
 
     Returns:
-        Dict with the keys `psnr` and `ssim`.
+        Dict with the keys `psnr`, None where an image is restored without any error,
+        and `ssim`.
 
     Raises:
         ValueError: see `keras_cfebm.metrics.psnr`.
     """
+    mean = float(np.mean(psnr(restored, originals, hole)))
     return {
-        "psnr": float(np.mean(psnr(restored, originals, hole))),
+        "psnr": mean if math.isfinite(mean) else None,
         "ssim": float(np.mean(ssim(restored, originals, hole))),
     }

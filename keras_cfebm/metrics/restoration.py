@@ -35,10 +35,17 @@ def psnr(restored: Tensor, originals: Tensor, hole: Tensor | None = None) -> np.
         return 10 * np.log10(DATA_RANGE**2 / mean)
 
 
+def _from_black(image):
+    """An image in [0, 1], 0 for black."""
+    return (image.astype("float64") + 1.0) / 2.0
+
+
 def ssim(restored: Tensor, originals: Tensor, hole: Tensor | None = None) -> np.ndarray:
     """Computes the structural similarity of each image.
 
-    Gaussian window of σ = 1.5 (11x11), as in the paper. Without a hole the mean leaves
+    Of the images in [0, 1], because it takes 0 for black: around a grey 0 the means
+    that it compares would have signs. Gaussian window of σ = 1.5 (11x11), as in the
+    paper. Without a hole the mean leaves
     out the border of half a window; inside a hole the map is averaged over the hole's
     pixels, whose windows reach into the known surroundings.
 
@@ -69,9 +76,9 @@ def ssim(restored: Tensor, originals: Tensor, hole: Tensor | None = None) -> np.
     values = []
     for image, original, weight in zip(restored, originals, weights, strict=True):
         mean, similarity = skimage_metrics.structural_similarity(
-            image.astype("float64"),
-            original.astype("float64"),
-            data_range=DATA_RANGE,
+            _from_black(image),
+            _from_black(original),
+            data_range=1.0,
             channel_axis=-1,
             gaussian_weights=True,
             sigma=1.5,

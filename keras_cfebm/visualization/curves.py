@@ -150,7 +150,8 @@ def _scale(axes, *series):
 def _draw_fade(axes, steps, beta):
     """Shades β behind the curve of `axes`, with a scale of its own on the right."""
     fade = axes.twinx()
-    fade.fill_between(steps, beta, color="0.92", step="post", linewidth=0)
+    # A row tells of the steps up to its own.
+    fade.fill_between(steps, beta, color="0.92", step="pre", linewidth=0)
     fade.set_ylim(0, 1)
     fade.set_ylabel("β (shaded)", color="0.4")
     fade.tick_params(colors="0.4")
