@@ -1,5 +1,6 @@
 """The command line end to end, on 32 images, and what it says to wrong input."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from keras_cfebm import datasets, load_ladder, presets
 from keras_cfebm.cli.main import COMMANDS, main
 from keras_cfebm.config import RunConfig
+from keras_cfebm.run import new_model
 from keras_cfebm.run_folder import RunError, RunFolder
 
 SMALL = [
@@ -127,6 +129,15 @@ def test_a_refused_first_command_does_not_take_the_folder(tmp_path, monkeypatch)
     run.ladder.touch()
     with pytest.raises(RunError, match="another configuration"):
         run.prepare(first)
+
+
+def test_classes_without_images_are_named(noise_images, caplog):
+    config = presets.config("tiny")
+    network = dataclasses.replace(config.network, conditional=True)
+    data = datasets.from_arrays(noise_images(4, 16), [0, 2, 2, 0])
+    caplog.set_level("WARNING", "absl")
+    assert new_model(config.replace(network=network), data).num_classes == 3
+    assert "[0, 2], of 3 classes" in caplog.text
 
 
 def test_two_processes_cannot_share_a_folder(finished, photos, capsys):

@@ -243,3 +243,9 @@ def test_embedded_archive_is_reproduced(tmp_path):
     archive = tmp_path / "again.npz"
     make_fashion_mnist.make(SOURCE, archive)
     assert archive.read_bytes() == make_fashion_mnist.ARCHIVE.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["photos/", "my-photos", "2024_photos"])
+def test_a_folder_that_is_not_there_is_said_to_be_no_image_set(name):
+    with pytest.raises(ValueError, match="Expected 'fashion_mnist_embedded', a folder"):
+        datasets.load(name)

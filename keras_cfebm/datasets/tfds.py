@@ -74,7 +74,10 @@ def from_tfds(
     tfds = optional_import("tensorflow_datasets")
     try:
         builder = tfds.builder(tfds_name, data_dir=data_dir)
-    except (tfds.core.DatasetNotFoundError, ValueError) as error:  # or no such name
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        unknown = isinstance(error, tfds.core.DatasetNotFoundError)
+        if not unknown and "Parsing builder name" not in str(error):
+            raise  # of a set that there is
         raise ValueError(
             f"Expected 'fashion_mnist_embedded', a folder, a .npy or .npz file, or the "
             f"name of a TensorFlow dataset; received {name!r}."

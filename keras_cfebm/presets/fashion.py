@@ -22,7 +22,7 @@ def _settings(widths, stages, classes=None, resolution=32, fit="pad", **training
     }
 
 
-def _stages(first, second, third):
+def _stages(first, second, third, batch_sizes=(128, 64, 64)):
     """Stages at 8, 16 and 32 pixels, of (images while fading, images after it)."""
     return [
         {
@@ -31,10 +31,8 @@ def _stages(first, second, third):
             "settle_images": settle_images,
             "batch_size": batch_size,
         }
-        for resolution, batch_size, (fade_images, settle_images) in (
-            (8, 128, first),
-            (16, 64, second),
-            (32, 64, third),
+        for resolution, batch_size, (fade_images, settle_images) in zip(
+            (8, 16, 32), batch_sizes, (first, second, third), strict=True
         )
     ]
 
@@ -62,12 +60,15 @@ def _denoising(noise):
 
 def _complete():
     """All 60,000 training images, and longer chains where they cost little."""
-    stages = _stages((0, 102_400), (19_200, 192_000), (12_800, 96_000))
-    settings = _settings(_QUICK_WIDTHS, stages, langevin={"steps": [25, 20, 15]})
+    stages = _stages(
+        (0, 102_400), (12_800, 179_200), (12_800, 128_000), batch_sizes=(128, 32, 32)
+    )
+    langevin = {"steps": [25, 20, 15], "noise_scale": 0.005}
+    settings = _settings(_QUICK_WIDTHS, stages, langevin=langevin)
     return {
         **settings,
         "data": {**settings["data"], "name": "fashion_mnist"},
-        "ema_decay": 0.998,
+        "ema_decay": 0.999,
         "report_steps": 200,
     }
 
