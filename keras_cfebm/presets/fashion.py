@@ -110,7 +110,7 @@ _SETTINGS = {
     # What `cfebm denoise` is best with: chains learn to start at noisy images.
     "fashion_mnist_denoise": _denoising(noise=0.4),
     "fashion_mnist_conditional": _conditional(),
-    # The one that is worth an hour: all images of the set, which are downloaded.
+    # The one that is worth two hours: all images of the set, which are downloaded.
     "fashion_mnist": _complete(),
     # Seconds; for tests and for trying the commands. Its samples are worth nothing.
     "tiny": _settings(
