@@ -91,9 +91,9 @@ def test_a_run_without_stages_is_refused(make_model, make_dataset):
         fit_progressively(make_model(), make_dataset, [])
 
 
-def test_batches_that_end_are_an_error(make_model, make_dataset):
+def test_batches_that_end_are_an_error(make_model):
     def finite(stage, start):
-        return make_dataset(stage, start).take(3)
+        return ((batch,) for batch in np.zeros((3, 4, 8, 8, 1), "float32"))
 
     stages = [Stage(8, 0, settle_images=40, batch_size=4)]
     with pytest.raises(ValueError, match="without end"):
