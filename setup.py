@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(
     r'^__version__ = "(.+)"$',
-    (HERE / "keras_cfebm" / "version.py").read_text(encoding="utf-8"),
+    (HERE / "keras_cfebm" / "utils" / "version.py").read_text(encoding="utf-8"),
     re.MULTILINE,
 ).group(1)
 

@@ -3,7 +3,11 @@
 import functools
 
 from keras_cfebm import datasets
-from keras_cfebm.metrics import FeatureStatistics, fashion_classifier, frechet_distance
+from keras_cfebm.evaluation import (
+    FeatureStatistics,
+    fashion_classifier,
+    frechet_distance,
+)
 
 SIDE = 32
 
@@ -27,8 +31,8 @@ def _reference(resolution):
 def classifier_fid(samples):
     """Distance of samples to the embedded training images *of their resolution*.
 
-    At 32 pixels it is the figure of `keras_cfebm.metrics.fashion_mnist_figures`. That
-    one always compares with images of 32 pixels, from which perfect samples of 8 are
+    At 32 pixels it is the figure of `evaluation.fashion_mnist_figures`. That one
+    always compares with images of 32 pixels, from which perfect samples of 8 are
     20 away; here those are at 0, so that good and bad samples differ more.
 
     Args:

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_cfebm.levels import levels_of
+from keras_cfebm.layers.levels import levels_of
 from keras_cfebm.network import EnergyNetwork
 
 BASE_RESOLUTION = 8

@@ -14,8 +14,9 @@ import math
 import tensorflow as tf
 
 from benchmarks._networks import layer_weights
-from keras_cfebm import backend, random
-from keras_cfebm.levels import levels_of
+from keras_cfebm import backend
+from keras_cfebm.backend import random
+from keras_cfebm.layers.levels import levels_of
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import langevin
 

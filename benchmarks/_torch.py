@@ -24,7 +24,7 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks._networks import layer_weights
-from keras_cfebm.levels import default_width, levels_of
+from keras_cfebm.layers.levels import default_width, levels_of
 
 
 class TorchContender:

@@ -21,10 +21,10 @@ import keras
 from absl import app, flags
 
 from benchmarks import _common
-from keras_cfebm import presets
+from keras_cfebm import configs
 from keras_cfebm.callbacks import Checkpoints, DivergenceGuard, EnergyLog
 from keras_cfebm.growing import adam, enter
-from keras_cfebm.run import load_data, new_model
+from keras_cfebm.runs.train import load_data, new_model
 
 #: Steps at the start of `fit` that are not timed: the first one compiles.
 _WARM_UP = 3
@@ -98,7 +98,7 @@ def run(options):
         Dict of JSON values, what `--json` holds.
     """
     machine = _common.machine()
-    config = presets.config(options.preset)
+    config = configs.config(options.preset)
     data = load_data(config.data)
     model, rows, results = new_model(config, data), [], []
     training, saving = 0.0, 0.0

@@ -10,7 +10,7 @@ channels-last, `torch.compile`), after a check that both agree.
 The peaks are those of this device, measured now: products of large matrices in the
 dtype of the convolutions, and adding one to a large array. FLOPs are those of the
 convolutions as they are computed, with a quarter of the definition's where it pools
-(`keras_cfebm.costs`); bytes are those that XLA's cost analysis counts.
+(`keras_cfebm.configs.costs`); bytes are those that XLA's cost analysis counts.
 
 Needs Keras and JAX only. From the repository's root, on a GPU:
 
@@ -37,8 +37,10 @@ from jax import numpy as jnp
 
 from benchmarks import _common
 from benchmarks._networks import make_ladder
-from keras_cfebm import backend, costs, random
-from keras_cfebm.config import NetworkConfig
+from keras_cfebm import backend
+from keras_cfebm.backend import random
+from keras_cfebm.configs import costs
+from keras_cfebm.configs.run_config import NetworkConfig
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, uniform_start
 

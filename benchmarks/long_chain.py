@@ -22,7 +22,8 @@ from keras import ops
 
 from benchmarks import _common
 from benchmarks._fashion import classifier_fid
-from keras_cfebm import backend, datasets, load_ladder, random
+from keras_cfebm import backend, datasets, load_ladder
+from keras_cfebm.backend import random
 from keras_cfebm.sampling import coarse_to_fine, langevin, uniform_start, upsample
 from keras_cfebm.visualization import chain_strip
 

@@ -20,7 +20,8 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks import _common
-from keras_cfebm import costs, presets
+from keras_cfebm import configs
+from keras_cfebm.configs import costs
 from keras_cfebm.growing import adam, enter
 
 #: Pixels of a batch, where the preset's own is larger: two images of 512 × 512.
@@ -40,7 +41,7 @@ _HEADER = [
 
 
 def define_flags():
-    flags.DEFINE_list("presets", list(presets.PRESETS), "Names of presets.")
+    flags.DEFINE_list("presets", list(configs.PRESETS), "Names of presets.")
     flags.DEFINE_integer("accumulation", 1, "Parts of a batch.", lower_bound=1)
     flags.DEFINE_string("dtype", None, "float32 or mixed_bfloat16.")
     flags.DEFINE_integer("images", None, "Images per batch; default as above.")
@@ -52,7 +53,7 @@ def grown_to_the_top(preset):
     """The untrained model of a preset's last stage, compiled.
 
     Args:
-        preset: `keras_cfebm.presets.Preset`.
+        preset: `keras_cfebm.configs.Preset`.
 
     Returns:
         `CFEBM`.
@@ -86,12 +87,12 @@ def measure(name, images=None, accumulation=1, dtype=None):
     Returns:
         Dict of JSON values.
     """
-    preset = presets.find(name)
+    preset = configs.find(name)
     config = preset.config()
     if dtype is not None:
         plain = config.to_dict()
         plain["network"]["dtype"] = dtype
-        preset = presets.Preset(plain, preset.channels, preset.num_classes, "")
+        preset = configs.Preset(plain, preset.channels, preset.num_classes, "")
     size, stage = config.data.resolution, config.stages[-1]
     images = images or min(stage.batch_size, max(1, _PIXELS // size**2))
     model = grown_to_the_top(preset)

@@ -32,9 +32,9 @@ from absl import app, flags
 from benchmarks import _common
 from benchmarks._single_resolution import Budget, train_single, training_time
 from keras_cfebm.cli.main import main as cfebm
-from keras_cfebm.metrics import fashion_mnist_figures
-from keras_cfebm.run import load_data
-from keras_cfebm.run_folder import RunFolder
+from keras_cfebm.evaluation import fashion_mnist_figures
+from keras_cfebm.runs.run_folder import RunFolder
+from keras_cfebm.runs.train import load_data
 
 
 class CommandError(Exception):

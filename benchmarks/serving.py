@@ -23,9 +23,9 @@ import tensorflow as tf
 from absl import app, flags
 
 from benchmarks import _common
-from keras_cfebm.optional import optional_import
-from keras_cfebm.serving import Servable
 from keras_cfebm.serving.grpc_api import MAX_MESSAGE
+from keras_cfebm.serving.server import Servable
+from keras_cfebm.utils.optional import optional_import
 
 _NAME = "model"
 

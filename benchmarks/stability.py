@@ -31,7 +31,7 @@ from benchmarks._fashion import classifier_fid
 from keras_cfebm import CFEBM, EnergyNetwork, Langevin, Stage, datasets
 from keras_cfebm.callbacks import DivergenceError, DivergenceGuard
 from keras_cfebm.growing import fit_progressively
-from keras_cfebm.levels import levels_of
+from keras_cfebm.layers.levels import levels_of
 
 #: Name → what differs from the defaults.
 SETTINGS = {
@@ -96,7 +96,7 @@ def train(setting, seed, guard, options):
         Stage(
             level,
             fade_images=options.steps * batch_size // 3 if level > levels[0] else 0,
-            settle_images=options.steps * batch_size,
+            stabilise_images=options.steps * batch_size,
             batch_size=batch_size,
             learning_rate=setting.get("learning_rate", 1e-3),
         )

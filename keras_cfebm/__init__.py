@@ -4,9 +4,8 @@ An energy maps images to numbers, **low = likely**: p(x) = exp(−E(x)) / Z. The
 read in this order: `layers`, `network`, `sampling`, `model`, `growing`; then `tasks`.
 """
 
-from keras_cfebm import datasets, evaluation, metrics, tasks, visualization
-from keras_cfebm.config import DataConfig, NetworkConfig, RunConfig
-from keras_cfebm.export import export_saved_model
+from keras_cfebm import datasets, evaluation, tasks, visualization
+from keras_cfebm.configs.run_config import DataConfig, NetworkConfig, RunConfig
 from keras_cfebm.growing import Stage, default_stages, fit_progressively
 from keras_cfebm.layers import (
     EnergyHead,
@@ -18,15 +17,16 @@ from keras_cfebm.layers import (
 )
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
-from keras_cfebm.run import train
-from keras_cfebm.run_folder import load_ladder
+from keras_cfebm.runs.run_folder import load_ladder
+from keras_cfebm.runs.train import train
 from keras_cfebm.sampling import (
     Langevin,
     coarse_to_fine,
     langevin,
     langevin_step,
 )
-from keras_cfebm.version import __version__
+from keras_cfebm.serving.export import export_saved_model
+from keras_cfebm.utils.version import __version__
 
 __all__ = [
     "CFEBM",

@@ -9,10 +9,10 @@ import keras
 
 from keras_cfebm import backend
 from keras_cfebm.callbacks.checkpoints import Checkpoints
-from keras_cfebm.levels import levels_of
+from keras_cfebm.layers.levels import levels_of
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.validation import check_count, check_number
+from keras_cfebm.utils.validation import check_count, check_number
 
 #: (largest resolution, value), from the settings of the authors' runs.
 _BATCH_SIZES = ((8, 256), (16, 128), (64, 64), (128, 32), (math.inf, 16))
@@ -27,7 +27,7 @@ class Stage:
         resolution: int, side of the images.
         fade_images: int, training images over which β goes from 0 to 1; the first
             stage has no other path to fade from and just adds them to the rest.
-        settle_images: int, training images at β = 1.
+        stabilise_images: int, training images at β = 1.
         batch_size: int, images per training step.
         learning_rate: float, of Adam.
         langevin: optional `Langevin` from this stage on.
@@ -40,7 +40,7 @@ class Stage:
 
     resolution: int
     fade_images: int
-    settle_images: int
+    stabilise_images: int
     batch_size: int = 64
     learning_rate: float = 1e-3
     langevin: Langevin | None = None
@@ -51,7 +51,7 @@ class Stage:
             ("resolution", 1),
             ("batch_size", 1),
             ("fade_images", 0),
-            ("settle_images", 0),
+            ("stabilise_images", 0),
         ):
             check_count(getattr(self, name), name, low)
         if self.steps < 1:
@@ -75,7 +75,7 @@ class Stage:
     @property
     def steps(self) -> int:
         """Training steps of the whole stage."""
-        return self.fade_steps - (-self.settle_images // self.batch_size)
+        return self.fade_steps - (-self.stabilise_images // self.batch_size)
 
     def epochs(self, report_steps: int) -> tuple[int, int]:
         """Splits the stage for `fit`: `(epochs, steps_per_epoch)`.
@@ -111,7 +111,7 @@ def default_stages(
             Stage(
                 level,
                 fade_images=images_per_phase if stages else 0,
-                settle_images=images_per_phase * (1 if stages else 2),
+                stabilise_images=images_per_phase * (1 if stages else 2),
                 batch_size=batch_size,
                 learning_rate=learning_rate,
             )

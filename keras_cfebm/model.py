@@ -11,14 +11,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_cfebm import backend, random
-from keras_cfebm.data_checks import DataChecks
+from keras_cfebm import backend
+from keras_cfebm.backend import random
 from keras_cfebm.model_sampling import Sampling
 from keras_cfebm.model_saving import Saving
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, uniform_start
-from keras_cfebm.typing import Tensor
-from keras_cfebm.validation import check_count, check_number
+from keras_cfebm.utils.data_checks import DataChecks
+from keras_cfebm.utils.typing import Tensor
+from keras_cfebm.utils.validation import check_count, check_number
 
 #: Streams of the training key; those of an image's own key are in `sampling`.
 _TRAIN, _TEST, _DATA_NOISE = 2, 3, 4
@@ -317,7 +318,7 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, Saving, keras.Model):
         Raises:
             ValueError: if the network is still fading (β < 1).
         """
-        return self._with([*self.ladder[:-1], self.sampling_network.settled()])
+        return self._with([*self.ladder[:-1], self.sampling_network.without_fade()])
 
     def grown(self, fade_steps: int) -> "CFEBM":
         """The next stage's model: one level more on the ladder.
@@ -332,7 +333,7 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, Saving, keras.Model):
         Raises:
             ValueError: if the network is still fading (β < 1).
         """
-        settled = self.sampling_network.settled()
+        settled = self.sampling_network.without_fade()
         ladder = [*self.ladder[:-1], settled, settled.grown()]
         return self._with(ladder, fade_steps=fade_steps)
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.typing import PathLike
+from keras_cfebm.utils.typing import PathLike
 
 
 class Saving:
@@ -46,7 +46,7 @@ class Saving:
         """The model of a named configuration.
 
         Args:
-            name: str, a key of `keras_cfebm.presets.PRESETS`.
+            name: str, a key of `keras_cfebm.configs.PRESETS`.
             load_weights: bool, whether to load pretrained weights. Without any for this
                 preset the model is untrained, and a warning says so.
 
@@ -58,6 +58,6 @@ class Saving:
             ValueError: if the name is unknown; the message lists all names.
         """
         # Here, because presets are made of models.
-        from keras_cfebm.presets import pretrained
+        from keras_cfebm.configs import pretrained
 
         return pretrained.model_of(name, load_weights)

@@ -10,17 +10,18 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_cfebm import activations, backend
+from keras_cfebm import backend
 from keras_cfebm.layers import (
     EnergyHead,
     ExpandBlock,
     PrimalBlock,
     ResidualBlock,
     SpectralConv2D,
+    activations,
 )
-from keras_cfebm.levels import checked_widths, level_widths, levels_of
-from keras_cfebm.typing import Energy, PathLike, Tensor
-from keras_cfebm.validation import check_count
+from keras_cfebm.layers.levels import checked_widths, level_widths, levels_of
+from keras_cfebm.utils.typing import Energy, PathLike, Tensor
+from keras_cfebm.utils.validation import check_count
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -32,10 +33,10 @@ class EnergyNetwork(keras.Model):
         channels: int, image channels (1 grey, 3 colour).
         base_resolution: int, side of the coarsest level; 7 and 8 are usual.
         base_width: int, sets the channels of each level, see
-            `keras_cfebm.levels.default_width`.
+            `keras_cfebm.layers.levels.default_width`.
         widths: optional dict of resolution → channels that overrides single levels;
             that of half the base resolution is the width of the head.
-        activation: str, see `keras_cfebm.activations.get`.
+        activation: str, see `keras_cfebm.layers.activations.get`.
         num_classes: int or None. With classes the network takes `(images, labels)`.
         spectral_norm: bool, normalise the convolutions with spatial extent.
         fading: bool, whether the outermost block is an `ExpandBlock` with the old path
@@ -58,7 +59,7 @@ class EnergyNetwork(keras.Model):
     fine = coarse.grown()                       # 16 × 16, β = 0
     fine(images)                                # == coarse(mean_pool(images))
     fine.beta = 1.0
-    fine = fine.settled()                       # the old path is dropped
+    fine = fine.without_fade()                       # the old path is dropped
     ```
 
     Reference:
@@ -223,7 +224,7 @@ class EnergyNetwork(keras.Model):
                 f"num_classes={self.num_classes}. Received: labels={labels}"
             )
 
-    def settled(self) -> "EnergyNetwork":
+    def without_fade(self) -> "EnergyNetwork":
         """The same function at β = 1 without the dead fade path: a new network.
 
         Returns:
@@ -249,7 +250,7 @@ class EnergyNetwork(keras.Model):
         Raises:
             ValueError: if this network is still fading (β < 1).
         """
-        return self.settled()._copy(resolution=2 * self.resolution, fading=True)
+        return self.without_fade()._copy(resolution=2 * self.resolution, fading=True)
 
     def copy(self) -> "EnergyNetwork":
         """A network of its own with the same config and weights, β included."""

@@ -13,9 +13,10 @@ from typing import Any
 
 from keras import ops
 
-from keras_cfebm import backend, random
-from keras_cfebm.typing import Energy, Tensor
-from keras_cfebm.validation import check_count, check_number
+from keras_cfebm import backend
+from keras_cfebm.backend import random
+from keras_cfebm.utils.typing import Energy, Tensor
+from keras_cfebm.utils.validation import check_count, check_number
 
 #: Streams of an image's key: uses that must not share random numbers.
 NOISE, START = 0, 1
@@ -146,7 +147,7 @@ def langevin(
     Args:
         energy: function of images that returns energies; see `bind`.
         x: float32 tensor of images `(batch, height, width, channels)`, the start.
-        keys: uint32 tensor of shape `(batch, 2)`, see `keras_cfebm.random.image_keys`.
+        keys: uint32 tensor of shape `(batch, 2)`, see `backend.random.image_keys`.
         settings: `Langevin`.
         steps: int or scalar tensor, steps to run; default all. Or an integer tensor of
             shape `(batch,)`: each image takes its own number and then stays as it is.

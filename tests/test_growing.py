@@ -9,7 +9,7 @@ from keras_cfebm.growing import Stage, adam, default_stages, enter, fit_progress
 from keras_cfebm.sampling import Langevin
 
 STAGES = [
-    Stage(8, fade_images=0, settle_images=8, batch_size=4, learning_rate=1e-3),
+    Stage(8, fade_images=0, stabilise_images=8, batch_size=4, learning_rate=1e-3),
     Stage(16, 8, 4, batch_size=4, learning_rate=5e-4, langevin=Langevin(steps=1)),
 ]
 
@@ -26,7 +26,7 @@ def make_dataset(noise_images):
 
 
 def test_images_become_steps_rounded_up():
-    stage = Stage(16, fade_images=100, settle_images=130, batch_size=64)
+    stage = Stage(16, fade_images=100, stabilise_images=130, batch_size=64)
     assert (stage.fade_steps, stage.steps) == (2, 5)
 
 
@@ -46,15 +46,15 @@ def test_epochs_cover_all_steps(images, report_steps, expected):
         {"resolution": 0},
         {"batch_size": 0},
         {"fade_images": -1},
-        {"settle_images": -1},
-        {"fade_images": 0, "settle_images": 0},
+        {"stabilise_images": -1},
+        {"fade_images": 0, "stabilise_images": 0},
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},
     ],
 )
 def test_bad_stages_are_refused(changes):
     with pytest.raises(ValueError, match="eceived"):
-        Stage(**{"resolution": 8, "fade_images": 1, "settle_images": 1, **changes})
+        Stage(**{"resolution": 8, "fade_images": 1, "stabilise_images": 1, **changes})
 
 
 def test_default_stages_are_those_of_the_paper():
@@ -95,7 +95,7 @@ def test_batches_that_end_are_an_error(make_model):
     def finite(stage, start):
         return ((batch,) for batch in np.zeros((3, 4, 8, 8, 1), "float32"))
 
-    stages = [Stage(8, 0, settle_images=40, batch_size=4)]
+    stages = [Stage(8, 0, stabilise_images=40, batch_size=4)]
     with pytest.raises(ValueError, match="without end"):
         fit_progressively(make_model(), finite, stages, verbose=0)
 

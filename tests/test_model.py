@@ -436,7 +436,7 @@ def test_bad_labels_are_explained(make_model, noise_images):
 
 
 def test_forgotten_scaling_is_noticed_once(make_model, noise_images, monkeypatch):
-    monkeypatch.setattr("keras_cfebm.validation._warned", set())
+    monkeypatch.setattr("keras_cfebm.utils.validation._warned", set())
     model, images = make_model(), 100 * noise_images(4, 8)
     with pytest.warns(UserWarning, match="was the scaling forgotten") as caught:
         model.predict(images, verbose=0)

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from keras_cfebm.layers import mean_pool
-from keras_cfebm.levels import default_width, levels_of
+from keras_cfebm.layers.levels import default_width, levels_of
 from keras_cfebm.network import EnergyNetwork
 
 
@@ -58,7 +58,7 @@ def test_growing_and_the_grown_one_leave_the_old_untouched(
 def test_settling_drops_the_old_path_and_nothing_else(make_network, noise_images):
     grown = make_network().grown()
     grown.beta = 1.0
-    settled = grown.settled()
+    settled = grown.without_fade()
     x = noise_images(4, 16)
     np.testing.assert_allclose(settled(x), grown(x), rtol=1e-6, atol=1e-6)
     assert not settled.fading and settled.beta == 1

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_cfebm import backend, random
+from keras_cfebm import backend
+from keras_cfebm.backend import random
 from keras_cfebm.sampling import (
     Langevin,
     bind,

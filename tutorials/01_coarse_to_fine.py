@@ -27,7 +27,7 @@ import numpy as np
 from keras import ops
 
 import keras_cfebm as cf
-from keras_cfebm import callbacks, metrics, tasks, visualization
+from keras_cfebm import callbacks, evaluation, tasks, visualization
 
 plt.rcParams.update({"figure.dpi": 75, "figure.constrained_layout.use": True})
 
@@ -60,20 +60,20 @@ seed = 0  # @param {type:"integer"}
 data = cf.datasets.load("fashion_mnist_embedded", "train", resolution=32, fit="pad")
 test_data = cf.datasets.load("fashion_mnist_embedded", "test", resolution=32, fit="pad")
 test_images = test_data.images(count)
-encoder = metrics.fashion_classifier().encoder
-reference = metrics.FeatureStatistics.from_images(
+encoder = evaluation.fashion_classifier().encoder
+reference = evaluation.FeatureStatistics.from_images(
     [data.images(8 * count)], encoder, "training images"
 )
 
 
 def classifier_fid(images):
-    statistics = metrics.FeatureStatistics.from_images([images], encoder, "images")
-    return metrics.frechet_distance(statistics, reference)
+    statistics = evaluation.FeatureStatistics.from_images([images], encoder, "images")
+    return evaluation.frechet_distance(statistics, reference)
 
 
 controls = {"test images": test_images}
 for resolution in (16, 8):
-    controls[f"seen at {resolution}×{resolution}"] = metrics.pixelate(
+    controls[f"seen at {resolution}×{resolution}"] = evaluation.pixelate(
         test_images, resolution
     )
 noise = np.random.default_rng(seed).uniform(-1, 1, test_images.shape)
@@ -140,9 +140,9 @@ plt.show()
 
 # %%
 stages = [
-    cf.Stage(8, fade_images=0, settle_images=images_at_8, batch_size=128),
-    cf.Stage(16, fade_images=images_at_16 // 4, settle_images=images_at_16),
-    cf.Stage(32, fade_images=images_at_32 // 2, settle_images=images_at_32),
+    cf.Stage(8, fade_images=0, stabilise_images=images_at_8, batch_size=128),
+    cf.Stage(16, fade_images=images_at_16 // 4, stabilise_images=images_at_16),
+    cf.Stage(32, fade_images=images_at_32 // 2, stabilise_images=images_at_32),
 ]
 log = callbacks.EnergyLog()
 
@@ -223,7 +223,7 @@ network = cf.EnergyNetwork(resolution=32, channels=1, widths=widths)
 settings = cf.Langevin(steps=3 * langevin_steps)
 single = cf.CFEBM([network], langevin=settings, ema_decay=0.98, seed=seed)
 budget = Budget(core_seconds)
-endless = cf.Stage(32, fade_images=0, settle_images=10**9)
+endless = cf.Stage(32, fade_images=0, stabilise_images=10**9)
 single = fit(single, [endless], budget)
 print(f"coarse to fine {sum(stage.steps for stage in stages)} training steps")
 print(f"one resolution {budget.steps} training steps")
@@ -278,7 +278,7 @@ print(f"all steps at 32×32: {3 * cost[32] / total:.2f} times the cost")
 base = cf.EnergyNetwork(7, channels=1, base_resolution=7, base_width=4)
 at_14 = base.grown()
 at_14.beta = 1.0
-at_14 = at_14.settled()
+at_14 = at_14.without_fade()
 at_28 = at_14.grown()
 images_28 = np.random.default_rng(seed).uniform(-1, 1, (8, 28, 28, 1))
 images_28 = images_28.astype("float32")
@@ -300,7 +300,7 @@ visualization.comparison_grid(rows, scale=1)
 # @title Solution 4 {display-mode: "form"}
 other_log = callbacks.EnergyLog()
 at_16 = stages[1]
-without = cf.Stage(16, fade_images=0, settle_images=at_16.steps * at_16.batch_size)
+without = cf.Stage(16, fade_images=0, stabilise_images=at_16.steps * at_16.batch_size)
 trained["16, no fade-in"] = fit(trained[8], [without], other_log)
 for name, key, rows in (
     ("with fade-in", 16, [r for r in log.rows if r["resolution"] == 16]),

@@ -28,7 +28,7 @@ from IPython.display import Image
 from keras import ops
 
 import keras_cfebm as cf
-from keras_cfebm import evaluation, metrics, tasks, visualization
+from keras_cfebm import evaluation, tasks, visualization
 
 # %% tags=["parameters"]
 count = 512  # @param {type:"integer"}
@@ -109,7 +109,7 @@ visualization.image_grid(interpolations.reshape(-1, *model.image_shape), columns
 
 # %%
 conditional = cf.CFEBM.from_preset("fashion_mnist_conditional")
-classifier = metrics.fashion_classifier()
+classifier = evaluation.fashion_classifier()
 class_names = classifier.class_names
 labels = np.repeat(np.arange(len(class_names)), shown)
 of_classes = conditional.generate(len(labels), seed=seed, labels=labels)
@@ -238,13 +238,13 @@ visualization.comparison_grid(neighbours.images)
 
 # %%
 encoder = classifier.encoder
-reference = metrics.FeatureStatistics.from_images(
+reference = evaluation.FeatureStatistics.from_images(
     [training_images], encoder, "training images"
 )
-figures = metrics.evaluate_samples([samples], reference, encoder)
+figures = evaluation.evaluate_samples([samples], reference, encoder)
 print(f"classifier FID of {count} samples: {figures['frechet_distance']:.2f}")
 print(f"KID of the same features: {figures['kernel_distance']['mean']:.3f}")
-for name, value in metrics.controls(test_images, encoder, reference).items():
+for name, value in evaluation.controls(test_images, encoder, reference).items():
     print(f"    control: {name:16s} classifier FID {value:6.2f}")
 print("samples per class, as the classifier calls them:")
 called = np.bincount(classifier.predict_classes(samples), minlength=len(class_names))
@@ -272,7 +272,9 @@ print({name: int(n) for name, n in zip(class_names, called, strict=True)})
 # @title Solutions 1 and 2 {display-mode: "form"}
 for number in (50, 100, 200, 400):
     if number <= len(test_images):
-        figures = metrics.evaluate_samples([test_images[:number]], reference, encoder)
+        figures = evaluation.evaluate_samples(
+            [test_images[:number]], reference, encoder
+        )
         print(
             f"{number} real images: FID {figures['frechet_distance']:.2f}, "
             f"KID {figures['kernel_distance']['mean']:.3f}"
@@ -294,7 +296,7 @@ chains = {
 }
 for name, other_chain in chains.items():
     drawn = tasks.generate(other_chain, few, seed)
-    figures = metrics.evaluate_samples([drawn], reference, encoder)
+    figures = evaluation.evaluate_samples([drawn], reference, encoder)
     print(f"{name:22s} FID of {few} samples {figures['frechet_distance']:6.2f}")
 # The chain of the training is usually the best one, and a longer one is not a better
 # sampler: training has shaped this many steps, and nothing beyond.
@@ -339,7 +341,7 @@ halves = {
     "a random half": np.random.default_rng(0).permutation(count)[: count // 2],
 }
 for name, chosen in halves.items():
-    figures = metrics.evaluate_samples([samples[chosen]], reference, encoder)
+    figures = evaluation.evaluate_samples([samples[chosen]], reference, encoder)
     print(f"{name:17s} FID {figures['frechet_distance']:.2f}")
 visualization.comparison_grid(
     {"lowest": samples[order[:shown]], "highest": samples[order[-shown:][::-1]]}

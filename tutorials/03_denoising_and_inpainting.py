@@ -22,7 +22,7 @@ import numpy as np
 from keras import ops
 
 import keras_cfebm as cf
-from keras_cfebm import evaluation, metrics, tasks, visualization
+from keras_cfebm import evaluation, tasks, visualization
 
 # %% tags=["parameters"]
 count = 48  # @param {type:"integer"}
@@ -71,7 +71,7 @@ noisy_images = tasks.add_noise(images, sigma)  # y = x + σ ε
 restored_images = tasks.denoise(denoiser.sampling_network, noisy_images)
 noisy_shown = np.clip(noisy_images, -1, 1)
 for name, version in (("noisy", noisy_shown), ("restored", restored_images)):
-    print(f"{name:9s} PSNR {metrics.psnr(version, images).mean():.2f} dB")
+    print(f"{name:9s} PSNR {evaluation.psnr(version, images).mean():.2f} dB")
 visualization.comparison_grid(
     {
         "original": images[:shown],
@@ -130,7 +130,7 @@ for name, model in (("denoiser", denoiser), ("generator", generator)):
     )
     steps = [state.step for state in states]
     quality = [
-        metrics.psnr(np.clip(state.images, -1, 1), images).mean() for state in states
+        evaluation.psnr(np.clip(state.images, -1, 1), images).mean() for state in states
     ]
     # The last state is clipped to [-1, 1], the ones before are not: leave it out.
     energies = [state.energies.mean() for state in states[:-1]]
@@ -176,7 +176,7 @@ ladder_chain = tasks.Chain(
 )
 ladder_fill = tasks.inpaint(ladder_chain, images, holes)
 for name, version in (("finest only", finest_fill), ("ladder", ladder_fill)):
-    quality = metrics.psnr(version, images, holes).mean()
+    quality = evaluation.psnr(version, images, holes).mean()
     print(f"{name:12s} PSNR in the hole {quality:.2f} dB")
 visualization.comparison_grid(
     {
@@ -218,11 +218,10 @@ for mask_name in ("center", "left_half", "random_25"):
 # %%
 fillings = [tasks.inpaint(ladder_chain, images, holes, seed=s) for s in range(seeds)]
 average = np.mean(fillings, axis=0)
-single = np.mean([metrics.psnr(f, images, holes).mean() for f in fillings])
+single = np.mean([evaluation.psnr(f, images, holes).mean() for f in fillings])
 print(f"one filling, on average: {single:.2f} dB")
-print(
-    f"average of {seeds} fillings: {metrics.psnr(average, images, holes).mean():.2f} dB"
-)
+averaged = evaluation.psnr(average, images, holes).mean()
+print(f"average of {seeds} fillings: {averaged:.2f} dB")
 rows = {f"seed {s}": filling[:shown] for s, filling in enumerate(fillings)}
 visualization.comparison_grid({**rows, "average": average[:shown]})
 
@@ -257,10 +256,10 @@ denoising_chains = {
 }
 for level in (0.1, 0.4, 0.6):
     noisy = tasks.add_noise(images, level)
-    quality = metrics.psnr(np.clip(noisy, -1, 1), images).mean()
+    quality = evaluation.psnr(np.clip(noisy, -1, 1), images).mean()
     line = f"σ = {level}: {quality:.2f} dB before"
     for steps, chain in denoising_chains.items():
-        quality = metrics.psnr(tasks.denoise(chain, noisy), images).mean()
+        quality = evaluation.psnr(tasks.denoise(chain, noisy), images).mean()
         line += f", {quality:.2f} after {steps} steps"
     print(line)
 # It gains at every level, also beyond its range. Strong noise needs more steps, weak
@@ -284,7 +283,7 @@ polished = tasks.inpaint(denoising_chains[20], mirrored, left_half, fill="image"
 from_noise = tasks.inpaint(ladder_chain, images, left_half)
 versions = {"ladder": from_noise, "mirrored": mirrored, "polished": polished}
 for name, version in versions.items():
-    quality = metrics.psnr(version, images, left_half).mean()
+    quality = evaluation.psnr(version, images, left_half).mean()
     print(f"{name:9s} PSNR {quality:.2f} dB")
 # The mirror image is a strong guess in pixels, and the chain changes little of it.
 # Look at shoes all the same: a shoe with two toes is no shoe, and neither PSNR nor a
@@ -308,7 +307,7 @@ for name, model in (("denoiser", denoiser), ("generator", generator)):
     for strength in (0.02, 0.3):
         energy = posterior(model.sampling_network, strength)
         restored = tasks.denoise(energy, noisy_images, batch_size=count)
-        quality = metrics.psnr(restored, images).mean()
+        quality = evaluation.psnr(restored, images).mean()
         print(f"{name}, c = {strength}: PSNR {quality:.2f} dB")
 # Compare with the first table. The term does not help the denoiser: its short chain
 # already stays near y, as it was trained to. It limits the damage of the generator,

@@ -33,12 +33,12 @@ from IPython.display import display
 from PIL import Image
 
 import keras_cfebm as cf
-from keras_cfebm import presets
+from keras_cfebm import configs
 
 preset = "fashion_mnist_eight_classes"
 model = cf.CFEBM.from_preset(preset)
 energy = model.sampling_network
-known_classes = presets.config(preset).data.classes
+known_classes = configs.config(preset).data.classes
 
 test = cf.datasets.load("fashion_mnist_embedded", "test", resolution=32, fit="pad")
 drawn = test.subset(classes=known_classes, limit=2 * count, seed=seed)
@@ -123,7 +123,7 @@ print(f"AUROC of digits by counting pairs: {np.mean(greater + 0.5 * equal):.4f}\
 
 print(f"{'energy as score':15}{'AUROC':>8}{'AUPR':>8}{'FPR95':>8}{'found':>8}")
 for name in anomalies:
-    figures = cf.metrics.detection_figures(energies["normal"], energies[name])
+    figures = cf.evaluation.detection_figures(energies["normal"], energies[name])
     found = np.mean(energies[name] > detector.threshold)
     row = "".join(f"{value:8.3f}" for value in (*figures.values(), found))
     print(f"{name:15}{row}")
@@ -281,7 +281,7 @@ cf.visualization.comparison_grid(
 # %%
 train = cf.datasets.load("fashion_mnist_embedded", "train", resolution=32, fit="pad")
 train = train.subset(classes=known_classes, limit=8 * half, seed=seed)
-encoder = cf.metrics.fashion_classifier().encoder
+encoder = cf.evaluation.fashion_classifier().encoder
 detectors = {
     "energy": detector,
     "gradient": cf.tasks.AnomalyDetector(energy, "gradient_norm"),
@@ -333,7 +333,7 @@ for rate in (0.01, 0.05, 0.2):
 
 rng = np.random.default_rng(seed)
 areas = [
-    cf.metrics.detection_figures(
+    cf.evaluation.detection_figures(
         rng.choice(energies["normal"], len(normal)),
         rng.choice(energies["new classes"], len(anomalies["new classes"])),
     )["auroc"]
@@ -390,7 +390,7 @@ other_normal = other_scores(normal)
 print(f"{'AUROC':15}{'eight classes':>14}{'ten classes':>14}")
 for kind, images in anomalies.items():
     one = report.figures[kind]["energy"]["auroc"]
-    two = cf.metrics.detection_figures(other_normal, other_scores(images))["auroc"]
+    two = cf.evaluation.detection_figures(other_normal, other_scores(images))["auroc"]
     print(f"{kind:15}{one:14.3f}{two:14.3f}")
 # "New classes" are no anomalies for the second model: it was trained on them. Where
 # another column differs much, the figure was a property of one training run, not of

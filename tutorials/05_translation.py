@@ -24,7 +24,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import keras_cfebm as cf
-from keras_cfebm import evaluation, metrics, tasks, visualization
+from keras_cfebm import evaluation, tasks, visualization
 
 # %% tags=["parameters"]
 count = 100  # @param {type:"integer"}
@@ -151,7 +151,7 @@ figure
 # - `ssim` and `correlation`: similarity with the source, pixel by pixel.
 
 # %%
-classifier = metrics.fashion_classifier()
+classifier = evaluation.fashion_classifier()
 boot = classifier.class_names.index("Ankle boot")
 reference = train_data.subset(classes=["Ankle boot"]).images()
 report = evaluation.evaluate_translation(
@@ -303,7 +303,7 @@ reverse = cf.fit_progressively(
     ),
     make_dataset,
     stages=[
-        cf.Stage(8, fade_images=0, settle_images=training_images),
+        cf.Stage(8, fade_images=0, stabilise_images=training_images),
         cf.Stage(16, training_images // 2, training_images // 2),
     ],
     verbose=0,

@@ -40,7 +40,8 @@ from skimage import filters
 from tf_keras_vis.saliency import Saliency
 
 import keras_cfebm as cf
-from keras_cfebm import backend, explain
+from keras_cfebm import backend
+from keras_cfebm.tasks import saliency as saliency_maps
 
 # tf-keras-vis does not compile the network; TensorFlow remarks on it at each call.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -67,13 +68,13 @@ print(f"{len(images)} test images, energy of {energy.image_shape}")
 # $$ M_{ij} = \max_c \left| \frac{\partial E(x)}{\partial x_{ijc}} \right| $$
 #
 # tf-keras-vis computes it for any Keras model. It wants a *score* of the model's output
-# to differentiate; ours is the energy itself. `explain.input_gradient` of this library
-# calls the same class, in batches.
+# to differentiate; ours is the energy itself. `input_gradient` of this library calls
+# the same class, in batches.
 
 # %%
 saliency = Saliency(energy, clone=False)
 by_hand = saliency(lambda energies: energies, images[:shown], normalize_map=False)
-gradient_maps = explain.input_gradient(energy, images)
+gradient_maps = saliency_maps.input_gradient(energy, images)
 difference = np.abs(by_hand - gradient_maps[:shown]).max()
 print(f"largest difference {difference:.1e}, largest value {gradient_maps.max():.3f}")
 show(cf.visualization.saliency_overlay(images[:shown], gradient_maps[:shown]))
@@ -101,10 +102,10 @@ show(cf.visualization.saliency_overlay(images[:shown], gradient_maps[:shown]))
 # %%
 maps = {
     "input gradient": gradient_maps,
-    "SmoothGrad": explain.smooth_grad(
+    "SmoothGrad": saliency_maps.smooth_grad(
         energy, images, samples=smooth_samples, seed=seed
     ),
-    "Grad-CAM": explain.grad_cam(energy, images, toward="likely"),
+    "Grad-CAM": saliency_maps.grad_cam(energy, images, toward="likely"),
 }
 for name in ("SmoothGrad", "Grad-CAM"):
     print(name)
@@ -127,11 +128,11 @@ for name in ("SmoothGrad", "Grad-CAM"):
 keras.utils.set_random_seed(seed)
 untrained = cf.EnergyNetwork.from_config(energy.get_config())
 untrained_maps = {
-    "input gradient": explain.input_gradient(untrained, images),
-    "SmoothGrad": explain.smooth_grad(
+    "input gradient": saliency_maps.input_gradient(untrained, images),
+    "SmoothGrad": saliency_maps.smooth_grad(
         untrained, images, samples=smooth_samples, seed=seed
     ),
-    "Grad-CAM": explain.grad_cam(untrained, images, toward="likely"),
+    "Grad-CAM": saliency_maps.grad_cam(untrained, images, toward="likely"),
 }
 edges = np.stack([filters.sobel(image[..., 0]) for image in images])
 
@@ -285,11 +286,11 @@ restored = np.clip(repair[-1], -1, 1)
 candidates = {
     "generative": movement(repair),
     "generative, visible": movement(np.clip(repair, -1, 1)),
-    "input gradient": explain.input_gradient(denoiser.sampling_network, damaged),
-    "SmoothGrad": explain.smooth_grad(
+    "input gradient": saliency_maps.input_gradient(denoiser.sampling_network, damaged),
+    "SmoothGrad": saliency_maps.smooth_grad(
         denoiser.sampling_network, damaged, samples=smooth_samples, seed=seed
     ),
-    "Grad-CAM": explain.grad_cam(denoiser.sampling_network, damaged),
+    "Grad-CAM": saliency_maps.grad_cam(denoiser.sampling_network, damaged),
     "edges": np.stack([filters.sobel(image[..., 0]) for image in damaged]),
 }
 
@@ -298,7 +299,7 @@ def found_damage(heat, judged):
     """Mean over images of the AUROC of damaged pixels against intact ones."""
     return np.mean(
         [
-            cf.metrics.detection_figures(one[here & ~inside], one[here & inside])[
+            cf.evaluation.detection_figures(one[here & ~inside], one[here & inside])[
                 "auroc"
             ]
             for one, here in zip(heat, judged, strict=True)
@@ -357,7 +358,9 @@ for name in ("generative", "generative, visible"):
 layers = [block.name for block in energy.blocks]
 print("blocks, finest first:", layers)
 for toward in ("likely", "unlikely"):
-    heat = explain.grad_cam(energy, images[:shown], layer=layers[-1], toward=toward)
+    heat = saliency_maps.grad_cam(
+        energy, images[:shown], layer=layers[-1], toward=toward
+    )
     print(layers[-1], toward)
     show(cf.visualization.saliency_overlay(images[:shown], heat, scale=2))
 # The features of that block are 4 x 4: the map says which quarter, not which edge.

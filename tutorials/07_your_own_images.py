@@ -44,14 +44,14 @@ from IPython.display import display
 from PIL import Image
 
 import keras_cfebm as cf
-from keras_cfebm import presets
+from keras_cfebm import configs
 from keras_cfebm.callbacks import (
     Checkpoints,
     DivergenceGuard,
     EnergyLog,
     Interrupted,
 )
-from keras_cfebm.run_folder import RunFolder
+from keras_cfebm.runs.run_folder import RunFolder
 
 temporary = tempfile.TemporaryDirectory(prefix="cfebm_")  # gone with the kernel
 work = pathlib.Path(temporary.name)
@@ -131,7 +131,7 @@ cf.visualization.comparison_grid(pyramid, scale=2)
 # to 1.
 
 # %%
-preset = presets.config("fashion_mnist_quick")
+preset = configs.config("fashion_mnist_quick")
 run = RunFolder(work / "run")
 config = preset.replace(
     data=cf.DataConfig(
@@ -145,7 +145,7 @@ config = preset.replace(
     network=dataclasses.replace(preset.network, widths={4: 64, 8: 64, 16: 32, 32: 16}),
     langevin=preset.langevin.replace(steps=langevin_steps),
     stages=(
-        cf.Stage(8, fade_images=0, settle_images=coarse_images, batch_size=128),
+        cf.Stage(8, fade_images=0, stabilise_images=coarse_images, batch_size=128),
         cf.Stage(16, middle_images // 4, middle_images - middle_images // 4),
         # Few steps to fade in: a lower learning rate keeps them calm.
         cf.Stage(
@@ -180,7 +180,7 @@ for stage in config.stages:
 # ```
 # cfebm train --preset=fashion_mnist_quick --run_dir=run --report_steps=20 \
 #   --data=photos --split=train --fit=pad --channels=1 \
-#   --settle_images=8:25600,16:10800,32:2048 --fade_images=16:3600,32:2048 \
+#   --stabilise_images=8:25600,16:10800,32:2048 --fade_images=16:3600,32:2048 \
 #   --learning_rate=32:2.5e-4
 # ```
 
@@ -291,7 +291,7 @@ display(cf.visualization.image_grid(samples[:32], columns=8, scale=2))
 #    - 2 (\Sigma_1 \Sigma_2)^{1/2}\big). $$
 #
 # For grey images of 32 pixels the library has a small classifier whose features serve.
-# Photographs need another encoder, for example `cf.metrics.inception_encoder(path)`
+# Photographs need another encoder, for example `cf.evaluation.inception_encoder(path)`
 # with the weights of the literature. A bare number says nothing. The scale comes from
 # **controls**: held-out real images, pixelated ones, noisy ones.
 #
@@ -300,12 +300,12 @@ display(cf.visualization.image_grid(samples[:32], columns=8, scale=2))
 # are from them, in units of how far other real images are.
 
 # %%
-encoder = cf.metrics.fashion_classifier().encoder
-reference = cf.metrics.FeatureStatistics.from_images(
+encoder = cf.evaluation.fashion_classifier().encoder
+reference = cf.evaluation.FeatureStatistics.from_images(
     [train_data.images()], encoder, "training images"
 )
-judged = cf.metrics.evaluate_samples([samples], reference, encoder, seed=seed)
-controls = cf.metrics.controls(test_data.images(), encoder, reference, seed=seed)
+judged = cf.evaluation.evaluate_samples([samples], reference, encoder, seed=seed)
+controls = cf.evaluation.controls(test_data.images(), encoder, reference, seed=seed)
 print(f"{judged['metric']}, lower is better")
 print(f"{'samples':18}{judged['frechet_distance']:8.2f}")
 for name, distance in controls.items():
@@ -398,7 +398,7 @@ last = {
 for side, drawn in last.items():
     enlarged = np.clip(drawn, -1, 1).repeat(32 // side, axis=1)
     enlarged = enlarged.repeat(32 // side, axis=2)
-    found = cf.metrics.evaluate_samples([enlarged], reference, encoder, seed=seed)
+    found = cf.evaluation.evaluate_samples([enlarged], reference, encoder, seed=seed)
     print(f"{side:2} pixels: distance {found['frechet_distance']:.2f}")
 # Samples of 8 pixels cannot beat test images pixelated to 8, and those of 16 pixels not
 # those pixelated to 16. How close each level comes to its control says which one needs

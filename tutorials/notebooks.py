@@ -17,7 +17,7 @@ import nbformat
 
 FOLDER = pathlib.Path(__file__).parent
 # Without importing the package, and with it TensorFlow, for the sake of two strings.
-_VERSION = runpy.run_path(str(FOLDER.parent / "keras_cfebm" / "version.py"))
+_VERSION = runpy.run_path(str(FOLDER.parent / "keras_cfebm" / "utils" / "version.py"))
 REPOSITORY_URL = _VERSION["REPOSITORY_URL"]
 TIMES = FOLDER / "times.json"
 REDUCED = FOLDER / "reduced.json"

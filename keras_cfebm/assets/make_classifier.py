@@ -1,4 +1,4 @@
-"""Trains the shipped Fashion-MNIST classifier, the yardstick of `keras_cfebm.metrics`.
+"""Trains the shipped Fashion-MNIST classifier, the yardstick of `evaluation`.
 
     python -m keras_cfebm.assets.make_classifier --source DIR
 
@@ -19,9 +19,9 @@ import keras
 import numpy as np
 
 from keras_cfebm.assets.make_fashion_mnist import CLASS_NAMES, read_split
-from keras_cfebm.metrics.classifier import PREPROCESSING, pad_to_32
-from keras_cfebm.metrics.encoders import weights_hash
-from keras_cfebm.typing import PathLike
+from keras_cfebm.evaluation.encoders import weights_hash
+from keras_cfebm.evaluation.fashion_classifier import PREPROCESSING, pad_to_32
+from keras_cfebm.utils.typing import PathLike
 
 SETTINGS = {
     "seed": 20260,

@@ -15,22 +15,9 @@ import pathlib
 
 import numpy as np
 
-from keras_cfebm.typing import PathLike
+from keras_cfebm.datasets.embedded import ARCHIVE, CLASS_NAMES
+from keras_cfebm.utils.typing import PathLike
 
-#: What is shipped with the package, and where.
-ARCHIVE = pathlib.Path(__file__).with_name("fashion_mnist_12k.npz")
-CLASS_NAMES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
 #: SHA-256 of the published files; TensorFlow Datasets registers the same ones.
 SHA256 = {
     "train-images-idx3-ubyte.gz": (

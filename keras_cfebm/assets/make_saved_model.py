@@ -22,11 +22,11 @@ import keras
 import numpy as np
 from absl import app, flags
 
-from keras_cfebm import metrics, presets, tasks, visualization
-from keras_cfebm.export import export_saved_model
-from keras_cfebm.report.training import read_metrics
-from keras_cfebm.run import held_out_split, load_data
-from keras_cfebm.run_folder import RunFolder, load_ladder
+from keras_cfebm import configs, evaluation, tasks, visualization
+from keras_cfebm.runs.report_training import read_metrics
+from keras_cfebm.runs.run_folder import RunFolder, load_ladder
+from keras_cfebm.runs.train import held_out_split, load_data
+from keras_cfebm.serving.export import export_saved_model
 
 _FOLDER = pathlib.Path("saved_models")
 _SHOWN = 64
@@ -85,15 +85,15 @@ def classifier_fid(images, config):
 
     The control are as many held-out images, pixelated to 16×16.
     """
-    encoder = metrics.fashion_classifier().encoder
-    reference = metrics.FeatureStatistics.from_images(
+    encoder = evaluation.fashion_classifier().encoder
+    reference = evaluation.FeatureStatistics.from_images(
         [load_data(config.data).images()], encoder, "training images"
     )
-    found = metrics.FeatureStatistics.from_images([images], encoder, "samples")
+    found = evaluation.FeatureStatistics.from_images([images], encoder, "samples")
     held_out = load_data(config.data, held_out_split(config.data))
     held_out = held_out.subset(limit=len(images), seed=0).images()
-    control = metrics.controls(held_out, encoder, reference)["pixelated_to_16"]
-    return metrics.frechet_distance(found, reference), control
+    control = evaluation.controls(held_out, encoder, reference)["pixelated_to_16"]
+    return evaluation.frechet_distance(found, reference), control
 
 
 def card(name, run, model, config, fid, control, count):
@@ -103,7 +103,7 @@ def card(name, run, model, config, fid, control, count):
     cpu_seconds = sum(row["cpu_seconds"] for row in rows)
     rollbacks = int(rows[-1]["rollbacks"])
     stages = [
-        f"{stage.resolution}: {stage.fade_images + stage.settle_images:,} images at "
+        f"{stage.resolution}: {stage.fade_images + stage.stabilise_images:,} images at "
         f"learning rate {stage.learning_rate:g}"
         for stage in config.stages
     ]
@@ -123,7 +123,7 @@ def card(name, run, model, config, fid, control, count):
             ]
         ),
         data=f"{config.data.name}, {_classes(config.data)}",
-        origin=presets.PRESETS[name].origin,
+        origin=configs.PRESETS[name].origin,
         langevin=f"{model.langevin.steps} steps per level, from {start}{noise}",
         noise_flag=noise_flag,
         stages="; ".join(stages),
@@ -181,7 +181,7 @@ def main(argv):
         raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
     if flags.FLAGS.only_serving:
         name = flags.FLAGS.name
-        export(name, load_ladder(_FOLDER / name / "model.keras"), presets.config(name))
+        export(name, load_ladder(_FOLDER / name / "model.keras"), configs.config(name))
         return
     run = RunFolder(flags.FLAGS.run_dir)
     name = flags.FLAGS.name or run.path.resolve().name

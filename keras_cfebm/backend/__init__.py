@@ -16,7 +16,7 @@ if keras.backend.backend() == "tensorflow":
         traced_once,
         value_and_input_gradient,
     )
-    from keras_cfebm.backend.tensorflow_strategies import (
+    from keras_cfebm.backend.tensorflow_distribution import (
         is_chief,
         replica,
         replicas,

@@ -6,7 +6,7 @@ import jax
 import keras
 from jax import numpy as jnp
 
-from keras_cfebm.validation import INDIVISIBLE
+from keras_cfebm.utils.validation import INDIVISIBLE
 
 
 def value_and_input_gradient(energy, x):

@@ -7,8 +7,8 @@ import functools
 import tensorflow as tf
 from keras import ops
 
-from keras_cfebm.backend.tensorflow_strategies import as_logs, over_replicas, replica
-from keras_cfebm.validation import INDIVISIBLE
+from keras_cfebm.backend.tensorflow_distribution import as_logs, over_replicas, replica
+from keras_cfebm.utils.validation import INDIVISIBLE
 
 #: `conv(x, kernel, strides=1, padding="valid")`, channels last.
 conv = ops.conv

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
-from keras_cfebm import backend, files
-from keras_cfebm.typing import PathLike
+from keras_cfebm import backend
+from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.typing import PathLike
 
 _MODEL, _STATE, _ARRAYS = "model.keras", "state.json", "companions.npz"
 _SUMS = "SHA256SUMS"
@@ -104,7 +105,7 @@ class Checkpoints(keras.callbacks.Callback):
         }
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with files.new_folder(path) as folder:
+            with atomic_files.new_folder(path) as folder:
                 self.model.save(folder / _MODEL)
                 (folder / _STATE).write_text(json.dumps(state), encoding="utf-8")
                 if arrays:
@@ -185,4 +186,4 @@ def _sums(folder):
     names = [_MODEL, _STATE]
     if (folder / _ARRAYS).exists():
         names.append(_ARRAYS)
-    return "".join(f"{files.sha256(folder / name)}  {name}\n" for name in names)
+    return "".join(f"{atomic_files.sha256(folder / name)}  {name}\n" for name in names)

@@ -10,8 +10,8 @@ import numpy as np
 from absl import logging
 from keras import ops
 
-from keras_cfebm import files
-from keras_cfebm.typing import PathLike
+from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.typing import PathLike
 
 _LOGS = ("gap", "gradient_norm", "data_energy")
 _FIGURES = ("energy gap", "gradient norm", "change of the data energy per step")
@@ -267,7 +267,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self.model.stop_training = True
 
     def _write(self) -> None:
-        files.write_text(self.path, json.dumps(self.events, indent=2) + "\n")
+        atomic_files.write_text(self.path, json.dumps(self.events, indent=2) + "\n")
 
 
 def _not_finite(logs: Mapping[str, float]) -> str | None:

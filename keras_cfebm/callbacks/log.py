@@ -8,9 +8,9 @@ from typing import Any
 
 import keras
 
-from keras_cfebm import files
 from keras_cfebm.callbacks.guard import DivergenceGuard
-from keras_cfebm.typing import PathLike
+from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.typing import PathLike
 
 COLUMNS = (
     "step",
@@ -139,4 +139,4 @@ class EnergyLog(keras.callbacks.Callback):
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        files.write_text(self.path, text.getvalue())
+        atomic_files.write_text(self.path, text.getvalue())

@@ -5,13 +5,13 @@ import pathlib
 
 from absl import flags
 
-from keras_cfebm import files
-from keras_cfebm.cli.options import config_from_flags, define_config_flags
+from keras_cfebm.cli.config_flags import config_from_flags, define_config_flags
 from keras_cfebm.datasets import EMBEDDED
-from keras_cfebm.metrics import fashion_mnist_figures
-from keras_cfebm.report.training import read_metrics
-from keras_cfebm.run import train
-from keras_cfebm.run_folder import RunFolder
+from keras_cfebm.evaluation import fashion_mnist_figures
+from keras_cfebm.runs.report_training import read_metrics
+from keras_cfebm.runs.run_folder import RunFolder
+from keras_cfebm.runs.train import train
+from keras_cfebm.utils import atomic_files
 from keras_cfebm.visualization import image_grid
 
 
@@ -53,7 +53,9 @@ def main(values):
     image_grid(images[:64], path=grid)
     figures = fashion_mnist_figures(images)
     figures["training_minutes"] = round(minutes, 1)
-    files.write_text(run.path / "figures.json", json.dumps(figures, indent=2) + "\n")
+    atomic_files.write_text(
+        run.path / "figures.json", json.dumps(figures, indent=2) + "\n"
+    )
 
     print(f"\nTrained to {model.resolution} × {model.resolution} in {minutes:.1f} min.")
     print(f"Classifier FID against {figures['reference']} (0 is best):")

@@ -3,7 +3,7 @@
 from absl import flags
 
 from keras_cfebm import evaluation
-from keras_cfebm.cli.common import (
+from keras_cfebm.cli.task import (
     SHOWN,
     Task,
     chain_settings,

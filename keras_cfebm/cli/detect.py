@@ -5,8 +5,8 @@ import pathlib
 
 from absl import flags
 
-from keras_cfebm import datasets, evaluation, files
-from keras_cfebm.cli.common import (
+from keras_cfebm import datasets, evaluation
+from keras_cfebm.cli.task import (
     SHOWN,
     Task,
     define_task_flags,
@@ -16,6 +16,7 @@ from keras_cfebm.cli.common import (
 from keras_cfebm.evaluation.anomalies import DIGITS
 from keras_cfebm.tasks import AnomalyDetector
 from keras_cfebm.tasks.anomaly import SCORES
+from keras_cfebm.utils import atomic_files
 from keras_cfebm.visualization import comparison_grid, energy_histogram, roc_curves
 
 HELD_OUT = "held_out_classes"
@@ -91,7 +92,7 @@ def main(values):
     )
     _draw(task, report, {"normal": normal.images(SHOWN), **anomalies})
     thresholds = json.dumps(report.thresholds, indent=2) + "\n"
-    files.write_text(task.output / "thresholds.json", thresholds)
+    atomic_files.write_text(task.output / "thresholds.json", thresholds)
     print_table(
         ["AUROC", *detectors],
         [

@@ -4,8 +4,8 @@ import numpy as np
 from absl import flags
 
 from keras_cfebm import evaluation
-from keras_cfebm.cli.common import Task, define_task_flags, print_table
-from keras_cfebm.metrics import inception_encoder
+from keras_cfebm.cli.task import Task, define_task_flags, print_table
+from keras_cfebm.evaluation import inception_encoder
 from keras_cfebm.visualization import image_grid
 
 

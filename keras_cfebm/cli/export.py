@@ -4,9 +4,9 @@ import pathlib
 
 from absl import flags, logging
 
-from keras_cfebm.cli.common import Task, define_data_flags, define_model_flags
-from keras_cfebm.export import MAX_ROWS, MAX_STEPS, export_saved_model
-from keras_cfebm.export.image_files import FITS
+from keras_cfebm.cli.task import Task, define_data_flags, define_model_flags
+from keras_cfebm.serving.export import MAX_ROWS, MAX_STEPS, export_saved_model
+from keras_cfebm.serving.image_files import FITS
 from keras_cfebm.tasks import AnomalyDetector
 from keras_cfebm.tasks.anomaly import SCORES
 

@@ -5,7 +5,7 @@ import dataclasses
 from absl import flags
 
 from keras_cfebm import evaluation
-from keras_cfebm.cli.common import (
+from keras_cfebm.cli.task import (
     SHOWN,
     Task,
     chain_settings,

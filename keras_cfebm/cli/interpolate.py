@@ -3,7 +3,7 @@
 from absl import flags
 
 from keras_cfebm import evaluation, tasks
-from keras_cfebm.cli.common import Task, define_task_flags, print_table
+from keras_cfebm.cli.task import Task, define_task_flags, print_table
 from keras_cfebm.visualization import image_grid
 
 

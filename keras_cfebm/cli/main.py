@@ -7,7 +7,7 @@ import sys
 from absl import flags, logging
 
 from keras_cfebm.callbacks import CheckpointError, DivergenceError, Interrupted
-from keras_cfebm.run_folder import RunError
+from keras_cfebm.runs.run_folder import RunError
 
 COMMANDS = {
     "train": "train a model, or go on with a run that was stopped",

@@ -1,7 +1,6 @@
 """List the named configurations that `cfebm train --preset=NAME` trains."""
 
-from keras_cfebm import costs
-from keras_cfebm.presets import PRESETS
+from keras_cfebm.configs import PRESETS, costs
 
 _COLUMNS = ("preset", "pixels", "parameters", "whole ladder", "memory", "data")
 

@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from keras_cfebm.report import write_report
+from keras_cfebm.runs.report import write_report
 
 
 def define_flags(values: flags.FlagValues) -> None:

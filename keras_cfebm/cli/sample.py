@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from keras_cfebm.run_folder import load_ladder
+from keras_cfebm.runs.run_folder import load_ladder
 from keras_cfebm.visualization import image_grid
 
 

@@ -5,7 +5,7 @@ import threading
 
 from absl import flags, logging
 
-from keras_cfebm import serving
+from keras_cfebm.serving import grpc_api, rest_api, server
 
 
 def define_flags(values):
@@ -39,12 +39,12 @@ def main(values):
 
     batching = None
     if values.max_batch_size:
-        batching = serving.Batching(values.max_batch_size, values.batch_timeout_micros)
-    servable = serving.Servable(values.model, values.name, batching)
-    rest = serving.start_rest(servable, values.rest_port, values.host)
+        batching = server.Batching(values.max_batch_size, values.batch_timeout_micros)
+    servable = server.Servable(values.model, values.name, batching)
+    rest = rest_api.start_rest(servable, values.rest_port, values.host)
     url = f"http://{values.host}:{rest.server_port}/v1/models/{servable.name}"
     try:
-        _, port = serving.start_grpc(servable, values.grpc_port, values.host)
+        _, port = grpc_api.start_grpc(servable, values.grpc_port, values.host)
         print(f"gRPC: {values.host}:{port}")
     except ImportError as error:
         logging.warning("No gRPC: %s", error)

@@ -2,9 +2,9 @@
 
 from absl import flags
 
-from keras_cfebm.cli.options import config_from_flags, define_config_flags
-from keras_cfebm.run import train
-from keras_cfebm.run_folder import RunFolder
+from keras_cfebm.cli.config_flags import config_from_flags, define_config_flags
+from keras_cfebm.runs.run_folder import RunFolder
+from keras_cfebm.runs.train import train
 
 
 def define_flags(values):

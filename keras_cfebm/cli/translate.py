@@ -6,7 +6,7 @@ import numpy as np
 from absl import flags
 
 from keras_cfebm import evaluation, tasks
-from keras_cfebm.cli.common import SHOWN, Task, define_task_flags, print_table
+from keras_cfebm.cli.task import SHOWN, Task, define_task_flags, print_table
 from keras_cfebm.visualization import comparison_grid
 
 

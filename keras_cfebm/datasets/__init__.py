@@ -5,14 +5,14 @@ method is what training reads.
 """
 
 from keras_cfebm.datasets.arrays import from_arrays, from_file
-from keras_cfebm.datasets.fit import fit_images
 from keras_cfebm.datasets.folder import from_folder
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.loading import EMBEDDED, load, test_split
+from keras_cfebm.datasets.pairs import pairs
+from keras_cfebm.datasets.pipeline import reading_errors
 from keras_cfebm.datasets.pixels import mean_pool, to_float, to_uint8
-from keras_cfebm.datasets.tf_data import reading_errors
+from keras_cfebm.datasets.resize import fit_images
 from keras_cfebm.datasets.tfds import from_tfds
-from keras_cfebm.datasets.unpaired import pairs
 
 __all__ = [
     "EMBEDDED",

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_cfebm.datasets.fit import check_fit, fit_images
 from keras_cfebm.datasets.image_data import ImageData
-from keras_cfebm.typing import PathLike, Tensor
-from keras_cfebm.validation import (
+from keras_cfebm.datasets.resize import check_fit, fit_images
+from keras_cfebm.utils.typing import PathLike, Tensor
+from keras_cfebm.utils.validation import (
     GREY_OR_COLOUR,
     check_image_shape,
     check_images,

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from keras_cfebm.datasets.cache import MEMORY_LIMIT
 from keras_cfebm.datasets.decode import SUFFIXES, decode, read_header
-from keras_cfebm.datasets.fit import check_fit, check_size, fit_images
 from keras_cfebm.datasets.image_data import ImageData
-from keras_cfebm.datasets.storage import MEMORY_LIMIT
-from keras_cfebm.typing import PathLike
+from keras_cfebm.datasets.resize import check_fit, check_size, fit_images
+from keras_cfebm.utils.typing import PathLike
 
 #: How many file names a message lists.
 NUM_NAMED = 5

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 
 from keras_cfebm.datasets.keras_data import Batches
-from keras_cfebm.datasets.order import batch_order, epoch_order
+from keras_cfebm.datasets.pipeline import as_tf_dataset
 from keras_cfebm.datasets.pixels import mean_pool, to_float
-from keras_cfebm.datasets.tf_data import as_tf_dataset
-from keras_cfebm.validation import check_count, check_seed
+from keras_cfebm.datasets.shuffle import batch_order, epoch_order
+from keras_cfebm.utils.validation import check_count, check_seed
 
 
 class ImageData:

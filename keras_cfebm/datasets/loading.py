@@ -4,15 +4,13 @@ import os
 import pathlib
 from typing import Any
 
-from keras_cfebm.assets import make_fashion_mnist
 from keras_cfebm.datasets.arrays import arrays_of, from_file
+from keras_cfebm.datasets.embedded import ARCHIVE, EMBEDDED
 from keras_cfebm.datasets.folder import from_folder
 from keras_cfebm.datasets.image_data import ImageData
-from keras_cfebm.datasets.recipes import held_out_split
 from keras_cfebm.datasets.tfds import from_tfds
-from keras_cfebm.typing import PathLike
-
-EMBEDDED = "fashion_mnist_embedded"
+from keras_cfebm.datasets.tfds_catalog import held_out_split
+from keras_cfebm.utils.typing import PathLike
 
 
 def load(
@@ -54,8 +52,7 @@ def load(
     name = os.fspath(name)
     path = pathlib.Path(name).expanduser()
     if name == EMBEDDED:
-        archive = make_fashion_mnist.ARCHIVE
-        return from_file(archive, split=split or "train", name=name, **options)
+        return from_file(ARCHIVE, split=split or "train", name=name, **options)
     if path.suffix in (".npy", ".npz"):
         return from_file(path, split=split, **options)
     if path.is_dir():

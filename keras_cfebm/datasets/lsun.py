@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from keras_cfebm.optional import optional_import
-from keras_cfebm.typing import PathLike
+from keras_cfebm.utils.optional import optional_import
+from keras_cfebm.utils.typing import PathLike
 
 
 def examples(

@@ -5,7 +5,7 @@ The only module that knows how bytes become floats. Everything else asks it.
 
 import numpy as np
 
-from keras_cfebm.typing import Tensor
+from keras_cfebm.utils.typing import Tensor
 
 
 def from_levels(levels: Tensor) -> Tensor:

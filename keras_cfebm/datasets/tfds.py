@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_cfebm.datasets import lsun
+from keras_cfebm.datasets.cache import MEMORY_LIMIT, decode_once
 from keras_cfebm.datasets.decode import decode
-from keras_cfebm.datasets.fit import check_fit, check_size, fit_images
 from keras_cfebm.datasets.image_data import ImageData
-from keras_cfebm.datasets.recipes import find_recipe
-from keras_cfebm.datasets.storage import MEMORY_LIMIT, decode_once
-from keras_cfebm.optional import optional_import
-from keras_cfebm.typing import PathLike
+from keras_cfebm.datasets.resize import check_fit, check_size, fit_images
+from keras_cfebm.datasets.tfds_catalog import find_recipe
+from keras_cfebm.utils.optional import optional_import
+from keras_cfebm.utils.typing import PathLike
 
 
 def from_tfds(

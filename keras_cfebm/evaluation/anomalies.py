@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from keras_cfebm.optional import optional_import
-from keras_cfebm.validation import check_count, check_images, check_seed
+from keras_cfebm.utils.optional import optional_import
+from keras_cfebm.utils.validation import check_count, check_images, check_seed
 
 #: Images in scikit-learn's set of digits.
 DIGITS = 1797

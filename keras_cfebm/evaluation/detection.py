@@ -6,10 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_cfebm.datasets.pixels import mean_pool
-from keras_cfebm.metrics.detection import detection_figures, threshold_at
-from keras_cfebm.optional import optional_import
+from keras_cfebm.evaluation.detection_figures import detection_figures, threshold_at
 from keras_cfebm.tasks.anomaly import AnomalyDetector
-from keras_cfebm.validation import check_features, check_label_array, check_mapping
+from keras_cfebm.utils.optional import optional_import
+from keras_cfebm.utils.validation import (
+    check_features,
+    check_label_array,
+    check_mapping,
+)
 
 #: A function of images that returns one score per image, high = anomalous.
 Score = Callable[[np.ndarray], np.ndarray]

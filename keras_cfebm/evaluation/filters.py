@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_cfebm.metrics.restoration import psnr
-from keras_cfebm.optional import optional_import
+from keras_cfebm.evaluation.image_quality import psnr
+from keras_cfebm.utils.optional import optional_import
 
 
 def _gaussian(image, strength, sigma):

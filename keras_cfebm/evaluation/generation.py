@@ -7,15 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_cfebm.datasets.cache import default_cache_dir
 from keras_cfebm.datasets.image_data import ImageData
-from keras_cfebm.datasets.storage import default_cache_dir
-from keras_cfebm.evaluation.report import Evaluation
-from keras_cfebm.metrics.encoders import Encoder
-from keras_cfebm.metrics.evaluation import evaluate_samples
-from keras_cfebm.metrics.neighbours import nearest_neighbours
-from keras_cfebm.metrics.statistics import FeatureStatistics, cached_statistics
-from keras_cfebm.typing import PathLike
-from keras_cfebm.validation import check_count, check_images
+from keras_cfebm.evaluation.distances import FeatureStatistics, cached_statistics
+from keras_cfebm.evaluation.encoders import Encoder
+from keras_cfebm.evaluation.neighbours import nearest_neighbours
+from keras_cfebm.evaluation.result import Evaluation
+from keras_cfebm.evaluation.sample_figures import evaluate_samples
+from keras_cfebm.utils.typing import PathLike
+from keras_cfebm.utils.validation import check_count, check_images
 
 #: Images whose pixels tell one reference set from another in the cache.
 _FINGERPRINT = 256
@@ -82,7 +82,7 @@ def evaluate_generation(
         progress: bool, show a progress bar.
 
     Returns:
-        `Evaluation`; its figures are those of `keras_cfebm.metrics.evaluate_samples`.
+        `Evaluation`; its figures are those of `evaluate_samples`.
 
     Raises:
         ValueError: if a number is out of range, or the encoder refuses the samples.

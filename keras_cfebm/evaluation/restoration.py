@@ -7,12 +7,12 @@ import numpy as np
 
 from keras_cfebm import tasks
 from keras_cfebm.evaluation.filters import FILTERS, best_strength, filtered, inpainted
-from keras_cfebm.evaluation.report import Evaluation, mean_figures
-from keras_cfebm.metrics.restoration import psnr
+from keras_cfebm.evaluation.image_quality import psnr
+from keras_cfebm.evaluation.result import Evaluation, mean_figures
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.chain import Chain
 from keras_cfebm.tasks.restoration import DENOISING
-from keras_cfebm.validation import check_images, check_number
+from keras_cfebm.utils.validation import check_images, check_number
 
 SIGMAS = (0.1, 0.2, 0.3)
 #: The longest denoising chain tried.

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_cfebm import explain
 from keras_cfebm.evaluation.translation import pixel_correlation
+from keras_cfebm.tasks import saliency
 
 
 def saliency_maps(
@@ -37,9 +37,9 @@ def saliency_maps(
     options: dict[str, Any] = {"labels": labels, "batch_size": batch_size}
     maps = {
         "generative": generative,
-        "input_gradient": explain.input_gradient(energy, images, **options),
-        "smooth_grad": explain.smooth_grad(energy, images, **options, seed=seed),
-        "grad_cam": explain.grad_cam(energy, images, **options, toward="likely"),
+        "input_gradient": saliency.input_gradient(energy, images, **options),
+        "smooth_grad": saliency.smooth_grad(energy, images, **options, seed=seed),
+        "grad_cam": saliency.grad_cam(energy, images, **options, toward="likely"),
     }
 
     def unit(values):

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_cfebm.evaluation.report import Evaluation
-from keras_cfebm.metrics.classifier import FashionClassifier
-from keras_cfebm.metrics.encoders import Encoder
-from keras_cfebm.metrics.frechet import frechet_distance
-from keras_cfebm.metrics.restoration import DATA_RANGE, ssim
-from keras_cfebm.metrics.statistics import FeatureStatistics
-from keras_cfebm.validation import check_images
+from keras_cfebm.evaluation.distances import FeatureStatistics
+from keras_cfebm.evaluation.encoders import Encoder
+from keras_cfebm.evaluation.fashion_classifier import FashionClassifier
+from keras_cfebm.evaluation.frechet import frechet_distance
+from keras_cfebm.evaluation.image_quality import DATA_RANGE, ssim
+from keras_cfebm.evaluation.result import Evaluation
+from keras_cfebm.utils.validation import check_images
 
 
 def pixel_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:

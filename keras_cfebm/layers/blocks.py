@@ -6,7 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_cfebm import activations, backend
+from keras_cfebm import backend
+from keras_cfebm.layers import activations
 from keras_cfebm.layers.convolution import (
     Block,
     SpectralConv2D,
@@ -14,7 +15,7 @@ from keras_cfebm.layers.convolution import (
     conv_mean_pool,
     mean_pool,
 )
-from keras_cfebm.typing import Tensor
+from keras_cfebm.utils.typing import Tensor
 
 _SQRT_HALF = math.sqrt(0.5)
 
@@ -26,7 +27,7 @@ class ResidualBlock(Block):
     Args:
         width: int, channels of the inner convolution.
         filters: int, channels of the output.
-        activation: str, see `keras_cfebm.activations.get`.
+        activation: str, see `keras_cfebm.layers.activations.get`.
         spectral_norm: bool, normalise the 3×3 convolutions.
 
     Call arguments:
@@ -107,7 +108,7 @@ class PrimalBlock(Block):
         resolution: int, side of the images; it names the sublayers.
         width: int, channels at this resolution.
         filters: int, channels of the output.
-        activation: str, see `keras_cfebm.activations.get`.
+        activation: str, see `keras_cfebm.layers.activations.get`.
         spectral_norm: bool, normalise the 3×3 convolutions.
 
     Call arguments:

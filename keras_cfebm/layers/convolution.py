@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_cfebm import backend
-from keras_cfebm.typing import Tensor
+from keras_cfebm.utils.typing import Tensor
 
 
 def _normalized(vector):

@@ -13,7 +13,7 @@ from keras_cfebm.layers.convolution import (
     conv1x1,
     mean_pool,
 )
-from keras_cfebm.typing import Tensor
+from keras_cfebm.utils.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -72,7 +72,7 @@ class ExpandBlock(Block):
         resolution: int, side of the images.
         width: int, channels at this resolution.
         filters: int, channels of the output, those of the next coarser level.
-        activation: str, see `keras_cfebm.activations.get`.
+        activation: str, see `keras_cfebm.layers.activations.get`.
         spectral_norm: bool, normalise the 3×3 convolutions.
 
     Call arguments:

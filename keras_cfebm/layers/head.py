@@ -5,9 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_cfebm import activations
+from keras_cfebm.layers import activations
 from keras_cfebm.layers.convolution import Block, SpectralConv2D
-from keras_cfebm.typing import Tensor
+from keras_cfebm.utils.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -20,7 +20,7 @@ class EnergyHead(Block):
 
     Args:
         width: int, number of channels.
-        activation: str, see `keras_cfebm.activations.get`.
+        activation: str, see `keras_cfebm.layers.activations.get`.
         spectral_norm: bool, normalise the two convolutions.
         num_classes: int or None, number of classes of a conditional energy.
 

@@ -1,12 +1,9 @@
-"""Serving for development: TensorFlow Serving's predict protocol on one machine.
+"""Serving: one SavedModel with a signature per task, and a server to try it with.
 
-It answers REST and gRPC requests as TensorFlow Serving does, from the same SavedModel
-and with the same in-process batching, but in Python: to try an export, to test clients,
-and where no container can be started. In production use TensorFlow Serving itself.
+The server, `keras_cfebm.serving.server` and its REST and gRPC doors, needs TensorFlow
+and is imported by those who start one.
 """
 
-from keras_cfebm.serving.grpc_api import start_grpc
-from keras_cfebm.serving.rest_api import start_rest
-from keras_cfebm.serving.servable import Batching, Servable, ServingError
+from keras_cfebm.serving.export import MAX_ROWS, MAX_STEPS, export_saved_model
 
-__all__ = ["Batching", "Servable", "ServingError", "start_grpc", "start_rest"]
+__all__ = ["MAX_ROWS", "MAX_STEPS", "export_saved_model"]

@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_cfebm.optional import optional_import
-from keras_cfebm.serving.servable import Servable, ServingError
+from keras_cfebm.serving.server import Servable, ServingError
+from keras_cfebm.utils.optional import optional_import
 
 #: Bytes; gRPC's own limit of 4 MiB is a few hundred images.
 MAX_MESSAGE = 2**28

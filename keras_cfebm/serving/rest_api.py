@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cfebm.serving.servable import Servable, ServingError
+from keras_cfebm.serving.server import Servable, ServingError
 
 _URL = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?(:predict)?")
 _HTTP_CODES = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503}

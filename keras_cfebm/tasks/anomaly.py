@@ -7,10 +7,10 @@ import numpy as np
 from keras import ops
 
 from keras_cfebm import backend
-from keras_cfebm.metrics.detection import threshold_at
+from keras_cfebm.evaluation.detection_figures import threshold_at
 from keras_cfebm.sampling import bind
 from keras_cfebm.tasks.batches import check_labels_of, run_batches
-from keras_cfebm.validation import check_images, check_number
+from keras_cfebm.utils.validation import check_images, check_number
 
 #: What `anomaly_scores` can compute.
 SCORES = ("energy", "gradient_norm", "typicality")

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from keras_cfebm import random
-from keras_cfebm.validation import check_count, check_labels
+from keras_cfebm.backend import random
+from keras_cfebm.utils.validation import check_count, check_labels
 
 #: Streams of an image's key; those of chains and training are in `sampling`, `model`.
 MASK, WHITE_NOISE, SMOOTHING = 8, 9, 10

@@ -9,7 +9,7 @@ from keras import ops
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.batches import image_keys, run_batches
 from keras_cfebm.tasks.chain import ChainState, chain_of
-from keras_cfebm.validation import check_count, check_images
+from keras_cfebm.utils.validation import check_count, check_images
 
 
 def generate(

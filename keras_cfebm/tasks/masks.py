@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_cfebm import random
+from keras_cfebm.backend import random
 from keras_cfebm.datasets.decode import decode
 from keras_cfebm.tasks.batches import MASK, image_keys
 

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_cfebm import random
+from keras_cfebm.backend import random
 from keras_cfebm.datasets.pixels import mean_pool
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.batches import WHITE_NOISE, image_keys, run_batches
 from keras_cfebm.tasks.chain import chain_of
 from keras_cfebm.tasks.masks import hole_masks
 from keras_cfebm.tasks.translation import run_from, single_chain_of
-from keras_cfebm.validation import check_images, check_number
+from keras_cfebm.utils.validation import check_images, check_number
 
 #: A few steps at the finest level; the paper takes 10 to 50.
 DENOISING = Langevin(steps=20, noise_scale=0.005)

@@ -7,7 +7,7 @@ import numpy as np
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.batches import image_keys, run_batches
 from keras_cfebm.tasks.chain import Chain, chain_of
-from keras_cfebm.validation import check_images
+from keras_cfebm.utils.validation import check_images
 
 #: Steps of the paper's translations.
 TRANSLATION = Langevin(steps=50)

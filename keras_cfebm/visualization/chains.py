@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from PIL import Image, ImageDraw
 
-from keras_cfebm.typing import PathLike, Tensor
-from keras_cfebm.validation import check_number
+from keras_cfebm.utils.typing import PathLike, Tensor
+from keras_cfebm.utils.validation import check_number
 from keras_cfebm.visualization.grids import PADDING
 from keras_cfebm.visualization.saving import save_image
 from keras_cfebm.visualization.sheet import (

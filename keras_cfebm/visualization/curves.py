@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_cfebm.typing import PathLike
+from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.visualization.saving import save_figure
 from keras_cfebm.visualization.scores import COLORS
 

@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from keras_cfebm.typing import PathLike, Tensor
-from keras_cfebm.validation import check_mapping, check_number
+from keras_cfebm.utils.typing import PathLike, Tensor
+from keras_cfebm.utils.validation import check_mapping, check_number
 from keras_cfebm.visualization.saving import save_image
 from keras_cfebm.visualization.sheet import (
     compose,

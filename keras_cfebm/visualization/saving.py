@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image
 
-from keras_cfebm.typing import PathLike
+from keras_cfebm.utils.typing import PathLike
 
 FIGURE_DPI = 150
 

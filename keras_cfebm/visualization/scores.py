@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_cfebm.typing import PathLike, Tensor
-from keras_cfebm.validation import check_mapping, check_scores
+from keras_cfebm.utils.typing import PathLike, Tensor
+from keras_cfebm.utils.validation import check_mapping, check_scores
 from keras_cfebm.visualization.saving import save_figure
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_cfebm.datasets.pixels import to_uint8
-from keras_cfebm.typing import Tensor
-from keras_cfebm.validation import GREY_OR_COLOUR, check_count, check_images
+from keras_cfebm.utils.typing import Tensor
+from keras_cfebm.utils.validation import GREY_OR_COLOUR, check_count, check_images
 
 MINIMUM_TILE = 64
 PAPER = (255, 255, 255)
@@ -33,7 +33,7 @@ def drawable(images: Tensor, name: str = "images") -> np.ndarray:
         A float32 NumPy array of the same shape.
 
     Raises:
-        ValueError: On anything else; see `keras_cfebm.validation.check_images`.
+        ValueError: On anything else; see `keras_cfebm.utils.validation.check_images`.
     """
     return np.clip(check_images(images, GREY_OR_COLOUR, name, strict=True), -1, 1)
 

@@ -1,0 +1,33 @@
+"""Named configurations: plain data, from which `RunConfig` makes a run."""
+
+from keras_cfebm.configs import fashion, paper
+from keras_cfebm.configs.preset import Preset
+from keras_cfebm.configs.run_config import RunConfig
+
+__all__ = ["PRESETS", "Preset", "config", "find"]
+
+PRESETS = {**fashion.PRESETS, **paper.GENERATION, **paper.TRANSLATION}
+
+
+def find(name: str) -> Preset:
+    """A preset by name.
+
+    Args:
+        name: str, a key of `PRESETS`.
+
+    Returns:
+        `Preset`.
+
+    Raises:
+        ValueError: if the name is unknown.
+    """
+    if name not in PRESETS:
+        raise ValueError(
+            f"Unknown preset. Expected one of {list(PRESETS)}. Received: {name!r}"
+        )
+    return PRESETS[name]
+
+
+def config(name: str) -> RunConfig:
+    """The configuration of a preset; see `find`."""
+    return find(name).config()

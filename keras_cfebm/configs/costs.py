@@ -1,0 +1,132 @@
+"""What a network costs, from the shapes of its layers: parameters, FLOPs, memory.
+
+Nothing is built, so that networks that would not fit into memory can be counted too.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+from keras_cfebm.configs.run_config import NetworkConfig, RunConfig
+from keras_cfebm.layers.levels import level_widths, levels_of
+
+_FLOAT = 4  # bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Convolution:
+    """One convolution or dense layer, as stored and as computed.
+
+    Attributes:
+        name: str, `<block>/<layer>`.
+        size: int, height and width of the kernel.
+        inputs: int, input channels of the stored kernel.
+        filters: int, output channels.
+        side: int, height and width of what it computes; 0 if it is composed with
+            another layer and never runs by itself.
+        seen: int, input channels of the kernel that runs: where a 1×1 convolution from
+            the image is composed with it, those of the image and a constant one.
+    """
+
+    name: str
+    size: int
+    inputs: int
+    filters: int
+    side: int
+    seen: int
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, the biases included."""
+        return (self.size**2 * self.inputs + 1) * self.filters
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions of one forward pass over one image."""
+        return 2 * self.size**2 * self.seen * self.filters * self.side**2
+
+
+def convolutions(
+    resolution: int, channels: int, config: NetworkConfig
+) -> Iterator[Convolution]:
+    """The layers of an `EnergyNetwork` without fade path, from image to energy.
+
+    Args:
+        resolution: int, side of the images.
+        channels: int, image channels.
+        config: `NetworkConfig`.
+
+    Yields:
+        `Convolution`s.
+    """
+    base = config.base_resolution
+    widths = level_widths(resolution, base, config.base_width, config.widths)
+    for level, (width, filters) in widths.items():
+        below, seen = level // 2, width
+        name = f"residual_{level}"
+        if level == resolution:
+            yield Convolution(f"from_image_{level}", 1, channels, width, 0, 0)
+            seen = channels + 1
+        yield Convolution(f"{name}/conv1", 3, width, width, level, seen)
+        yield Convolution(f"{name}/conv2", 3, width, filters, below, width)
+        yield Convolution(f"{name}/skip", 1, width, filters, below, seen)
+    side = base // 2
+    yield Convolution("head/conv", 3, filters, filters, side, filters)
+    yield Convolution("head/to_vector", side, filters, filters, 1, filters)
+    yield Convolution("head/linear", 1, filters, 1, 1, filters)
+
+
+def parameters(resolution: int, channels: int, config: NetworkConfig) -> int:
+    """Number of trainable weights of a network without fade path and classes.
+
+    Args:
+        resolution: int, side of the images.
+        channels: int, image channels.
+        config: `NetworkConfig`.
+    """
+    return sum(c.parameters for c in convolutions(resolution, channels, config))
+
+
+def ladder_parameters(resolution: int, channels: int, config: NetworkConfig) -> int:
+    """The same of all networks from the base resolution to this one."""
+    levels = levels_of(resolution, config.base_resolution)
+    return sum(parameters(level, channels, config) for level in levels)
+
+
+def langevin_flops(resolution: int, channels: int, config: NetworkConfig) -> int:
+    """Multiplications and additions of convolutions in one Langevin step, per image.
+
+    The gradient of a convolution in its input costs as much as the convolution. What
+    depends on weights only is done once per chain, and element-wise work is left out.
+
+    Args:
+        resolution: int, side of the images.
+        channels: int, image channels.
+        config: `NetworkConfig`.
+    """
+    return 2 * sum(c.flops for c in convolutions(resolution, channels, config))
+
+
+def training_memory(config: RunConfig, channels: int) -> int:
+    """Estimate, in bytes, of what a training step of the last stage holds at its peak.
+
+    Weights: of the finest network with gradient, two moments of Adam and the average,
+    and of the frozen ones. Activations: of each block the maps that the gradient of the
+    loss needs, for the positives and negatives of one part of the batch.
+
+    Args:
+        config: `RunConfig`.
+        channels: int, image channels.
+    """
+    stage, network = config.stages[-1], config.network
+    own = parameters(stage.resolution, channels, network)
+    ladder = ladder_parameters(stage.resolution, channels, network)
+    weights = 5 * own + (ladder - own)
+    widths = level_widths(
+        stage.resolution, network.base_resolution, network.base_width, network.widths
+    )
+    maps = sum(
+        3 * width * level**2 + 4 * filters * (level // 2) ** 2
+        for level, (width, filters) in widths.items()
+    )
+    images = 2 * stage.batch_size // (stage.accumulation or 1)
+    return _FLOAT * (weights + images * maps)

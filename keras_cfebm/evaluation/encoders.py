@@ -1,0 +1,136 @@
+"""Encoders: the feature maps in which generated and real images are compared."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_cfebm.utils.typing import Tensor
+from keras_cfebm.utils.validation import check_features, check_images
+
+# Published "FID" numbers are comparable only in this network; see `inception.py`.
+FRECHET_NAMES = {
+    "inception-2015-12-05": "FID",
+    "fashion-classifier": "classifier FID",
+}
+
+
+class Expects(NamedTuple):
+    """The images an encoder takes: heights (= widths) and numbers of channels.
+
+    Attributes:
+        resolutions: Tuple of accepted resolutions, or `None` for any.
+        channels: Tuple of accepted numbers of channels.
+    """
+
+    resolutions: tuple[int, ...] | None
+    channels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A fixed map from images to features, with all that identifies it.
+
+    Distances between feature distributions mean something only relative to their
+    encoder. So it travels with its name, its weights' hash and its preprocessing, and
+    statistics of different encoders refuse to be compared.
+
+    Args:
+        name: Short name. Only `"inception-2015-12-05"` yields figures named "FID".
+        function: Maps float32 images (n, R, R, c) in [-1, 1] to features (n, d). It
+            does the preprocessing and gets at most `batch_size` images.
+        hash: Hexadecimal sha256 of the weights (see `weights_hash`).
+        preprocessing: In words, what `function` does to the images first.
+        expects: An `Expects`: accepted resolutions and channels.
+        batch_size: Images encoded at a time; bounds the memory.
+
+    Example:
+
+    ```python
+    encoder = keras_cfebm.evaluation.fashion_classifier().encoder
+    features = encoder(images)  # (n, 32, 32, 1) in [-1, 1] -> (n, 64)
+    ```
+    """
+
+    name: str
+    function: Callable
+    hash: str
+    preprocessing: str
+    expects: Expects
+    batch_size: int = 256
+
+    @property
+    def frechet_name(self) -> str:
+        """What the Fréchet distance on these features may be called."""
+        return FRECHET_NAMES.get(self.name, f"Fréchet distance on {self.name}")
+
+    def check(self, images: Tensor) -> np.ndarray:
+        """Returns `images` as float32, or raises if this encoder cannot take them.
+
+        Args:
+            images: Array-like of shape (n, R, R, c), floats in [-1, 1].
+
+        Returns:
+            A float32 array of the same shape.
+
+        Raises:
+            ValueError: On images that are malformed or not what `expects` says.
+        """
+        images = check_images(images, strict=True)
+        height, width, channels = images.shape[1:]
+        if height != width or (
+            self.expects.resolutions is not None
+            and height not in self.expects.resolutions
+        ):
+            accepted = self.expects.resolutions or "any"
+            raise ValueError(
+                f"{self.name}: expected square images of resolution {accepted}, "
+                f"received {height}x{width}."
+            )
+        if channels not in self.expects.channels:
+            raise ValueError(
+                f"{self.name}: expected {self.expects.channels} channels, "
+                f"received {channels}."
+            )
+        return images
+
+    def __call__(self, images: Tensor) -> np.ndarray:
+        """Encodes images, `batch_size` at a time.
+
+        Args:
+            images: Array-like of shape (n, R, R, c), floats in [-1, 1].
+
+        Returns:
+            A float32 array of shape (n, d).
+
+        Raises:
+            ValueError: If the images are not what the encoder expects, or the features
+                are not finite or not 2-D.
+        """
+        images = self.check(images)
+        blocks = [
+            np.asarray(self.function(images[start : start + self.batch_size]))
+            for start in range(0, len(images), self.batch_size)
+        ]
+        features = check_features(np.concatenate(blocks), f"features of {self.name}")
+        return features.astype("float32", copy=False)
+
+
+def weights_hash(weights: Iterable[Tensor]) -> str:
+    """Hashes weights: the identity of an encoder.
+
+    Args:
+        weights: Iterable of arrays, in a fixed order.
+
+    Returns:
+        The hexadecimal sha256 of their shapes and float32 values (little endian, so
+        that it does not depend on the machine).
+    """
+    digest = hashlib.sha256()
+    for weight in weights:
+        weight = np.asarray(weight)
+        digest.update(repr(tuple(int(n) for n in weight.shape)).encode())
+        digest.update(np.ascontiguousarray(weight, dtype="<f4").tobytes())
+    return digest.hexdigest()

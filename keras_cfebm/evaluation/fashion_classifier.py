@@ -1,0 +1,139 @@
+"""The Fashion-MNIST classifier that ships with the package, as a feature encoder.
+
+Inception features need three channels, 299 pixels and a download. For small grey images
+a small network trained on the same kind of image is the better yardstick and costs
+nothing; the price is that its Fréchet distance ("classifier FID") compares with nothing
+published. `keras_cfebm/assets/make_classifier.py` trains it.
+"""
+
+import functools
+import importlib.resources
+import json
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_cfebm.datasets.embedded import CLASS_NAMES
+from keras_cfebm.evaluation.encoders import Encoder, Expects, weights_hash
+from keras_cfebm.utils.typing import Tensor
+
+RESOLUTION = 32
+PREPROCESSING = (
+    "grey float32 images in [-1, 1] at 32x32; images at 28x28 are padded with -1 "
+    "(black) by 2 pixels on each side; no resizing"
+)
+
+
+def pad_to_32(images: np.ndarray) -> np.ndarray:
+    """Pads 28x28 images with black to 32x32; others pass through.
+
+    Args:
+        images: Array of shape (n, R, R, c) in [-1, 1].
+
+    Returns:
+        Array of shape (n, 32, 32, c) if R is 28, else `images`.
+    """
+    if images.shape[1] != 28:
+        return images
+    border = (RESOLUTION - 28) // 2
+    return np.pad(
+        images,
+        ((0, 0), (border, border), (border, border), (0, 0)),
+        constant_values=-1.0,
+    )
+
+
+class FashionClassifier:
+    """A trained Fashion-MNIST classifier and the encoder made of its last hidden layer.
+
+    Args:
+        model: Keras model from (n, 32, 32, 1) images in [-1, 1] to 10 probabilities,
+            with a layer named `"features"`.
+        card: Dict that tells how it was trained (accuracy, date, settings).
+
+    Attributes:
+        card: As above.
+        class_names: Names of the 10 classes, in the order of the probabilities.
+        encoder: `Encoder` named `"fashion-classifier"`: 32x32 or 28x28 grey images to
+            the activations of `"features"`.
+    """
+
+    def __init__(self, model: keras.Model, card: dict[str, Any]) -> None:
+        self.card = card
+        self.class_names = CLASS_NAMES
+        self._model = model
+        self._probabilities = Encoder(
+            name="fashion-classifier",
+            function=_inference(model),
+            hash=weights_hash(model.get_weights()),
+            preprocessing=PREPROCESSING,
+            expects=Expects(resolutions=(28, RESOLUTION), channels=(1,)),
+        )
+        self.encoder = Encoder(
+            name=self._probabilities.name,
+            function=_inference(
+                keras.Model(model.input, model.get_layer("features").output)
+            ),
+            hash=self._probabilities.hash,
+            preprocessing=PREPROCESSING,
+            expects=self._probabilities.expects,
+        )
+
+    def predict_probabilities(self, images: Tensor) -> np.ndarray:
+        """Returns class probabilities.
+
+        Args:
+            images: Array-like of shape (n, 32, 32, 1) or (n, 28, 28, 1) in [-1, 1].
+
+        Returns:
+            A float32 array of shape (n, 10), in the order of `class_names`.
+
+        Raises:
+            ValueError: On other images.
+        """
+        return self._probabilities(images)
+
+    def predict_classes(self, images: Tensor) -> np.ndarray:
+        """Returns the most probable class of each image.
+
+        Args:
+            images: As in `predict_probabilities`.
+
+        Returns:
+            An int64 array of shape (n,), indices into `class_names`.
+
+        Raises:
+            ValueError: On other images.
+        """
+        return self.predict_probabilities(images).argmax(axis=1)
+
+
+def _inference(model):
+    def function(images):
+        return keras.ops.convert_to_numpy(model(pad_to_32(images), training=False))
+
+    return function
+
+
+@functools.cache
+def fashion_classifier() -> FashionClassifier:
+    """Loads the shipped classifier (once per process).
+
+    Returns:
+        A `FashionClassifier`.
+
+    Raises:
+        ValueError: If the weights are not those that `classifier.json` describes.
+    """
+    assets = importlib.resources.files("keras_cfebm.assets")
+    card = json.loads((assets / "classifier.json").read_text(encoding="utf-8"))
+    with importlib.resources.as_file(assets / "classifier.keras") as path:
+        model = keras.saving.load_model(path, compile=False)
+    classifier = FashionClassifier(model, card)
+    if classifier.encoder.hash != card["hash"]:
+        raise ValueError(
+            f"classifier.keras: expected weights of hash {card['hash']}, "
+            f"received {classifier.encoder.hash}."
+        )
+    return classifier

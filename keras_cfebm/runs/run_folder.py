@@ -1,0 +1,194 @@
+"""The folder of a training run, and reading what is in it."""
+
+import contextlib
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+
+import keras
+
+from keras_cfebm.configs.run_config import RunConfig
+from keras_cfebm.model import CFEBM
+from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.typing import PathLike
+
+
+class RunError(Exception):
+    """A run folder cannot be used for what was asked."""
+
+
+class RunFolder:
+    """Where everything of one run lies.
+
+        config.json        recreates the run
+        metrics.csv        one row per epoch, see `EnergyLog`
+        guard.json         rollbacks of the `DivergenceGuard`, if there were any
+        energies.png       its curves
+        tensorboard/       the same for TensorBoard, one run per stage
+        checkpoints/       see `Checkpoints`
+        samples/           grids of samples, one per epoch
+        chain.png, .gif    chains from noise to image
+        ladder.keras       the trained model
+
+    Args:
+        path: the folder; made when missing.
+    """
+
+    def __init__(self, path: PathLike):
+        self.path = pathlib.Path(path).expanduser()
+        self.config = self.path / "config.json"
+        self.metrics = self.path / "metrics.csv"
+        self.guard = self.path / "guard.json"
+        self.energies = self.path / "energies.png"
+        self.tensorboard = self.path / "tensorboard"
+        self.checkpoints = self.path / "checkpoints"
+        self.samples = self.path / "samples"
+        self.chain = self.path / "chain.png"
+        self.film = self.path / "chain.gif"
+        self.ladder = self.path / "ladder.keras"
+
+    def read_config(self) -> RunConfig:
+        """The `RunConfig` of the run.
+
+        Raises:
+            RunError: if there is none, or it cannot be read.
+        """
+        try:
+            return RunConfig.from_json(self.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.config} is not a run's config: {error}") from error
+
+    def prepare(self, config: RunConfig, replace_config: bool = False) -> None:
+        """Makes the folder, or checks that it belongs to the same configuration.
+
+        One without checkpoints, as of a first command that was refused, is as new.
+
+        Args:
+            config: `RunConfig`.
+            replace_config: bool, whether another configuration is replaced by this one.
+                The network is that of the checkpoints, if there are any, and the
+                stages go at least as far.
+
+        Raises:
+            RunError: if the folder cannot be written, or holds another configuration,
+                or checkpoints of another network or a finer stage.
+        """
+        if replace_config and any(self.checkpoints.glob("*")):
+            self._check_network(config)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            begun = self.ladder.exists() or any(self.checkpoints.glob("*"))
+            if begun and self.config.exists() and not replace_config:
+                differences = _differences(
+                    self.read_config().to_dict(), config.to_dict()
+                )
+                if differences:
+                    raise RunError(
+                        f"{self.path} holds a run of another configuration:\n"
+                        + "\n".join(differences)
+                        + "\nUse another folder, or --replace_config to go on in this "
+                        "one with the new values."
+                    )
+            else:
+                atomic_files.write_text(self.config, config.to_json())
+        except OSError as error:
+            raise RunError(f"Cannot write to {self.path}: {error}") from error
+
+    def _check_network(self, config):
+        own, new = (
+            {
+                **dataclasses.asdict(settings.network),
+                "translates": settings.source is not None,
+                "first resolution": settings.stages[0].resolution,
+            }
+            for settings in (self.read_config(), config)
+        )
+        differences = _differences(own, new)
+        if differences:
+            raise RunError(
+                f"{self.path} holds checkpoints of another network, which "
+                "--replace_config cannot change:\n"
+                + "\n".join(differences)
+                + "\nUse another folder."
+            )
+        newest = max(self.checkpoints.glob("[0-9]*px_step_*"), default=None)
+        reached = int(newest.name.split("_")[1].removesuffix("px")) if newest else 0
+        if reached > config.stages[-1].resolution:
+            raise RunError(
+                f"{self.path} is at {reached} pixels already. Expected stages up to "
+                f"that at least, received {config.stages[-1].resolution}: use another "
+                "folder."
+            )
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps a second process out of the folder.
+
+        Raises:
+            RunError: if another process is in it.
+        """
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            yield
+            return
+        with contextlib.ExitStack() as stack:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                lock = stack.enter_context(open(self.path / ".lock", "w"))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(
+                    f"Another process is training in {self.path}; wait for it or use "
+                    "another folder."
+                ) from error
+            except OSError as error:
+                raise RunError(f"Cannot write to {self.path}: {error}") from error
+            yield
+
+    def load(self) -> CFEBM:
+        """The trained ladder.
+
+        Returns:
+            `CFEBM`.
+
+        Raises:
+            RunError: if training has not finished, or the file is damaged.
+        """
+        return load_ladder(self.ladder)
+
+
+def load_ladder(path: PathLike) -> CFEBM:
+    """Reads a ladder, `ladder.keras` of a run folder or any saved `CFEBM`.
+
+    Args:
+        path: the file, or a run folder.
+
+    Returns:
+        `CFEBM`.
+
+    Raises:
+        RunError: if there is no such file, or it is not a saved `CFEBM`.
+    """
+    path = pathlib.Path(path).expanduser()
+    path = path / "ladder.keras" if path.is_dir() else path
+    if not path.is_file():
+        raise RunError(f"Expected a trained model at {path}, found none.")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras lets zip, HDF5 and JSON errors of many types out
+        raise RunError(f"{path} cannot be read as a Keras model: {error}") from error
+    if not isinstance(model, CFEBM):
+        raise RunError(f"{path} holds a {type(model).__name__}, expected a CFEBM.")
+    return model
+
+
+def _differences(old, new, place=""):
+    """Lines that say where two configurations differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        lines = []
+        for name in sorted({*old, *new}, key=str):
+            inner = f"{place}.{name}" if place else str(name)
+            lines += _differences(old.get(name), new.get(name), inner)
+        return lines
+    return [] if old == new else [f"  {place}: {old!r} there, {new!r} now"]

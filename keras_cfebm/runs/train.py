@@ -1,0 +1,269 @@
+"""A training run in a folder: logs, checkpoints, pictures and the trained ladder."""
+
+import contextlib
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+from absl import logging
+
+from keras_cfebm import backend, callbacks, datasets, tasks, visualization
+from keras_cfebm.configs.run_config import DataConfig, RunConfig
+from keras_cfebm.growing import fit_progressively
+from keras_cfebm.model import CFEBM
+from keras_cfebm.runs.run_folder import RunFolder
+from keras_cfebm.utils.optional import optional_import
+from keras_cfebm.utils.typing import PathLike
+
+
+def load_data(config: DataConfig, split: str | None = None) -> datasets.ImageData:
+    """The image set of a run.
+
+    Args:
+        config: `DataConfig`.
+        split: str, another split of it; None for its own.
+
+    Returns:
+        `keras_cfebm.datasets.ImageData`.
+    """
+    try:
+        data = datasets.load(
+            config.name,
+            split=split or config.split,
+            resolution=config.resolution,
+            fit=config.fit,
+            **config.options,
+        )
+    except TypeError as error:  # an option that the loader does not have
+        raise ValueError(
+            f"The options {config.options} do not fit the data {config.name!r}: {error}"
+        ) from error
+    return data if config.classes is None else data.subset(classes=config.classes)
+
+
+def held_out_split(config: DataConfig) -> str | None:
+    """The split of an image set that training on `config` has not seen.
+
+    Args:
+        config: `DataConfig` of the training.
+
+    Returns:
+        str or None, as `keras_cfebm.datasets.test_split` gives it; the split of the
+        training itself where it has left nothing, as of a folder without a split, all
+        of whose sub-folders it has seen.
+    """
+    if config.split is None and pathlib.Path(config.name).expanduser().is_dir():
+        return None
+    return datasets.test_split(config.name, config.split)
+
+
+def new_model(config: RunConfig, data: datasets.ImageData) -> CFEBM:
+    """The untrained `CFEBM` of a configuration, weights set by its seed.
+
+    Args:
+        config: `RunConfig`.
+        data: `ImageData`, for the channels and classes.
+
+    Returns:
+        `CFEBM` of the first stage's resolution.
+
+    Raises:
+        ValueError: if the energy is to be conditional and the data have no labels.
+    """
+    num_classes = None
+    if config.network.conditional:
+        if not data.has_labels:
+            raise ValueError(
+                f"A conditional energy needs labels. Received: {data!r} without labels"
+            )
+        present = np.unique(data.labels())
+        num_classes = int(present[-1]) + 1
+        if len(present) < num_classes:
+            logging.warning(
+                "Classes without images will be samples of nothing; there are images "
+                "of %s, of %d classes.",
+                present.tolist(),
+                num_classes,
+            )
+    return config.first_model(data.channels, num_classes)
+
+
+def train(
+    config: RunConfig,
+    folder: PathLike,
+    *,
+    guard: bool = True,
+    replace_config: bool = False,
+    strategy: str | None = None,
+    verbose: Any = "auto",
+) -> CFEBM:
+    """Trains a run in its folder, or goes on with it where it was stopped.
+
+    Of several workers, each calls this with the same arguments and sees the same
+    folder; only the chief (or first) one writes into it.
+
+    Args:
+        config: `RunConfig`.
+        folder: path of the run folder.
+        guard: bool, whether divergence is rolled back.
+        replace_config: bool, see `RunFolder.prepare`.
+        strategy: `"mirrored"`, all GPUs of this machine; `"multi_worker"`, all
+            processes in `TF_CONFIG`; or None. Batch sizes are those of all replicas
+            together.
+        verbose: as in `keras.Model.fit`.
+
+    Returns:
+        The trained `CFEBM`.
+
+    Raises:
+        RunError: the folder is of another configuration, in use or not writable.
+        CheckpointError, DivergenceError, Interrupted: see `keras_cfebm.callbacks`.
+        ValueError, OSError: the data do not fit the configuration or cannot be read.
+    """
+    # The first use of TensorFlow: workers have to find each other before any other.
+    strategy = backend.strategy(strategy)
+    writes = backend.is_chief(strategy)
+    run = RunFolder(folder)
+    with run.locked() if writes else contextlib.nullcontext():
+        if writes:
+            run.prepare(config, replace_config)
+        data = load_data(config.data)
+        source = None if config.source is None else load_data(config.source)
+        watch = callbacks.DivergenceGuard(run.guard if writes else None)
+        log = callbacks.EnergyLog(run.metrics if writes else None, watch)
+        checkpoints = callbacks.Checkpoints(run.checkpoints, companions=(log, watch))
+        shown = None if source is None else _shown_sources(config, source)
+        grids = callbacks.SampleGrid(run.samples, seed=config.seed, sources=shown)
+
+        def make_dataset(stage, start):
+            if source is not None:
+                return datasets.pairs(
+                    source,
+                    data,
+                    stage.resolution,
+                    stage.batch_size,
+                    seed=config.seed,
+                    start=start,
+                    flip=config.data.flip,
+                    source_noise=config.source_noise,
+                )
+            return data.batches(
+                stage.resolution,
+                stage.batch_size,
+                seed=config.seed,
+                flip=config.data.flip,
+                labels=config.network.conditional,
+                start=start,
+            )
+
+        def stage_callbacks(stage):
+            _announce(stage, config.stages)
+            active = [log, *([watch] if guard else [])]
+            if writes:
+                board = run.tensorboard / f"{stage.resolution:04d}px"
+                active += [*_tensorboard(board), grids]
+            return [*active, stop]
+
+        with callbacks.StopOnSignal(checkpoints) as stop, datasets.reading_errors():
+            with backend.scope(strategy):
+                model = new_model(config, data)
+            try:
+                model = fit_progressively(
+                    model,
+                    make_dataset,
+                    config.stages,
+                    callbacks=stage_callbacks,
+                    report_steps=config.report_steps,
+                    checkpoints=checkpoints,
+                    verbose=verbose,
+                )
+            except callbacks.DivergenceError:
+                checkpoints.save()  # the last good state: the guard has put it back
+                raise
+        if not writes:
+            return model
+        _save_ladder(model, run.ladder)
+        visualization.energy_curves(log.rows, path=run.energies)
+        draw_chains(model, run.chain, run.film, seed=config.seed, sources=shown)
+    return model
+
+
+def _tensorboard(folder):
+    """The callback in a list; an empty one where TensorFlow, which it needs, is not."""
+    try:
+        optional_import("tensorflow")
+    except ImportError as error:
+        logging.warning("No logs for TensorBoard: %s", error)
+        return []
+    return [keras.callbacks.TensorBoard(folder, write_graph=False)]
+
+
+def _shown_sources(config, source, count=16):
+    """The source images of all pictures of a run."""
+    images = source.subset(limit=count, seed=config.seed).images()
+    noisy = tasks.add_noise(images, config.source_noise, config.seed)
+    return np.clip(noisy, -1, 1)
+
+
+def _announce(stage, stages):
+    logging.info(
+        "Stage %d of %d: %d × %d pixels, %d steps of %d images, β from 0 to 1 over %d",
+        stages.index(stage) + 1,
+        len(stages),
+        stage.resolution,
+        stage.resolution,
+        stage.steps,
+        stage.batch_size,
+        stage.fade_steps,
+    )
+
+
+def _save_ladder(model, path):
+    """Saves under a temporary name first, so that an older file survives a failure."""
+    temporary = path.with_name(f".{path.name}")
+    temporary = temporary.with_suffix(".tmp.keras")
+    try:
+        model.save(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def draw_chains(
+    model: CFEBM,
+    strip_path: PathLike,
+    film_path: PathLike,
+    count: int = 8,
+    every: int = 5,
+    seed: int = 0,
+    sources: np.ndarray | None = None,
+) -> None:
+    """Pictures of chains from noise (or source) to image, as a strip and as a film.
+
+    Args:
+        model: `CFEBM`.
+        strip_path: PNG file to write.
+        film_path: GIF file to write.
+        count: int, number of chains.
+        every: int, steps between two columns of the strip and frames of the film.
+        seed: int, the stream of images.
+        sources: of a model that translates, its source images
+            `(n, resolution, resolution, channels)`, of which the first `count` are
+            shown; otherwise None.
+    """
+    if sources is None:
+        classes = model.num_classes
+        labels = None if classes is None else np.arange(count) % classes
+        start = {"count": count, "labels": labels}
+        energies, settings = model.sampling_ladder, model.langevin
+    else:
+        start = {"images": sources[:count]}
+        energies, settings = model.sampling_network, model.finest_settings
+    states = list(
+        tasks.chain_states(energies, seed=seed, settings=settings, every=every, **start)
+    )
+    # Between two resolutions chains may leave the range; pictures cannot.
+    images = [np.clip(state.images, -1.0, 1.0) for state in states]
+    visualization.chain_strip(images, path=strip_path)
+    visualization.chain_film(images, film_path)

@@ -1,0 +1,87 @@
+"""Export: one SavedModel with a signature per task, for TensorFlow Serving."""
+
+import keras
+
+from keras_cfebm.model import CFEBM
+from keras_cfebm.tasks import AnomalyDetector
+from keras_cfebm.utils.typing import PathLike
+
+#: Langevin steps per level that a request may ask for, unless the exporter says.
+MAX_STEPS = 200
+#: Rows that a request, or what a server merges, may have, unless the exporter says.
+MAX_ROWS = 1024
+
+
+def export_saved_model(
+    model: CFEBM,
+    path: PathLike,
+    version: int | None = None,
+    *,
+    detector: AnomalyDetector | None = None,
+    max_steps: int = MAX_STEPS,
+    max_rows: int = MAX_ROWS,
+    fit: str = "exact",
+) -> str:
+    """Writes `<path>/<version>/`, a SavedModel that needs neither Keras nor Python.
+
+    Its signatures, each with named inputs and outputs and n rows, from 1 to `max_rows`:
+
+    | signature | inputs | outputs |
+    |---|---|---|
+    | `energy`, `serving_default` | images | energy (n,) |
+    | `anomaly_score` | images | score (n,), anomalous (n,) |
+    | `saliency` | images | saliency (n, h, w), largest \\|∂E/∂x\\| over channels |
+    | `generate` | seeds, steps | images |
+    | `denoise` | images, seeds, steps | images, saliency |
+    | `inpaint` | images, masks, seeds, steps | images, saliency |
+    | `translate` | images, seeds, steps | images, saliency |
+    | `energy_bytes`, `anomaly_score_bytes` | image_bytes | as above |
+    | `generate_png` | seeds, steps | image_bytes |
+    | `translate_png` | image_bytes, seeds, steps | image_bytes |
+
+    Without a detector there is no `anomalous`. A model whose chains start at source
+    images has `translate` and no `generate` and `inpaint`, and its `denoise` is
+    `translate` for any finite images; one with classes takes `labels`, int32 (n,), too.
+
+    - `images`: float32 (n, resolution, resolution, channels) in [-1, 1]; those of
+      `denoise` any finite number.
+    - `masks`: bool (n, resolution, resolution), True where a pixel is missing.
+    - `seeds`: int64 (n,), at least 0. A row with seed s is what the Python function
+      returns first with `seed=s`; it does not depend on the other rows.
+    - `steps`: int32 (n,), Langevin steps per level, from 0 to `max_steps`; 0 stands
+      for the number that the Python function takes by default.
+    - `image_bytes`: files, PNG, JPEG, BMP or GIF (the first frame); what is transparent
+      is white. REST clients send `{"b64": "..."}`.
+
+    Anything else is refused with an InvalidArgument error that says what was expected.
+
+    Args:
+        model: `CFEBM`.
+        path: folder of the model, to which TensorFlow Serving is pointed.
+        version: int of at least 1; None for the one after the last.
+        detector: fitted `AnomalyDetector` of the model's `sampling_network`, for
+            `anomaly_score`; without one that returns the energy as score and no flag.
+        max_steps: int; with `max_rows` it bounds the time that a request can take.
+        max_rows: int, see above; at least the largest batch that a server is to merge.
+        fit: what image files may be: `"exact"`, of the model's resolution, or `"pad"`,
+            of at most that, then centred on black.
+
+    Returns:
+        Path of the SavedModel, str.
+
+    Raises:
+        ValueError: if an argument is out of range, the detector is not fitted or of
+            another energy, or the Keras backend is not TensorFlow.
+        FileExistsError: if that version is there already; it is never overwritten.
+        OSError: if it cannot be written; then nothing is left behind.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Expected the Keras backend 'tensorflow' for a SavedModel. Received: "
+            f"{keras.backend.backend()!r}; a saved ladder loads under either."
+        )
+    # Here, because TensorFlow may be missing under other backends.
+    from keras_cfebm.serving import saved_model
+
+    limits = saved_model.Limits(max_steps, max_rows)
+    return saved_model.write(model, path, version, detector, limits, fit)

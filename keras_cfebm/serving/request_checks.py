@@ -1,0 +1,71 @@
+"""Checks of requests inside the graph: InvalidArgument, and the server goes on."""
+
+import tensorflow as tf
+
+from keras_cfebm.utils.validation import RANGE_TOLERANCE
+
+
+def _checked(x, *checks):
+    """`x`, once the checks `(condition, message, what to show)` have passed."""
+    assertions = [
+        tf.debugging.Assert(condition, [message, *shown], summarize=8)
+        for condition, message, shown in checks
+    ]
+    with tf.control_dependencies(assertions):
+        return tf.identity(x)
+
+
+def check_shape(x: tf.Tensor, shape: list, name: str, most: int) -> tf.Tensor:
+    """Returns the tensor, its shape certain; a server checks none before the graph.
+
+    Args:
+        x: tensor whose static shape says nothing that the graph could rely on.
+        shape: list of ints, and None for any size from 1.
+        name: str, what the message calls it.
+        most: int, rows that there may be.
+    """
+    received = tf.shape(x)
+    rank = len(shape)
+    wanted = ", ".join("n" if size is None else str(size) for size in shape)
+    right_rank = tf.equal(tf.rank(x), rank)
+    padded = tf.concat([received, tf.fill([rank], -1)], 0)[:rank]
+    sizes = [
+        tf.constant(True) if size is None else tf.equal(padded[axis], size)
+        for axis, size in enumerate(shape)
+    ]
+    fits = tf.reduce_all([right_rank, *sizes])
+    message = f"Expected {name} of shape ({wanted}), n from 1 to {most}. Received:"
+    some = tf.reduce_all(received > 0) & tf.reduce_all(received[:1] <= most)
+    x = _checked(x, (fits & some, message, [received]))
+    return tf.ensure_shape(x, shape)
+
+
+def check_rows(x: tf.Tensor, rows: tf.Tensor, name: str) -> tf.Tensor:
+    """Returns the tensor if it has as many rows as the other inputs."""
+    received = tf.shape(x)[0]
+    message = f"Expected {name} with one row per row of the other inputs. Received:"
+    return _checked(x, (tf.equal(received, rows), message, [received, rows]))
+
+
+def check_images(x: tf.Tensor, in_range: bool = True) -> tf.Tensor:
+    """Returns images if they are finite and, where asked, in [-1, 1]."""
+    finite = tf.reduce_all(tf.math.is_finite(x))
+    checks = [(finite, "Expected finite images. Received NaN or infinity.", [])]
+    if in_range:
+        low, high = tf.reduce_min(x), tf.reduce_max(x)
+        inside = (low >= -1 - RANGE_TOLERANCE) & (high <= 1 + RANGE_TOLERANCE)
+        message = "Expected images in [-1, 1]. Received smallest and largest value:"
+        checks.append((inside | ~finite, message, [low, high]))
+    return _checked(x, *checks)
+
+
+def check_between(x: tf.Tensor, low: int, high: int | None, name: str) -> tf.Tensor:
+    """Returns integers if all lie from `low` to `high`, None for no upper end."""
+    least, largest = tf.reduce_min(x), tf.reduce_max(x)
+    inside = least >= low
+    wanted = f"of at least {low}"
+    if high is not None:
+        inside &= largest <= high
+        wanted = f"from {low} to {high}"
+    message = f"Expected {name} {wanted}. Received smallest and largest value:"
+    return _checked(x, (inside, message, [least, largest]))

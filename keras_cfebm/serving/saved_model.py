@@ -1,0 +1,82 @@
+"""Writes a model's signatures as one version of a SavedModel."""
+
+import pathlib
+
+import tensorflow as tf
+
+from keras_cfebm import backend
+from keras_cfebm.model import CFEBM
+from keras_cfebm.serving import image_files, warmup
+from keras_cfebm.serving.signatures import Limits, Signatures
+from keras_cfebm.tasks import AnomalyDetector
+from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.typing import PathLike
+from keras_cfebm.utils.validation import check_count
+
+
+def write(
+    model: CFEBM,
+    path: PathLike,
+    version: int | None,
+    detector: AnomalyDetector | None,
+    limits: Limits,
+    fit: str,
+) -> str:
+    """See `keras_cfebm.serving.export.export_saved_model`."""
+    if not isinstance(model, CFEBM):
+        raise ValueError(f"Expected a CFEBM, received {type(model).__name__}.")
+    for name, limit in limits._asdict().items():
+        check_count(limit, f"max_{name}")
+    if fit not in image_files.FITS:
+        raise ValueError(
+            f"Expected fit to be one of {image_files.FITS}, received {fit!r}."
+        )
+    if detector is not None:
+        _check_detector(detector, model)
+    path = pathlib.Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    version = next_version(path) if version is None else check_count(version, "version")
+    target = path / str(version)
+    if target.exists():
+        raise FileExistsError(f"{target} is there already and is never overwritten.")
+    with atomic_files.new_folder(target) as folder:
+        _write_signatures(model, folder, path.resolve().name, detector, limits, fit)
+    return str(target)
+
+
+def next_version(path: pathlib.Path) -> int:
+    """One more than the largest version in a folder; 1 in an empty one."""
+    found = (int(p.name) for p in path.iterdir() if p.name.isdecimal())
+    return max(found, default=0) + 1
+
+
+def _write_signatures(model, folder, model_name, detector, limits, fit):
+    # Not keras.export.ExportArchive, which would trace, and store, everything twice.
+    module = tf.Module()
+    module.energies = [
+        [weight.value for weight in network.weights]
+        for network in model.sampling_ladder
+    ]
+    # Traced anew inside, so that nothing of it has been compiled by XLA.
+    with backend.portable():
+        signatures = Signatures(model, detector, limits, fit).build()
+        functions = {
+            name: tf.function(
+                signature.function,
+                input_signature=list(signature.inputs.values()),
+                autograph=False,
+            ).get_concrete_function()
+            for name, signature in signatures.items()
+        }
+    functions["serving_default"] = functions["energy"]
+    tf.saved_model.save(module, str(folder), signatures=functions)
+    warmup.write(folder, model_name, signatures, model.image_shape)
+
+
+def _check_detector(detector, model):
+    if detector.energy is not model.sampling_network:
+        raise ValueError(
+            "Expected a detector of model.sampling_network, received one of another "
+            "energy."
+        )
+    detector.state()  # raises if it is not fitted

@@ -1,0 +1,284 @@
+"""Checks of what callers hand in: they say what was expected and what was received.
+
+Each returns the value in the form its caller works with (float32 images, an int, …) or
+raises ValueError. NumPy only.
+"""
+
+import numbers
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_cfebm.utils.typing import Tensor
+
+#: How far rounding may leave [-1, 1].
+RANGE_TOLERANCE = 1e-3
+#: The `image_shape` of what a screen can show.
+GREY_OR_COLOUR = ("height", "width", (1, 3))
+#: What is said of a batch that `accumulation` does not divide.
+INDIVISIBLE = "Expected batches of a multiple of {parts} images, for accumulation."
+
+_warned = set()
+
+
+def warn_once(topic: str, message: str) -> None:
+    """Warns, unless this process was warned of the same topic before."""
+    if topic not in _warned:
+        _warned.add(topic)
+        warnings.warn(message, stacklevel=3)
+
+
+def check_images(
+    images: Tensor,
+    image_shape: Sequence[int | str | tuple[int, ...]] | None = None,
+    name: str = "images",
+    minimum: int = 1,
+    strict: bool = False,
+    in_range: bool = True,
+) -> np.ndarray:
+    """Returns images as a float32 array, or says why it cannot.
+
+    Args:
+        images: array of shape `(n, height, width, channels)`, floats in [-1, 1].
+        image_shape: the shape of one image wanted; see `check_image_shape`.
+        name: str, what the messages call them.
+        minimum: int, the smallest n.
+        strict: bool. What lies more than 1e-3 outside [-1, 1] raises if True and warns
+            once per process if False.
+        in_range: bool, False allows any finite value, as noisy images have.
+
+    Returns:
+        float32 NumPy array of the same shape.
+
+    Raises:
+        ValueError: wrong rank, shape or dtype, too few images, NaN or infinity inside,
+            or (strict) a value outside the range.
+    """
+    images = np.asarray(images)
+    check_image_shape(images.shape, image_shape, name, minimum)
+    if not _is_floating(images.dtype):
+        raise ValueError(
+            f"Expected {name} as floats in [-1, 1], received {images.dtype}; "
+            "keras_cfebm.datasets.to_float converts bytes."
+        )
+    with np.errstate(over="ignore"):  # too large becomes infinite, see below
+        images = _as_numbers(images, "float32", name)
+    low, high = images.min(), images.max()  # both carry NaN through
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError(f"Expected finite {name}, received NaN or infinity.")
+    if in_range and (low < -1 - RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE):
+        came = f"received values from {low:.4g} to {high:.4g}"
+        message = f"Expected {name} in [-1, 1], {came}: was the scaling forgotten?"
+        if strict:
+            raise ValueError(message)
+        warn_once("image range", message)
+    return images
+
+
+def check_image_shape(
+    shape: Sequence[int | None],
+    image_shape: Sequence[int | str | tuple[int, ...]] | None = None,
+    name: str = "images",
+    minimum: int = 1,
+) -> None:
+    """Raises ValueError unless a shape is that of enough images of the wanted shape.
+
+    Args:
+        shape: tuple of ints, with None for a size that is not known yet.
+        image_shape: the shape `(height, width, channels)` of one image wanted, or None
+            for any. In place of an int, a str allows any size and a tuple some.
+        name: str, what the message calls the images.
+        minimum: int, the smallest number of them.
+    """
+    wanted = image_shape or ("height", "width", "channels")
+    fits = len(shape) == 4 and all(map(_fits, shape[1:], wanted))
+    if not fits or (shape[0] is not None and shape[0] < minimum) or 0 in shape:
+        sizes = [" or ".join(map(str, w)) if type(w) is tuple else w for w in wanted]
+        hint = " For one image add [None], for grey ones [..., None]."
+        raise ValueError(
+            f"Expected {name} of shape (n, {', '.join(map(str, sizes))}), n >= "
+            f"{minimum}, received shape {tuple(shape)}.{hint * (len(shape) == 3)}"
+        )
+
+
+def _fits(size, wanted):
+    if size is None or isinstance(wanted, str):
+        return True
+    return size in wanted if isinstance(wanted, tuple) else size == wanted
+
+
+def _is_floating(dtype):
+    # bfloat16 and its kin are no sub-type of np.floating: ask for non-integers.
+    return dtype.kind not in "biucOSUmM"
+
+
+def check_labels(labels: Any, count: int, num_classes: int | None) -> np.ndarray | None:
+    """Returns the labels of a model's images, or None for a model without classes.
+
+    Args:
+        labels: None, an int for all images, or an integer array of shape `(count,)`.
+        count: int, number of images.
+        num_classes: int, or None for a model without classes.
+
+    Returns:
+        int32 NumPy array of shape `(count,)`, or None.
+
+    Raises:
+        ValueError: labels without classes or the reverse, wrong shape or range.
+    """
+    if num_classes is None:
+        if labels is not None:
+            raise ValueError(
+                f"Expected labels=None of a model without classes, received {labels!r}."
+            )
+        return None
+    if labels is None:
+        raise ValueError(f"Expected labels from 0 to {num_classes - 1}, received None.")
+    if np.ndim(labels) == 0:
+        labels = np.full(count, labels)
+    return check_label_array(labels, count, num_classes).astype("int32")
+
+
+def check_label_array(
+    labels: Tensor, count: int, num_classes: int | None = None
+) -> np.ndarray:
+    """Returns `labels` as an integer array, one for each image.
+
+    Args:
+        labels: integer array of shape `(count,)`.
+        count: int, number of images.
+        num_classes: int, which bounds the labels, or None.
+
+    Raises:
+        ValueError: wrong shape, dtype or range.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"Expected integer labels of shape ({count},), received {labels.dtype} of "
+            f"shape {labels.shape}."
+        )
+    if num_classes is not None and not ((labels >= 0) & (labels < num_classes)).all():
+        raise ValueError(
+            f"Expected labels from 0 to {num_classes - 1}, received values from "
+            f"{labels.min()} to {labels.max()}."
+        )
+    return labels
+
+
+def check_count(
+    value: int, name: str, minimum: int = 1, maximum: int | None = None
+) -> int:
+    """Returns `value` as an int, or raises ValueError unless it is one in the range."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise ValueError(f"Expected an integer {name}, received {value!r}.")
+    if value < minimum or (maximum is not None and value > maximum):
+        bounds = f"of at least {minimum}"
+        if maximum is not None:
+            bounds = f"from {minimum} to {maximum}"
+        raise ValueError(f"Expected {name} {bounds}, received {value}.")
+    return int(value)
+
+
+def check_seed(seed: int) -> int:
+    """Returns `seed` as an int, or raises ValueError unless in 0 … 2**63 - 1."""
+    return check_count(seed, "seed", 0, 2**63 - 1)
+
+
+def check_number(value: float, name: str, interval: str) -> float:
+    """Returns `value`, or raises ValueError unless it is a number in the interval.
+
+    Args:
+        value: int or float; NaN lies in no interval.
+        name: str, what the message calls it.
+        interval: str as in mathematics: `"[0, 1)"`, `"(0, inf)"`.
+    """
+    low, high = map(float, interval[1:-1].split(","))
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    above = is_number and (value >= low if interval[0] == "[" else value > low)
+    below = is_number and (value <= high if interval[-1] == "]" else value < high)
+    if not (above and below):
+        raise ValueError(f"Expected {name} in {interval}, received {value!r}.")
+    return value
+
+
+def check_scores(scores: Tensor, name: str) -> np.ndarray:
+    """Returns scores as a float64 vector: at least one value, all finite.
+
+    Args:
+        scores: array of shape `(n,)`, or `(n, 1)` as some models return.
+        name: str, what the messages call them.
+
+    Returns:
+        float64 NumPy array of shape `(n,)`.
+
+    Raises:
+        ValueError: another shape, no values, or NaN or infinity inside.
+    """
+    scores = _as_numbers(scores, "float64", name)
+    if not scores.size or scores.shape not in ((scores.size,), (scores.size, 1)):
+        raise ValueError(
+            f"Expected {name} of shape (n,), n >= 1, received shape {scores.shape}."
+        )
+    return _finite(scores.reshape(-1), name)
+
+
+def check_features(
+    features: Tensor,
+    name: str = "features",
+    dimensions: int | None = None,
+    minimum: int = 1,
+) -> np.ndarray:
+    """Returns features as a floating matrix, or says why it cannot.
+
+    Args:
+        features: array of shape `(n, d)`.
+        name: str, what the messages call them.
+        dimensions: int, the d wanted, or None for any.
+        minimum: int, the smallest n.
+
+    Returns:
+        NumPy array of shape `(n, d)`; its floating type is kept.
+
+    Raises:
+        ValueError: another shape, too few rows, or values that are not finite numbers.
+    """
+    features = np.asarray(features)
+    wanted = "d" if dimensions is None else dimensions
+    fits = features.ndim == 2 and _fits(features.shape[1], wanted)
+    if not fits or len(features) < minimum or not features.size:
+        raise ValueError(
+            f"Expected {name} of shape (n, {wanted}), n >= {minimum}, received shape "
+            f"{features.shape}."
+        )
+    if not _is_floating(features.dtype):
+        features = _as_numbers(features, "float64", name)
+    return _finite(features, name)
+
+
+def _as_numbers(values, dtype, name):
+    values = np.asarray(values)
+    try:
+        if values.dtype.kind != "c":
+            return values.astype(dtype, copy=False)
+    except (TypeError, OverflowError):  # objects, endless integers
+        pass
+    raise ValueError(f"Expected {name} as real numbers, received {values.dtype}.")
+
+
+def _finite(values, name):
+    if not np.isfinite(values).all():
+        raise ValueError(f"Expected finite {name}, received NaN or infinity.")
+    return values
+
+
+def check_mapping(mapping: dict[Any, Any], name: str) -> dict[Any, Any]:
+    """Returns `mapping`, or raises ValueError unless it is a dict with entries."""
+    if not isinstance(mapping, dict) or not mapping:
+        raise ValueError(
+            f"Expected {name} as a dictionary of at least one entry, "
+            f"received {type(mapping).__name__}: {mapping!r:.60}."
+        )
+    return mapping

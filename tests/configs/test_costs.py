@@ -1,0 +1,76 @@
+"""Costs counted from shapes alone are those of the networks that are built."""
+
+import dataclasses
+import math
+
+import pytest
+import tensorflow as tf
+
+from keras_cfebm import EnergyNetwork, configs
+from keras_cfebm.configs import costs
+from keras_cfebm.configs.run_config import NetworkConfig
+
+
+def trainable(network):
+    return sum(math.prod(weight.shape) for weight in network.trainable_weights)
+
+
+def test_parameters_of_the_authors_network_for_32_pixels_by_hand():
+    """Base 32, so 128 channels everywhere; only the blocks that 32 pixels need."""
+    conv3 = 3 * 3 * 128 * 128 + 128
+    skip = 128 * 128 + 128
+    block = 2 * conv3 + skip  # of 32, of 16 and of 8 pixels
+    from_image = 3 * 128 + 128
+    head = conv3 + (4 * 4 * 128 * 128 + 128) + (128 + 1)
+    expected = from_image + 3 * block + head
+    assert expected == 1_345_537
+    assert costs.parameters(32, 3, NetworkConfig(base_width=32)) == expected
+    assert trainable(EnergyNetwork(32, base_width=32)) == expected
+
+
+@pytest.mark.parametrize(
+    ("resolution", "channels", "settings"),
+    [
+        (128, 3, {"base_width": 4}),
+        (28, 1, {"base_width": 2, "base_resolution": 7}),
+        (32, 3, {"widths": {4: 5, 8: 6, 16: 7, 32: 8}}),
+    ],
+)
+def test_counted_parameters_are_those_of_the_network(resolution, channels, settings):
+    network = EnergyNetwork(resolution, channels=channels, **settings)
+    counted = costs.parameters(resolution, channels, NetworkConfig(**settings))
+    assert counted == trainable(network)
+
+
+@pytest.mark.parametrize(("resolution", "width"), [(8, 2), (32, 2), (128, 4)])
+def test_counted_flops_are_those_of_tensorflows_profiler(resolution, width):
+    """Of the energy; its input gradient has a product for each of the same products.
+
+    In a graph of the gradient the profiler also counts the gradients of the kernels,
+    which nothing asks for and TensorFlow prunes.
+    """
+    network = EnergyNetwork(resolution, base_width=width)
+    images = tf.TensorSpec((1, *network.image_shape), tf.float32)
+    energy = tf.function(network.bind(), autograph=False)
+    graph = energy.get_concrete_function(images).graph
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    options["account_type_regexes"] = ["Conv2D", "MatMul"]
+    profile = tf.compat.v1.profiler.profile(graph, options=options)
+    counted = costs.langevin_flops(resolution, 3, NetworkConfig(base_width=width))
+    assert counted == 2 * profile.total_float_ops
+
+
+def test_accumulation_lowers_the_estimated_memory():
+    config = configs.config("celeb_a_hq_512")
+    stages = list(config.stages)
+    stages[-1] = dataclasses.replace(stages[-1], accumulation=4)
+    whole = costs.training_memory(config, 3)
+    parts = costs.training_memory(config.replace(stages=tuple(stages)), 3)
+    weights = costs.training_memory(
+        config.replace(
+            stages=(*stages[:-1], dataclasses.replace(stages[-1], accumulation=16))
+        ),
+        3,
+    )
+    assert weights < parts < whole / 2

@@ -1,0 +1,79 @@
+"""RunConfig: what JSON can hold, and what it refuses."""
+
+import dataclasses
+import json
+
+import pytest
+
+from keras_cfebm import configs
+from keras_cfebm.configs.run_config import RunConfig
+from keras_cfebm.sampling import Langevin
+
+
+@pytest.mark.parametrize("name", sorted(configs.PRESETS))
+def test_json_round_trip(name):
+    config = configs.config(name)
+    assert RunConfig.from_json(config.to_json()) == config
+
+
+def test_per_level_steps_and_widths_survive_json():
+    config = configs.config("tiny")
+    config = config.replace(
+        langevin=Langevin(steps=(4, 2), clip=None),
+        network=dataclasses.replace(config.network, widths={8: 6, 16: 4}),
+    )
+    again = RunConfig.from_json(config.to_json())
+    assert again == config
+    assert again.langevin.steps == (4, 2)
+    assert again.network.widths == {8: 6, 16: 4}
+
+
+def changed(**changes):
+    plain = json.loads(configs.config("tiny").to_json())
+    for place, value in changes.items():
+        *parents, last = place.split("__")
+        target = plain
+        for parent in parents:
+            target = target[int(parent) if parent.isdigit() else parent]
+        target[last] = value
+    return plain
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sead": 1}, r"unknown keys \['sead'\]"),
+        ({"seed": "1"}, "config.seed: expected int. Received: '1'"),
+        ({"seed": True}, "config.seed: expected int"),
+        ({"stages": []}, "at least one stage"),
+        ({"stages": 3}, "config.stages: expected a list"),
+        ({"stages__0__batch_size": 0}, "batch_size of at least 1"),
+        ({"stages__0__resolution": 4}, "base_resolution"),
+        ({"stages__1__resolution": 32}, "double"),
+        ({"data__resolution": 32}, "that of the data, 32"),
+        ({"data": {}}, r"missing keys \['name'\]"),
+        ({"langevin__steps": -1}, "Expected steps from 0"),
+        ({"langevin__steps": "many"}, "langevin.steps: expected int"),
+        ({"langevin__step_size": float("nan")}, r"step_size in \[0, inf\)"),
+        ({"network__activation": "sine"}, "Unknown activation"),
+        ({"network__widths": {"eight": 4}}, "config.network"),
+        ({"source": {"name": "x", "resolution": 8}}, "resolution of the data, 16"),
+        ({"source": {"name": "x", "resolution": 16, "flip": True}}, "same flip"),
+        ({"source_noise": 0.1}, "expected a source"),
+        ({"source": "x"}, "config.source: expected an object"),
+        ({"network": None}, "config.network: expected an object"),
+    ],
+)
+def test_bad_values_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        RunConfig.from_dict(changed(**changes))
+
+
+def test_text_that_is_not_json_is_refused():
+    with pytest.raises(ValueError, match="Expected a JSON configuration"):
+        RunConfig.from_json("{")
+
+
+def test_unknown_preset_is_refused():
+    with pytest.raises(ValueError, match="Unknown preset"):
+        configs.config("imagenet_1k")

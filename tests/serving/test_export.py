@@ -1,0 +1,390 @@
+"""A SavedModel is the Python model: in plain TensorFlow, its command line, and C++."""
+
+import io
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from typing import NamedTuple
+
+import export_cases
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.protobuf import saved_model_pb2
+
+from keras_cfebm import tasks
+from keras_cfebm.datasets.decode import as_channels
+from keras_cfebm.datasets.pixels import to_float
+from keras_cfebm.model import CFEBM
+from keras_cfebm.sampling import Langevin
+from keras_cfebm.serving import export_saved_model, image_files, warmup
+from keras_cfebm.utils import atomic_files
+
+HERE = pathlib.Path(__file__).parent
+
+
+class Served(NamedTuple):
+    """A model, its export, what that is asked and has to answer."""
+
+    model: CFEBM
+    path: str
+    requests: dict
+    expected: dict
+
+
+@pytest.fixture(scope="module")
+def images(noise_images):
+    return noise_images(3, 16)
+
+
+@pytest.fixture(scope="module")
+def ladder(make_network):
+    return CFEBM([make_network(8), make_network(16)], Langevin(steps=(4, 3)))
+
+
+@pytest.fixture(scope="module")
+def serve(noise_images, tmp_path_factory):
+    """A function that exports a model for three images, with a threshold."""
+
+    def make(name, model, images, labels=None):
+        detector = tasks.AnomalyDetector(model.sampling_network, "typicality")
+        normal = noise_images(30, model.resolution, seed=5)
+        detector.fit(normal, 0.5, labels=labels)
+        folder = tmp_path_factory.mktemp("serving") / name
+        options = {"detector": detector, "max_steps": 50, "max_rows": 40, "fit": "pad"}
+        path = export_saved_model(model, folder, **options)
+        requests = export_cases.requests_of(model, images)
+        expected = export_cases.answers_of(model, detector, requests)
+        return Served(model, path, requests, expected)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def served(serve, ladder, images):
+    return serve("ladder", ladder, images)
+
+
+@pytest.fixture(scope="module")
+def exported(served):
+    return served.path
+
+
+@pytest.fixture(scope="module")
+def with_classes(serve, make_network, images):
+    network = make_network(16, num_classes=3)
+    return serve("classes", CFEBM([network], Langevin(steps=3)), images, labels=1)
+
+
+@pytest.fixture(scope="module")
+def translating(serve, make_network, images):
+    model = CFEBM([make_network(16)], Langevin(steps=3), chain_start="source")
+    return serve("source", model, images)
+
+
+@pytest.fixture(scope="module", params=["served", "with_classes", "translating"])
+def any_served(request):
+    return request.getfixturevalue(request.param)
+
+
+def check(found, expected):
+    """Compares the outputs of all cases; PNG files by their pixels."""
+    assert set(found) == set(expected)
+    for case, outputs in expected.items():
+        if "levels" in outputs:
+            received = found[case]["image_bytes"]
+            levels = np.stack([tf.io.decode_png(file).numpy() for file in received])
+            difference = np.abs(levels.astype(int) - outputs["levels"])
+            assert difference.max() <= 1 and difference.mean() < 0.01
+            continue
+        assert set(found[case]) == set(outputs)
+        for name, value in outputs.items():
+            np.testing.assert_allclose(
+                found[case][name], value, atol=1e-5, rtol=1e-5, err_msg=f"{case} {name}"
+            )
+
+
+def graph_of(exported):
+    """The graph of a SavedModel, as the file has it."""
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString((pathlib.Path(exported) / "saved_model.pb").read_bytes())
+    return proto.meta_graphs[0]
+
+
+def by_case(flat):
+    cases = {}
+    for key, value in flat.items():
+        case, name = key.rsplit("/", 1)
+        cases.setdefault(case, {})[name] = value
+    return cases
+
+
+def test_plain_tensorflow_gives_what_the_model_gives(any_served, tmp_path):
+    requests = any_served.requests
+    asked = {case.split(":")[0] for case in requests}
+    assert asked == set(graph_of(any_served.path).signature_def) - {
+        "__saved_model_init_op"
+    }
+    flat = {f"{c}/{k}": v for c, inputs in requests.items() for k, v in inputs.items()}
+    np.savez(tmp_path / "requests.npz", **flat)
+    arguments = [any_served.path, tmp_path / "requests.npz", tmp_path / "answers.npz"]
+    script = [sys.executable, HERE / "plain_tensorflow.py", *arguments]
+    subprocess.run(list(map(str, script)), check=True)
+    with np.load(tmp_path / "answers.npz") as answers:
+        check(by_case(answers), any_served.expected)
+
+
+def test_saved_model_cli_shows_and_runs_it(served, exported, images, tmp_path):
+    cli = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"]
+    show = [*cli, "show", "--dir", exported, "--all"]
+    text = subprocess.run(show, check=True, capture_output=True, text=True).stdout
+    for name in (
+        "signature_def['generate_png']",
+        "inputs['seeds']",
+        "tag_set: 'serve'",
+    ):
+        assert name.replace("tag_set: ", "") in text
+    np.save(tmp_path / "images.npy", images)
+    run = [*cli, "run", "--dir", exported, "--tag_set", "serve", "--signature_def"]
+    run += ["energy", "--inputs", f"images={tmp_path / 'images.npy'}"]
+    subprocess.run([*run, "--outdir", str(tmp_path)], check=True, capture_output=True)
+    found = np.load(tmp_path / "energy.npy")
+    np.testing.assert_allclose(found, served.expected["energy"]["energy"], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def run_in_cpp(tmp_path_factory):
+    """A function that runs cases in the C++ runtime: outputs, and errors."""
+    compiler = shutil.which("g++") or shutil.which("clang++")
+    library = pathlib.Path(tf.sysconfig.get_lib())
+    if compiler is None or not (library / "libtensorflow_cc.so.2").exists():
+        pytest.skip("no C++ compiler, or a wheel without libtensorflow_cc.so.2")
+    program = tmp_path_factory.mktemp("cpp") / "run_signatures"
+    build = [compiler, "-w", HERE / "run_signatures.cc", "-o", program]
+    build += [*tf.sysconfig.get_compile_flags(), f"-L{library}", "-Wl,--no-as-needed"]
+    build += ["-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2"]
+    subprocess.run([*map(str, build), f"-Wl,-rpath,{library}"], check=True)
+
+    def run(exported, requests, folder):
+        lines = []
+        for index, (case, inputs) in enumerate(requests.items()):
+            lines.append(f"{case.split(':')[0]} {index}\n")
+            for name, value in inputs.items():
+                proto = tf.make_tensor_proto(value)
+                (folder / f"{index}.{name}.pb").write_bytes(proto.SerializeToString())
+        command = [str(program), exported, str(folder)]
+        subprocess.run(command, input="".join(lines), text=True, check=True)
+        found, errors = {}, {}
+        for index, case in enumerate(requests):
+            for path in folder.glob(f"{index}.*.out.pb"):
+                name = path.name.split(".")[1]
+                found.setdefault(case, {})[name] = _tensor(path)
+            if (folder / f"{index}.error").exists():
+                errors[case] = (folder / f"{index}.error").read_text()
+        return found, errors
+
+    return run
+
+
+def _tensor(path):
+    return tf.make_ndarray(tensor_pb2.TensorProto.FromString(path.read_bytes()))
+
+
+def test_the_cpp_runtime_gives_what_the_model_gives(run_in_cpp, any_served, tmp_path):
+    found, errors = run_in_cpp(any_served.path, any_served.requests, tmp_path)
+    assert not errors
+    check(found, any_served.expected)
+
+
+def huge_png():
+    """A file of some bytes that declares 20,000 × 20,000 pixels."""
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(100))),
+        (b"IEND", b""),
+    ]
+    file = b"\x89PNG\r\n\x1a\n"
+    for kind, data in chunks:
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        file += struct.pack(">I", len(data)) + kind + data + checksum
+    return file
+
+
+def malformed(images):
+    """Case → (inputs, what the message has to say)."""
+    one = {"seeds": np.zeros(1, "int64"), "steps": np.ones(1, "int32")}
+    nan = images[:1].copy()
+    nan[0, 3, 5] = np.nan
+    mask = np.zeros((1, 16, 16), bool)
+    return {
+        "energy:size": ({"images": images[:, :8, :8]}, "shape (n, 16, 16, 1)"),
+        "energy:rank": ({"images": images[0]}, "shape (n, 16, 16, 1)"),
+        "energy:channels": ({"images": np.repeat(images, 3, -1)}, "(n, 16, 16, 1)"),
+        "energy:none": ({"images": images[:0]}, "n from 1 to 40"),
+        "energy:many": ({"images": np.repeat(images, 14, 0)}, "n from 1 to 40"),
+        "energy:nan": ({"images": nan}, "NaN"),
+        "energy:range": ({"images": images * 255}, "[-1, 1]"),
+        "generate:many": ({**one, "steps": np.array([51], "int32")}, "from 0 to 50"),
+        "generate:negative": ({**one, "steps": np.array([-1], "int32")}, "0 to 50"),
+        "generate:seed": ({**one, "seeds": np.array([-1], "int64")}, "of at least 0"),
+        "generate:rows": ({**one, "steps": np.ones(2, "int32")}, "one row per row"),
+        "inpaint:mask": (
+            {"images": images[:1], "masks": mask[:, :8], **one},
+            "masks of shape (n, 16, 16)",
+        ),
+        "denoise:nan": ({"images": nan, **one}, "NaN"),
+        "energy_bytes:text": ({"image_bytes": np.array([b"no image"])}, "image"),
+        "energy_bytes:bomb": ({"image_bytes": np.array([huge_png()])}, "[20000 20000]"),
+        "energy_bytes:size": (
+            {
+                "image_bytes": np.array(
+                    [tf.io.encode_png(np.zeros((17, 9, 1), "uint8")).numpy()]
+                )
+            },
+            "at most 16 x 16",
+        ),
+    }
+
+
+def test_malformed_requests_are_refused_and_the_next_one_answered(
+    run_in_cpp, served, images, tmp_path
+):
+    refused = malformed(images)
+    inputs = {case: given for case, (given, _) in refused.items()}
+    inputs["energy"] = {"images": images}
+    found, errors = run_in_cpp(served.path, inputs, tmp_path)
+    check(found, {"energy": served.expected["energy"]})
+    for case, (_, message) in refused.items():
+        assert "INVALID_ARGUMENT" in errors[case] and message in errors[case], case
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_image_files_are_read_as_for_training(mode, channels):
+    levels = np.random.default_rng(0).integers(0, 256, (6, 5, 4), "uint8")
+    image = PIL.Image.fromarray(levels, "RGBA").convert(mode)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    read = image_files.decode(tf.constant([file.getvalue()]), (6, 5, channels), "exact")
+    wanted = to_float(as_channels(image, channels))
+    np.testing.assert_allclose(read[0], wanted, atol=2.1 / 127.5)
+    assert np.abs(read[0] - wanted).mean() < 0.5 / 127.5
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
+def test_sizes_are_read_off_headers(kind):
+    image = PIL.Image.fromarray(np.full((300, 259), 128, "uint8"))
+    file = io.BytesIO()
+    image.save(file, kind)
+    files = tf.constant([file.getvalue()])
+    read = image_files.decode(files, (300, 259, 1), "exact")
+    assert np.abs(read).max() < 0.02
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)width.*300\D+259"):
+        image_files.decode(files, (259, 300, 1), "exact")
+
+
+def test_bitmaps_may_be_stored_from_top_to_bottom():
+    levels = np.arange(20, dtype="uint8").reshape(5, 4)
+    file = io.BytesIO()
+    PIL.Image.fromarray(levels).save(file, "BMP")
+    content = bytearray(file.getvalue())
+    content[22:26] = struct.pack("<i", -5)
+    read = image_files.decode(tf.constant([bytes(content)]), (5, 4, 1), "exact")
+    np.testing.assert_allclose(read[0, ::-1, :, 0], to_float(levels), atol=1e-6)
+
+
+def test_encoded_images_are_clipped():
+    image = tf.reshape(tf.constant([-9.0, 0.0, 1.5, 1.0]), (1, 2, 2, 1))
+    levels = tf.io.decode_png(image_files.encode(image)[0])
+    np.testing.assert_array_equal(np.ravel(levels), [0, 128, 255, 255])
+
+
+def test_a_row_does_not_depend_on_the_others(exported):
+    generate = tf.saved_model.load(exported).signatures["generate"]
+    seeds, steps = tf.constant([5, 6, 7], tf.int64), tf.constant([1, 9, 0])
+    together = generate(seeds=seeds, steps=steps)["images"]
+    for i in range(3):
+        alone = generate(seeds=seeds[i : i + 1], steps=steps[i : i + 1])["images"]
+        np.testing.assert_allclose(together[i : i + 1], alone, atol=1e-5)
+
+
+def test_it_asks_for_no_compiler_and_no_op_of_its_own(exported):
+    graph = graph_of(exported).graph_def
+    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+    assert len(nodes) > 1000
+    assert not any(node.attr["_XlaMustCompile"].b for node in nodes)
+    assert not any(f.attr["_XlaMustCompile"].b for f in graph.library.function)
+    names = {node.op for node in nodes} - {
+        f.signature.name for f in graph.library.function
+    }
+    assert not {name for name in names if "Xla" in name or name == "PyFunc"}
+
+
+def test_warmup_requests_are_answered(exported):
+    prediction_log_pb2 = pytest.importorskip(
+        "tensorflow_serving.apis.prediction_log_pb2"
+    )
+    loaded = tf.saved_model.load(exported)
+    records = tf.data.TFRecordDataset(str(pathlib.Path(exported) / warmup.PATH))
+    warmed = set()
+    for record in records.as_numpy_iterator():
+        request = prediction_log_pb2.PredictionLog.FromString(
+            record
+        ).predict_log.request
+        assert request.model_spec.name == "ladder"
+        name = request.model_spec.signature_name
+        inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
+        assert len(loaded.signatures[name](**inputs)) >= 1
+        warmed.add(name)
+    assert warmed == set(loaded.signatures) - {"serving_default"}
+
+
+def test_versions_are_never_overwritten(ladder, tmp_path, monkeypatch):
+    (tmp_path / "m" / "3").mkdir(parents=True)
+    (tmp_path / "m" / "3" / "saved_model.pb").write_bytes(b"precious")
+    with pytest.raises(FileExistsError, match="never overwritten"):
+        export_saved_model(ladder, tmp_path / "m", version=3)
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("keras_cfebm.serving.saved_model._write_signatures", full)
+    with pytest.raises(OSError, match="No space"):
+        export_saved_model(ladder, tmp_path / "m")
+    assert [path.name for path in (tmp_path / "m").iterdir()] == ["3"]
+    monkeypatch.setattr(
+        "keras_cfebm.serving.saved_model._write_signatures",
+        lambda model, folder, *rest: atomic_files.write_text(
+            folder / "saved_model.pb", ""
+        ),
+    )
+    assert export_saved_model(ladder, tmp_path / "m") == str(tmp_path / "m" / "4")
+
+
+def test_labels_are_checked(with_classes):
+    signatures = tf.saved_model.load(with_classes.path).signatures
+    given = {"seeds": tf.constant([4], tf.int64), "steps": tf.constant([0])}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="labels from 0 to 2"):
+        signatures["generate"](labels=tf.constant([3]), **given)
+
+
+def test_arguments_are_checked(ladder, make_network, tmp_path):
+    with pytest.raises(ValueError, match="fit"):
+        export_saved_model(ladder, tmp_path, fit="crop")
+    with pytest.raises(ValueError, match="version"):
+        export_saved_model(ladder, tmp_path, version=0)
+    with pytest.raises(ValueError, match="another energy"):
+        export_saved_model(
+            ladder, tmp_path, detector=tasks.AnomalyDetector(make_network(16))
+        )
+    with pytest.raises(ValueError, match="fit"):
+        unfitted = tasks.AnomalyDetector(ladder.sampling_network)
+        export_saved_model(ladder, tmp_path, detector=unfitted)
+    with pytest.raises(ValueError, match="CFEBM"):
+        export_saved_model(ladder.network, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,74 @@
+"""The pretrained models: what each has to be, in both of its forms."""
+
+import pathlib
+import socket
+import warnings
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_cfebm import configs, datasets, tasks
+from keras_cfebm.model import CFEBM
+
+FOLDER = pathlib.Path(__file__).parents[2] / "saved_models"
+NAMES = sorted(path.name for path in FOLDER.iterdir())
+
+
+def test_one_of_each_kind_is_there():
+    assert {
+        "fashion_mnist",
+        "fashion_mnist_conditional",
+        "fashion_mnist_sneaker_to_boot",
+    } <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_says_what_the_model_is(name):
+    folder = FOLDER / name
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    for row in ("made by", "data", "chain", "stages", "seed", "training", "machine"):
+        assert f"| {row} | " in card
+    for text in (f"cfebm train --preset={name} ", "classifier FID of", "| licence | "):
+        assert text in card
+    assert (folder / "samples.png").is_file()
+    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    assert size <= 10e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_forms_are_the_model_of_the_preset(name, monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("no network is needed")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # as of an untrained model
+        model = CFEBM.from_preset(name)
+    config = configs.config(name)
+    assert model.image_shape == (32, 32, 1)
+    assert (model.chain_start == "source") == (config.source is not None)
+    assert (model.num_classes == 10) == config.network.conditional
+
+    options = {"split": "test", "resolution": 32, "fit": "pad"}
+    data = datasets.load(datasets.EMBEDDED, **options)
+    images, labels = data.images(3), data.labels(3).astype("int32")
+    labels = None if model.num_classes is None else labels
+    given = {} if labels is None else {"labels": tf.constant(labels)}
+    served = tf.saved_model.load(str(FOLDER / name / "serving" / "1")).signatures
+    found = served["anomaly_score"](images=tf.constant(images), **given)
+    scores = tasks.anomaly_scores(model.sampling_network, images, labels=labels)
+    np.testing.assert_allclose(found["score"], scores, rtol=1e-5, atol=1e-5)
+    assert found["anomalous"].shape == (3,)
+
+    given |= {"seeds": tf.constant([3] * 3, tf.int64), "steps": tf.constant([1] * 3)}
+    if model.chain_start == "source":
+        found = served["translate"](images=tf.constant(images), **given)["images"]
+        settings = model.finest_settings.replace(steps=1)
+        wanted = tasks.translate(model.sampling_network, images[:1], 3, settings)
+    else:
+        found = served["generate"](**given)["images"]
+        settings = model.langevin.replace(steps=1)
+        first = None if labels is None else labels[:1]
+        wanted = tasks.generate(model.sampling_ladder, 1, 3, settings, labels=first)
+    np.testing.assert_allclose(found[:1], wanted, atol=1e-5)

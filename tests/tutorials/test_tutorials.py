@@ -1,0 +1,95 @@
+"""Every tutorial keeps its form, is what its source says, and runs to its end."""
+
+import pathlib
+import re
+import sys
+
+import pytest
+
+from keras_cfebm.utils.version import REPOSITORY_URL
+
+ROOT = pathlib.Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+from tutorials import build, notebooks  # noqa: E402
+
+SOURCES = notebooks.sources()
+MOST_BYTES = 500_000
+MOST_MINUTES = 5
+
+each_tutorial = pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
+
+
+def exercises_of(texts):
+    """How many exercises the notebook sets."""
+    (text,) = [text for text in texts if "## Exercises" in text]
+    return len(re.findall(r"^\d+\. ", text.split("## Exercises")[1], re.M))
+
+
+def solutions_of(texts):
+    """The numbers of the exercises that cells are titled as solutions of."""
+    titles = "\n".join(text.splitlines()[0] for text in texts if text.startswith("# @"))
+    return [
+        number
+        for first, last in re.findall(r"Solutions? (\d+)(?: (?:and|to) (\d+))?", titles)
+        for number in range(int(first), int(last or first) + 1)
+    ]
+
+
+@each_tutorial
+def test_source_has_the_form_of_a_lesson(source):
+    notebook = notebooks.assemble(source)
+    texts = [cell.source for cell in notebook.cells]
+    assert len(notebook.cells) <= 25
+    assert len(notebooks.parameters_cells(notebook)) == 1
+    assert "goals" in texts[2]
+    assert 3 <= exercises_of(texts) <= 5
+    assert solutions_of(texts) == list(range(1, exercises_of(texts) + 1))
+    assert texts[-1].startswith("## What to remember")
+
+
+@each_tutorial
+def test_notebook_is_the_one_of_its_source(source):
+    assert build.up_to_date(source), f"run `python tutorials/build.py {source.stem}`"
+
+
+@each_tutorial
+def test_notebook_has_small_outputs_and_a_stated_time(source):
+    notebook = build.written(source)
+    pictures = [
+        output
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if "image/png" in output.get("data", ())
+    ]
+    assert pictures
+    assert source.with_suffix(".ipynb").stat().st_size < MOST_BYTES
+    took = notebooks.read_json(notebooks.TIMES)[source.stem]
+    assert took["core_minutes"] / took["cores"] < MOST_MINUTES
+
+
+@each_tutorial
+def test_badge_and_installation_have_the_address(source):
+    badge, install = notebooks.assemble(source).cells[:2]
+    assert REPOSITORY_URL.removeprefix("https://github.com/") in badge.source
+    assert f"{source.stem}.ipynb" in badge.source
+    assert REPOSITORY_URL in install.source
+
+
+@each_tutorial
+def test_notebook_runs_with_reduced_parameters(source):
+    notebook = notebooks.assemble(source)
+    reduced = notebooks.read_json(notebooks.REDUCED)[source.stem]
+    notebooks.set_parameters(notebook, reduced)
+    notebooks.execute(notebook)
+
+
+def test_readme_lists_every_tutorial_with_its_time():
+    assert build.table() in build.README.read_text(encoding="utf-8")
+
+
+def test_reduced_values_are_of_parameters_that_exist():
+    assert set(notebooks.read_json(notebooks.REDUCED)) == {s.stem for s in SOURCES}
+    with pytest.raises(ValueError, match="no_such_parameter"):
+        notebooks.set_parameters(
+            notebooks.assemble(SOURCES[0]), {"no_such_parameter": 1}
+        )
