@@ -12,6 +12,8 @@ VERSION = re.search(
     re.MULTILINE,
 ).group(1)
 
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
+EMOJI = ["fonttools>=4.38"]
 EVAL = ["scikit-image>=0.24", "scikit-learn>=1.4"]
 JAX = ["jax>=0.4.34"]
 LSUN = ["lmdb>=1.4"]
@@ -21,6 +23,7 @@ DEV = [
     "pytest>=8",
     "pytest-xdist>=3",
     "hypothesis>=6",
+    "mypy>=1.11",
     "ruff>=0.8",
     "scipy>=1.11",
     "tensorboard>=2.18",
@@ -53,9 +56,10 @@ setup(
     },
     install_requires=[
         "absl-py>=2",
-        "fonttools>=4.38",
         "importlib_resources>=6",  # tensorflow-datasets needs it, undeclared
+        "jinja2>=3.1",
         "keras>=3.8",
+        "lazy-loader>=0.4",
         "matplotlib>=3.8",
         "numpy>=1.26",
         "pillow>=10.1",
@@ -64,13 +68,15 @@ setup(
         "tf-keras-vis>=0.8.7",
     ],
     extras_require={
+        "docs": DOCS,
+        "emoji": EMOJI,
         "eval": EVAL,
         "fid": ["torch-fidelity>=0.4"],
         "jax": JAX,
         "lsun": LSUN,
         "onnx": ONNX,
         "serve": SERVE,
-        "dev": DEV + EVAL + JAX + LSUN + ONNX + SERVE,
+        "dev": DEV + DOCS + EMOJI + EVAL + JAX + LSUN + ONNX + SERVE,
     },
     entry_points={"console_scripts": ["cfebm = keras_cfebm.cli.main:run"]},
     classifiers=[
