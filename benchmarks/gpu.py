@@ -203,7 +203,8 @@ def measure(resolution, dtype, options, sizes, peak):
         seconds[name] /= steps
     config = NetworkConfig(base_width=sizes["base_width"])
     step_flops, chain_flops = (
-        batch * sum(costs.langevin_flops(r, options.channels, config) for r in levels)
+        batch
+        * sum(costs.langevin_step_flops(r, options.channels, config) for r in levels)
         for levels in ([resolution], [level.resolution for level in ladder])
     )
     # Of the loss: forward, and two gradients, of positives and negatives.

@@ -10,6 +10,7 @@ Run from the repository's root:
     python -m benchmarks.presets
 """
 
+import dataclasses
 import json
 import resource
 import subprocess
@@ -58,7 +59,7 @@ def grown_to_the_top(preset):
     Returns:
         `CFEBM`.
     """
-    config = preset.config()
+    config = preset.config
     model = config.first_model(preset.channels, preset.num_classes)
     for index, stage in enumerate(config.stages):
         if index:
@@ -88,11 +89,12 @@ def measure(name, images=None, accumulation=1, dtype=None):
         Dict of JSON values.
     """
     preset = configs.find(name)
-    config = preset.config()
+    config = preset.config
     if dtype is not None:
-        plain = config.to_dict()
-        plain["network"]["dtype"] = dtype
-        preset = configs.Preset(plain, preset.channels, preset.num_classes, "")
+        config = config.replace(
+            network=dataclasses.replace(config.network, dtype=dtype)
+        )
+        preset = dataclasses.replace(preset, config=config)
     size, stage = config.data.resolution, config.stages[-1]
     images = images or min(stage.batch_size, max(1, _PIXELS // size**2))
     model = grown_to_the_top(preset)
@@ -114,14 +116,13 @@ def measure(name, images=None, accumulation=1, dtype=None):
     assert model.step == 2
     levels = 1 if config.source else len(model.ladder)
     first = len(model.ladder) - levels
+    sizes = (size, preset.channels, config.network)
     return {
         "preset": name,
         "resolution": size,
-        "parameters": costs.parameters(size, preset.channels, config.network),
-        "ladder_parameters": costs.ladder_parameters(
-            size, preset.channels, config.network
-        ),
-        "langevin_flops": costs.langevin_flops(size, preset.channels, config.network),
+        "parameters": costs.network_parameters(*sizes),
+        "ladder_parameters": costs.ladder_parameters(*sizes),
+        "langevin_flops": costs.langevin_step_flops(*sizes),
         "langevin_steps": sum(
             model.langevin.steps_at(level) for level in range(first, len(model.ladder))
         ),

@@ -6,7 +6,8 @@ read in this order: `layers`, `network`, `sampling`, `model`, `growing`; then `t
 
 from keras_cfebm import datasets, evaluation, tasks, visualization
 from keras_cfebm.configs.run_config import DataConfig, NetworkConfig, RunConfig
-from keras_cfebm.growing import Stage, default_stages, fit_progressively
+from keras_cfebm.configs.stages import Stage, default_stages
+from keras_cfebm.growing import fit_progressively
 from keras_cfebm.layers import (
     EnergyHead,
     ExpandBlock,

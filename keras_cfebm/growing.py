@@ -1,7 +1,5 @@
 """⑤ Progressive training: the one visible loop grow → compile → fit (Alg. 1)."""
 
-import dataclasses
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,114 +7,8 @@ import keras
 
 from keras_cfebm import backend
 from keras_cfebm.callbacks.checkpoints import Checkpoints
-from keras_cfebm.layers.levels import levels_of
+from keras_cfebm.configs.stages import Stage
 from keras_cfebm.model import CFEBM
-from keras_cfebm.sampling import Langevin
-from keras_cfebm.utils.validation import check_count, check_number
-
-#: (largest resolution, value), from the settings of the authors' runs.
-_BATCH_SIZES = ((8, 256), (16, 128), (64, 64), (128, 32), (math.inf, 16))
-_LEARNING_RATES = ((32, 1e-3), (64, 1.2e-3), (128, 1.5e-3), (math.inf, 2e-3))
-
-
-@dataclasses.dataclass(frozen=True)
-class Stage:
-    """What happens at one resolution.
-
-    Args:
-        resolution: int, side of the images.
-        fade_images: int, training images over which β goes from 0 to 1; the first
-            stage has no other path to fade from and just adds them to the rest.
-        stabilise_images: int, training images at β = 1.
-        batch_size: int, images per training step.
-        learning_rate: float, of Adam.
-        langevin: optional `Langevin` from this stage on.
-        accumulation: optional int, parts that a batch is worked on in, one after the
-            other, from this stage on; see `CFEBM`.
-
-    Raises:
-        ValueError: if a number is out of range, or the batch cannot be divided.
-    """
-
-    resolution: int
-    fade_images: int
-    stabilise_images: int
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    langevin: Langevin | None = None
-    accumulation: int | None = None
-
-    def __post_init__(self):
-        for name, low in (
-            ("resolution", 1),
-            ("batch_size", 1),
-            ("fade_images", 0),
-            ("stabilise_images", 0),
-        ):
-            check_count(getattr(self, name), name, low)
-        if self.steps < 1:
-            raise ValueError(f"A stage needs images to train on. Received: {self}")
-        check_number(self.learning_rate, "learning_rate", "(0, inf)")
-        if not isinstance(self.langevin, Langevin | None):
-            raise ValueError(f"Expected a Langevin or None, received {self.langevin!r}")
-        if self.accumulation is not None:
-            check_count(self.accumulation, "accumulation")
-            if self.batch_size % self.accumulation:
-                raise ValueError(
-                    f"Expected a batch_size that accumulation={self.accumulation} "
-                    f"divides. Received: {self.batch_size}"
-                )
-
-    @property
-    def fade_steps(self) -> int:
-        """Training steps of the fade-in phase."""
-        return -(-self.fade_images // self.batch_size)  # rounded up, of any size
-
-    @property
-    def steps(self) -> int:
-        """Training steps of the whole stage."""
-        return self.fade_steps - (-self.stabilise_images // self.batch_size)
-
-    def epochs(self, report_steps: int) -> tuple[int, int]:
-        """Splits the stage for `fit`: `(epochs, steps_per_epoch)`.
-
-        The steps are rounded up to whole epochs of about `report_steps` steps.
-        """
-        epochs = max(1, round(self.steps / report_steps))
-        return epochs, -(-self.steps // epochs)
-
-
-def default_stages(
-    resolution: int, base_resolution: int = 8, images_per_phase: int = 500_000
-) -> list[Stage]:
-    """Stages up to a resolution with the batch sizes and learning rates of the paper.
-
-    Args:
-        resolution: int, side of the finest images.
-        base_resolution: int, side of the coarsest ones.
-        images_per_phase: int, images of the fade-in, and again of the settling; the
-            first stage, which has nothing to fade, settles for both.
-
-    Returns:
-        List of `Stage`s, coarsest first.
-
-    Raises:
-        ValueError: if `resolution` is not `base_resolution` · 2^k.
-    """
-    stages = []
-    for level in levels_of(resolution, base_resolution):
-        batch_size = next(b for top, b in _BATCH_SIZES if level <= top)
-        learning_rate = next(rate for top, rate in _LEARNING_RATES if level <= top)
-        stages.append(
-            Stage(
-                level,
-                fade_images=images_per_phase if stages else 0,
-                stabilise_images=images_per_phase * (1 if stages else 2),
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-            )
-        )
-    return stages
 
 
 def adam(stage: Stage) -> keras.optimizers.Optimizer:

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_cfebm.configs.stages import Stage
 from keras_cfebm.datasets import from_arrays
-from keras_cfebm.growing import Stage, adam, default_stages, enter, fit_progressively
+from keras_cfebm.growing import adam, enter, fit_progressively
 from keras_cfebm.sampling import Langevin
 
 STAGES = [
@@ -23,47 +24,6 @@ def make_dataset(noise_images):
         return data.batches(stage.resolution, stage.batch_size, start=start)
 
     return make
-
-
-def test_images_become_steps_rounded_up():
-    stage = Stage(16, fade_images=100, stabilise_images=130, batch_size=64)
-    assert (stage.fade_steps, stage.steps) == (2, 5)
-
-
-@pytest.mark.parametrize(
-    ("images", "report_steps", "expected"),
-    [(1000, 100, (10, 100)), (1050, 100, (10, 105)), (5, 100, (1, 5)), (7, 2, (4, 2))],
-)
-def test_epochs_cover_all_steps(images, report_steps, expected):
-    stage = Stage(8, 0, images, batch_size=1)
-    epochs, steps = stage.epochs(report_steps)
-    assert (epochs, steps) == expected and stage.steps <= epochs * steps
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"resolution": 0},
-        {"batch_size": 0},
-        {"fade_images": -1},
-        {"stabilise_images": -1},
-        {"fade_images": 0, "stabilise_images": 0},
-        {"learning_rate": 0.0},
-        {"learning_rate": float("nan")},
-    ],
-)
-def test_bad_stages_are_refused(changes):
-    with pytest.raises(ValueError, match="eceived"):
-        Stage(**{"resolution": 8, "fade_images": 1, "stabilise_images": 1, **changes})
-
-
-def test_default_stages_are_those_of_the_paper():
-    stages = default_stages(512)
-    assert [s.resolution for s in stages] == [8, 16, 32, 64, 128, 256, 512]
-    assert [s.batch_size for s in stages] == [256, 128, 64, 64, 32, 16, 16]
-    rates = [s.learning_rate for s in stages]
-    assert rates == [1e-3, 1e-3, 1e-3, 1.2e-3, 1.5e-3, 2e-3, 2e-3]
-    assert stages[0].fade_images == 0 and stages[1].fade_images > 0
 
 
 def test_the_optimizer_is_adam_of_the_paper():

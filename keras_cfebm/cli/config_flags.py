@@ -7,7 +7,7 @@ from absl import flags
 
 from keras_cfebm import configs
 from keras_cfebm.configs.run_config import DataConfig, NetworkConfig, RunConfig
-from keras_cfebm.growing import default_stages
+from keras_cfebm.configs.stages import default_stages
 from keras_cfebm.sampling import Langevin
 
 _NETWORK = (

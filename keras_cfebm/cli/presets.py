@@ -24,13 +24,13 @@ def main(values):
 
 
 def _row(name, preset):
-    config = preset.config()
+    config = preset.config
     shape = (config.data.resolution, preset.channels, config.network)
-    memory = costs.training_memory(config, preset.channels)
+    memory = costs.training_bytes(config, preset.channels)
     return (
         name,
         str(config.data.resolution),
-        f"{costs.parameters(*shape):,}",
+        f"{costs.network_parameters(*shape):,}",
         f"{costs.ladder_parameters(*shape):,}",
         f"{memory / 2**30:.1f} GiB",
         f"{config.data.name} ({preset.origin})",

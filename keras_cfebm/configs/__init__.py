@@ -1,4 +1,4 @@
-"""Named configurations: plain data, from which `RunConfig` makes a run."""
+"""What decides a run, as data: `RunConfig`, its stages, and named ones (`PRESETS`)."""
 
 from keras_cfebm.configs import fashion, paper
 from keras_cfebm.configs.preset import Preset
@@ -23,11 +23,11 @@ def find(name: str) -> Preset:
     """
     if name not in PRESETS:
         raise ValueError(
-            f"Unknown preset. Expected one of {list(PRESETS)}. Received: {name!r}"
+            f"Expected a preset, one of {list(PRESETS)}, received {name!r}."
         )
     return PRESETS[name]
 
 
 def config(name: str) -> RunConfig:
-    """The configuration of a preset; see `find`."""
-    return find(name).config()
+    """The `RunConfig` of a preset; see `find`."""
+    return find(name).config

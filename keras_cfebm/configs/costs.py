@@ -16,15 +16,16 @@ _FLOAT = 4  # bytes
 class Convolution:
     """One convolution or dense layer, as stored and as computed.
 
-    Attributes:
+    Args:
         name: str, `<block>/<layer>`.
         size: int, height and width of the kernel.
         inputs: int, input channels of the stored kernel.
         filters: int, output channels.
         side: int, height and width of what it computes; 0 if it is composed with
             another layer and never runs by itself.
-        seen: int, input channels of the kernel that runs: where a 1×1 convolution from
-            the image is composed with it, those of the image and a constant one.
+        computed_inputs: int, input channels of the kernel that runs: where a 1×1
+            convolution from the image is composed with it, those of the image and a
+            constant one.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Convolution:
     inputs: int
     filters: int
     side: int
-    seen: int
+    computed_inputs: int
 
     @property
     def parameters(self) -> int:
@@ -42,7 +43,7 @@ class Convolution:
     @property
     def flops(self) -> int:
         """Multiplications and additions of one forward pass over one image."""
-        return 2 * self.size**2 * self.seen * self.filters * self.side**2
+        return 2 * self.size**2 * self.computed_inputs * self.filters * self.side**2
 
 
 def convolutions(
@@ -61,38 +62,50 @@ def convolutions(
     base = config.base_resolution
     widths = level_widths(resolution, base, config.base_width, config.widths)
     for level, (width, filters) in widths.items():
-        below, seen = level // 2, width
+        below, computed = level // 2, width
         name = f"residual_{level}"
         if level == resolution:
             yield Convolution(f"from_image_{level}", 1, channels, width, 0, 0)
-            seen = channels + 1
-        yield Convolution(f"{name}/conv1", 3, width, width, level, seen)
+            computed = channels + 1
+        yield Convolution(f"{name}/conv1", 3, width, width, level, computed)
         yield Convolution(f"{name}/conv2", 3, width, filters, below, width)
-        yield Convolution(f"{name}/skip", 1, width, filters, below, seen)
+        yield Convolution(f"{name}/skip", 1, width, filters, below, computed)
     side = base // 2
     yield Convolution("head/conv", 3, filters, filters, side, filters)
     yield Convolution("head/to_vector", side, filters, filters, 1, filters)
     yield Convolution("head/linear", 1, filters, 1, 1, filters)
 
 
-def parameters(resolution: int, channels: int, config: NetworkConfig) -> int:
+def network_parameters(resolution: int, channels: int, config: NetworkConfig) -> int:
     """Number of trainable weights of a network without fade path and classes.
 
     Args:
         resolution: int, side of the images.
         channels: int, image channels.
         config: `NetworkConfig`.
+
+    Returns:
+        int.
     """
     return sum(c.parameters for c in convolutions(resolution, channels, config))
 
 
 def ladder_parameters(resolution: int, channels: int, config: NetworkConfig) -> int:
-    """The same of all networks from the base resolution to this one."""
+    """Number of trainable weights of all networks from the base resolution on.
+
+    Args:
+        resolution: int, side of the finest images.
+        channels: int, image channels.
+        config: `NetworkConfig`.
+
+    Returns:
+        int.
+    """
     levels = levels_of(resolution, config.base_resolution)
-    return sum(parameters(level, channels, config) for level in levels)
+    return sum(network_parameters(level, channels, config) for level in levels)
 
 
-def langevin_flops(resolution: int, channels: int, config: NetworkConfig) -> int:
+def langevin_step_flops(resolution: int, channels: int, config: NetworkConfig) -> int:
     """Multiplications and additions of convolutions in one Langevin step, per image.
 
     The gradient of a convolution in its input costs as much as the convolution. What
@@ -102,12 +115,15 @@ def langevin_flops(resolution: int, channels: int, config: NetworkConfig) -> int
         resolution: int, side of the images.
         channels: int, image channels.
         config: `NetworkConfig`.
+
+    Returns:
+        int.
     """
     return 2 * sum(c.flops for c in convolutions(resolution, channels, config))
 
 
-def training_memory(config: RunConfig, channels: int) -> int:
-    """Estimate, in bytes, of what a training step of the last stage holds at its peak.
+def training_bytes(config: RunConfig, channels: int) -> int:
+    """Estimates what a training step of the last stage holds in memory at its peak.
 
     Weights: of the finest network with gradient, two moments of Adam and the average,
     and of the frozen ones. Activations: of each block the maps that the gradient of the
@@ -116,9 +132,12 @@ def training_memory(config: RunConfig, channels: int) -> int:
     Args:
         config: `RunConfig`.
         channels: int, image channels.
+
+    Returns:
+        int, bytes.
     """
     stage, network = config.stages[-1], config.network
-    own = parameters(stage.resolution, channels, network)
+    own = network_parameters(stage.resolution, channels, network)
     ladder = ladder_parameters(stage.resolution, channels, network)
     weights = 5 * own + (ladder - own)
     widths = level_widths(

@@ -1,138 +1,113 @@
 """Presets for Fashion-MNIST: the embedded part in minutes on two CPU cores, or all."""
 
+import functools
+from dataclasses import replace
+
 from keras_cfebm.configs.preset import DOWNLOADED, Preset
-
-_EMBEDDED = "fashion_mnist_embedded"
-_QUICK_WIDTHS = {4: 64, 8: 64, 16: 64, 32: 32}
-
-
-def _settings(widths, stages, classes=None, resolution=32, fit="pad", **training):
-    return {
-        "data": {
-            "name": _EMBEDDED,
-            "split": "train",
-            "resolution": resolution,
-            "fit": fit,
-            "classes": classes,
-        },
-        "network": {"base_width": 16, "widths": widths},
-        "langevin": {"steps": 15},
-        "stages": stages,
-        **training,
-    }
+from keras_cfebm.configs.run_config import DataConfig, NetworkConfig, RunConfig
+from keras_cfebm.configs.stages import Stage
+from keras_cfebm.sampling import Langevin
 
 
-def _stages(first, second, third, batch_sizes=(128, 64, 64)):
-    """Stages at 8, 16 and 32 pixels, of (images while fading, images after it)."""
-    return [
-        {
-            "resolution": resolution,
-            "fade_images": fade_images,
-            "stabilise_images": stabilise_images,
-            "batch_size": batch_size,
-        }
-        for resolution, batch_size, (fade_images, stabilise_images) in zip(
-            (8, 16, 32), batch_sizes, (first, second, third), strict=True
+def _stages(*images, batch_sizes=(128, 64, 64)):
+    """Stages at 8, 16 … pixels, of (images while fading in, images after it)."""
+    return tuple(
+        Stage(8 * 2**level, fade_images, stabilise_images, batch_size)
+        for level, ((fade_images, stabilise_images), batch_size) in enumerate(
+            zip(images, batch_sizes, strict=False)
         )
-    ]
+    )
 
 
-def _quick_stages(first=38_400):
-    return _stages((0, first), (9_600, 28_800), (6_400, 6_400))
+_QUICK = RunConfig(
+    data=DataConfig("fashion_mnist_embedded", split="train", resolution=32, fit="pad"),
+    network=NetworkConfig(base_width=16, widths={4: 64, 8: 64, 16: 64, 32: 32}),
+    langevin=Langevin(steps=15),
+    stages=_stages((0, 38_400), (9_600, 28_800), (6_400, 6_400)),
+)
+
+_EIGHT_CLASSES = (
+    "T-shirt/top",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Ankle boot",
+)
 
 
 def _class_to_class(source, target):
     """Chains run at one level only and start at images: more steps are affordable."""
-    settings = _settings(
-        _QUICK_WIDTHS,
-        _quick_stages(first=32_000),
-        classes=[target],
-        langevin={"steps": 20},
+    return _QUICK.replace(
+        data=replace(_QUICK.data, classes=(target,)),
+        source=replace(_QUICK.data, classes=(source,)),
+        langevin=Langevin(steps=20),
+        stages=_stages((0, 32_000), (9_600, 28_800), (6_400, 6_400)),
     )
-    return {**settings, "source": {**settings["data"], "classes": [source]}}
 
 
-def _denoising(noise):
-    """Translation of noisy images to clean ones of the same set."""
-    settings = _settings(_QUICK_WIDTHS, _quick_stages(first=19_200))
-    return {**settings, "source": settings["data"], "source_noise": noise}
+_DENOISE = _QUICK.replace(
+    source=_QUICK.data,
+    source_noise=0.4,
+    stages=_stages((0, 19_200), (9_600, 28_800), (6_400, 6_400)),
+)
 
+_CONDITIONAL = _QUICK.replace(
+    network=replace(_QUICK.network, conditional=True),
+    stages=_stages((0, 51_200), (12_800, 51_200), (9_600, 16_000)),
+)
 
-def _complete():
-    """All 60,000 training images, and longer chains where they cost little."""
-    stages = _stages(
+#: All 60,000 training images, and longer chains where they cost little.
+_COMPLETE = _QUICK.replace(
+    data=replace(_QUICK.data, name="fashion_mnist"),
+    langevin=Langevin(steps=(25, 20, 15), noise_scale=0.005),
+    stages=_stages(
         (0, 102_400), (12_800, 179_200), (12_800, 128_000), batch_sizes=(128, 32, 32)
-    )
-    langevin = {"steps": [25, 20, 15], "noise_scale": 0.005}
-    settings = _settings(_QUICK_WIDTHS, stages, langevin=langevin)
-    return {
-        **settings,
-        "data": {**settings["data"], "name": "fashion_mnist"},
-        "ema_decay": 0.999,
-        "report_steps": 200,
-    }
-
-
-def _conditional():
-    """One energy per class, in one network."""
-    stages = _stages((0, 51_200), (12_800, 51_200), (9_600, 16_000))
-    settings = _settings(_QUICK_WIDTHS, stages)
-    return {**settings, "network": {**settings["network"], "conditional": True}}
-
-
-def _preset(settings):
-    embedded = settings["data"]["name"] == _EMBEDDED
-    origin = "in this package" if embedded else DOWNLOADED
-    return Preset(settings, channels=1, num_classes=10, origin=origin)
-
-
-_SETTINGS = {
-    # What `make demo` trains: minutes on two CPU cores.
-    "fashion_mnist_quick": _settings(_QUICK_WIDTHS, _quick_stages()),
-    # Without trousers and bags, which `cfebm detect` then has to find.
-    "fashion_mnist_eight_classes": _settings(
-        _QUICK_WIDTHS,
-        _quick_stages(),
-        classes=[
-            "T-shirt/top",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Ankle boot",
-        ],
     ),
-    # Translations, as quick: from one class of 1,000 images to another.
-    "fashion_mnist_sneaker_to_boot": _class_to_class("Sneaker", "Ankle boot"),
-    "fashion_mnist_shirt_to_dress": _class_to_class("Shirt", "Dress"),
-    # What `cfebm denoise` is best with: chains learn to start at noisy images.
-    "fashion_mnist_denoise": _denoising(noise=0.4),
-    "fashion_mnist_conditional": _conditional(),
-    # The one that is worth two hours: all images of the set, which are downloaded.
-    "fashion_mnist": _complete(),
-    # Seconds; for tests and for trying the commands. Its samples are worth nothing.
-    "tiny": _settings(
-        widths={4: 8, 8: 8, 16: 8, 32: 4},
-        stages=[
-            {
-                "resolution": 8,
-                "fade_images": 0,
-                "stabilise_images": 64,
-                "batch_size": 16,
-            },
-            {
-                "resolution": 16,
-                "fade_images": 32,
-                "stabilise_images": 32,
-                "batch_size": 16,
-            },
-        ],
-        resolution=16,
-        fit="resize",
-        report_steps=2,
+    ema_decay=0.999,
+    report_steps=200,
+)
+
+_TINY = _QUICK.replace(
+    data=replace(_QUICK.data, resolution=16, fit="resize"),
+    network=replace(_QUICK.network, widths={4: 8, 8: 8, 16: 8, 32: 4}),
+    stages=_stages((0, 64), (32, 32), batch_sizes=(16, 16)),
+    report_steps=2,
+)
+
+_preset = functools.partial(
+    Preset, channels=1, num_classes=10, origin="in this package"
+)
+PRESETS = {
+    "fashion_mnist_quick": _preset(
+        "What the demo trains: clothes, in minutes on two CPU cores.", _QUICK
+    ),
+    "fashion_mnist_eight_classes": _preset(
+        "Without trousers and bags, which `cfebm detect` then has to find.",
+        _QUICK.replace(data=replace(_QUICK.data, classes=_EIGHT_CLASSES)),
+    ),
+    "fashion_mnist_sneaker_to_boot": _preset(
+        "Translates sneakers to ankle boots.", _class_to_class("Sneaker", "Ankle boot")
+    ),
+    "fashion_mnist_shirt_to_dress": _preset(
+        "Translates shirts to dresses.", _class_to_class("Shirt", "Dress")
+    ),
+    "fashion_mnist_denoise": _preset(
+        "Translates noisy images to clean ones; `cfebm denoise` is best with it.",
+        _DENOISE,
+    ),
+    "fashion_mnist_conditional": _preset(
+        "One energy per class, in one network.", _CONDITIONAL
+    ),
+    "fashion_mnist": _preset(
+        "The best clothes: all images of the set, in two hours.",
+        _COMPLETE,
+        origin=DOWNLOADED,
+    ),
+    "tiny": _preset(
+        "Trains in seconds, for trying the commands; its samples are worth nothing.",
+        _TINY,
     ),
 }
-
-PRESETS = {name: _preset(settings) for name, settings in _SETTINGS.items()}

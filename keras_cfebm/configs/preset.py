@@ -1,8 +1,6 @@
 """Preset: a named configuration, and what is known of its data without reading them."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 from keras_cfebm.configs.run_config import RunConfig
 
@@ -12,20 +10,18 @@ DOWNLOADED = "TensorFlow Datasets downloads it"
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A named configuration as plain data.
+    """A named configuration.
 
     Attributes:
-        settings: dict, what `RunConfig.from_dict` takes.
+        description: str, one line on what it is good for.
+        config: `RunConfig`.
         channels: int, image channels of the data.
         num_classes: int or None, classes that the labels of the data have.
         origin: str, where the data come from.
     """
 
-    settings: Mapping[str, Any]
-    channels: int
-    num_classes: int | None
-    origin: str
-
-    def config(self) -> RunConfig:
-        """The `RunConfig`."""
-        return RunConfig.from_dict(dict(self.settings))
+    description: str
+    config: RunConfig
+    channels: int = 3
+    num_classes: int | None = None
+    origin: str = DOWNLOADED

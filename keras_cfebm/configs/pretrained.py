@@ -33,4 +33,4 @@ def model_of(name: str, load_weights: bool) -> CFEBM:
             f"untrained. `cfebm train --preset={name} --run_dir=...` trains it.",
             stacklevel=3,
         )
-    return preset.config().first_model(preset.channels, preset.num_classes)
+    return preset.config.first_model(preset.channels, preset.num_classes)

@@ -4,15 +4,11 @@ import dataclasses
 import json
 import typing
 
-import keras
-
 from keras_cfebm.configs.from_dict import build
+from keras_cfebm.configs.stages import Stage
 from keras_cfebm.datasets.resize import check_fit
-from keras_cfebm.growing import Stage
 from keras_cfebm.layers import activations
 from keras_cfebm.layers.levels import checked_widths, levels_of
-from keras_cfebm.model import CFEBM
-from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils.validation import check_count, check_number, check_seed
 
@@ -31,6 +27,9 @@ class DataConfig:
         flip: bool, mirror half of the images left to right.
         classes: optional tuple of class names or numbers to keep.
         options: further arguments of the loader, for example `{"channels": 1}`.
+
+    Raises:
+        ValueError: if a value is out of range, or an option is a value of its own.
     """
 
     name: str
@@ -45,7 +44,9 @@ class DataConfig:
         check_fit(self.fit, self.resolution)
         own = sorted({"name", "split", "resolution", "fit"} & set(self.options))
         if own:
-            raise ValueError(f"{own} are no options but values of their own.")
+            raise ValueError(
+                f"Expected {own} as values of their own, received them as options."
+            )
         if self.classes is not None:
             classes = tuple(self.classes)
             if not classes or not all(type(c) in (int, str) for c in classes):
@@ -57,10 +58,20 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
-    """The arguments of `EnergyNetwork` but for its resolution.
+    """The arguments of `EnergyNetwork` but for what the data decide.
 
-    Image channels are those of the data. `dtype` is `"float32"` or `"mixed_bfloat16"`:
-    convolutions in bfloat16; weights, energies and the images of a chain in float32.
+    Args:
+        base_resolution: int, side of the coarsest images.
+        base_width: int, sets the channels at every resolution.
+        widths: dict of resolution → channels, which overrides single resolutions.
+        activation: str, see `keras_cfebm.layers.activations`.
+        spectral_norm: bool, whether convolutions are normalised.
+        conditional: bool, whether the energy is one of image and class label.
+        dtype: `"float32"`, or `"mixed_bfloat16"`: convolutions in bfloat16; weights,
+            energies and the images of a chain in float32.
+
+    Raises:
+        ValueError: if a value is out of range.
     """
 
     base_resolution: int = 8
@@ -89,7 +100,8 @@ class RunConfig:
         data: `DataConfig`.
         network: `NetworkConfig`.
         langevin: `Langevin`.
-        stages: tuple of `Stage`s, coarsest first.
+        stages: tuple of `Stage`s, coarsest first, each of twice the resolution of the
+            one before, up to that of the data.
         data_noise: float, see `CFEBM`.
         energy_l2: float, see `CFEBM`.
         ema_decay: float or None, see `CFEBM`.
@@ -101,10 +113,10 @@ class RunConfig:
             as the source, the model learns to remove noise up to this σ.
 
     Raises:
-        ValueError: if the stages do not double the resolution from a level on and end
-            at the resolution of the data, an accumulation does not divide a batch, or
-            source images have another resolution or flip, are to be translated by a
-            conditional energy, or are the data themselves without noise.
+        ValueError: if a value is out of range, the stages are others than said above,
+            an accumulation does not divide a batch, or source images have another
+            resolution or flip than the data, are to be translated by a conditional
+            energy, or are the data themselves without noise.
     """
 
     data: DataConfig
@@ -120,113 +132,66 @@ class RunConfig:
     source_noise: float = 0.0
 
     def __post_init__(self):
-        if not self.stages:
-            raise ValueError("Expected at least one stage. Received none.")
         check_count(self.report_steps, "report_steps")
         check_seed(self.seed)
-        check_number(self.data_noise, "data_noise", "[0, inf)")
-        check_number(self.energy_l2, "energy_l2", "[0, inf)")
+        for name in ("data_noise", "energy_l2", "source_noise"):
+            check_number(getattr(self, name), name, "[0, inf)")
         if self.ema_decay is not None:
             check_number(self.ema_decay, "ema_decay", "[0, 1)")
-        resolutions = [stage.resolution for stage in self.stages]
-        if resolutions != sorted(set(resolutions)):
-            raise ValueError(f"Stages go from coarse to fine. Received: {resolutions}")
-        wanted = levels_of(resolutions[-1], resolutions[0])
-        levels_of(resolutions[0], self.network.base_resolution)
-        if resolutions != wanted:
-            raise ValueError(
-                f"Stages double the resolution each time, {wanted}. "
-                f"Received: {resolutions}"
-            )
-        if resolutions[-1] != self.data.resolution:
-            raise ValueError(
-                f"The last stage is that of the data, {self.data.resolution} pixels. "
-                f"Received: {resolutions}"
-            )
-        self._check_accumulation()
-        check_number(self.source_noise, "source_noise", "[0, inf)")
+        self._check_stages()
         if self.source is not None:
-            self._check_source()
+            self._check_source(self.source)
         elif self.source_noise:
             raise ValueError(
-                "source_noise is the noise of source images: expected a source. "
-                f"Received: source_noise={self.source_noise} without one"
+                "Expected a source where there is source_noise, received "
+                f"source_noise={self.source_noise} alone."
             )
 
-    def _check_source(self):
-        if self.source.resolution != self.data.resolution:
+    def _check_stages(self):
+        if not self.stages:
+            raise ValueError("Expected at least one stage, received none.")
+        resolutions = [stage.resolution for stage in self.stages]
+        levels_of(resolutions[0], self.network.base_resolution)
+        wanted = levels_of(self.data.resolution, resolutions[0])
+        if resolutions != wanted:
             raise ValueError(
-                "Source images have the resolution of the data, "
-                f"{self.data.resolution}. Received: {self.source.resolution}"
+                "Expected stages that double the resolution up to that of the data, "
+                f"{wanted}, received {resolutions}."
             )
-        if self.source.flip != self.data.flip:
-            raise ValueError(
-                "Source images are mirrored as the data are, with the same flip. "
-                f"Received: {self.source.flip} and {self.data.flip}"
-            )
-        if self.network.conditional:
-            raise ValueError(
-                "A translation has no class labels: expected network.conditional=False "
-                "where there is a source. Received: True"
-            )
-        own, source = (
-            (data.name, data.split, data.classes) for data in (self.data, self.source)
-        )
-        if own == source and not self.source_noise:
-            raise ValueError(
-                "Expected source images other than the data, or source_noise: a "
-                f"translation of images to themselves teaches nothing. Received: {own} "
-                "as both"
-            )
-
-    def _check_accumulation(self):
         parts = 1
         for stage in self.stages:
             parts = stage.accumulation or parts
             if stage.batch_size % parts:
                 raise ValueError(
                     f"Expected batch sizes that accumulation={parts} divides, from its "
-                    f"stage on. Received: {stage.batch_size} at {stage.resolution} "
-                    "pixels"
+                    f"stage on, received {stage.batch_size} at {stage.resolution} "
+                    "pixels."
                 )
+
+    def _check_source(self, source):
+        for name in ("resolution", "flip"):
+            own, other = getattr(self.data, name), getattr(source, name)
+            if own != other:
+                raise ValueError(
+                    f"Expected source images of the {name} of the data, {own}, "
+                    f"received {other}."
+                )
+        if self.network.conditional:
+            raise ValueError(
+                "Expected network.conditional=False where there is a source, received "
+                "True: a translation has no class labels."
+            )
+        own, other = ((d.name, d.split, d.classes) for d in (self.data, source))
+        if own == other and not self.source_noise:
+            raise ValueError(
+                "Expected source images other than the data, or source_noise, "
+                f"received {own} as both: images translated to themselves teach "
+                "nothing."
+            )
 
     def replace(self, **changes: typing.Any) -> "RunConfig":
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
-
-    def first_network(
-        self, channels: int, num_classes: int | None = None
-    ) -> EnergyNetwork:
-        """The `EnergyNetwork` that the first stage trains."""
-        arguments = dataclasses.asdict(self.network)
-        conditional = arguments.pop("conditional")
-        return EnergyNetwork(
-            self.stages[0].resolution,
-            channels=channels,
-            num_classes=num_classes if conditional else None,
-            **arguments,
-        )
-
-    def first_model(self, channels: int, num_classes: int | None = None) -> CFEBM:
-        """The untrained `CFEBM` that the first stage trains, weights set by the seed.
-
-        Args:
-            channels: int, image channels of the data.
-            num_classes: int, classes of the data; needed for a conditional energy.
-
-        Returns:
-            `CFEBM` of the first stage's resolution.
-        """
-        keras.utils.set_random_seed(self.seed % 2**32)
-        return CFEBM(
-            [self.first_network(channels, num_classes)],
-            langevin=self.langevin,
-            data_noise=self.data_noise,
-            energy_l2=self.energy_l2,
-            ema_decay=self.ema_decay,
-            chain_start="noise" if self.source is None else "source",
-            seed=self.seed,
-        )
 
     def to_dict(self) -> dict[str, typing.Any]:
         """Plain data; `RunConfig.from_dict` is its inverse."""
@@ -252,5 +217,49 @@ class RunConfig:
         try:
             values = json.loads(text)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(f"Expected a JSON configuration. {error}") from error
+            raise ValueError(
+                f"Expected a configuration in JSON, received text that is none: {error}"
+            ) from error
         return cls.from_dict(values)
+
+    # What follows builds a model, which is no business of a configuration.
+
+    def first_network(
+        self, channels: int, num_classes: int | None = None
+    ) -> typing.Any:
+        """The `EnergyNetwork` that the first stage trains."""
+        from keras_cfebm.network import EnergyNetwork
+
+        arguments = dataclasses.asdict(self.network)
+        conditional = arguments.pop("conditional")
+        return EnergyNetwork(
+            self.stages[0].resolution,
+            channels=channels,
+            num_classes=num_classes if conditional else None,
+            **arguments,
+        )
+
+    def first_model(self, channels: int, num_classes: int | None = None) -> typing.Any:
+        """The untrained `CFEBM` that the first stage trains, weights set by the seed.
+
+        Args:
+            channels: int, image channels of the data.
+            num_classes: int, classes of the data; needed for a conditional energy.
+
+        Returns:
+            `CFEBM` of the first stage's resolution.
+        """
+        import keras
+
+        from keras_cfebm.model import CFEBM
+
+        keras.utils.set_random_seed(self.seed % 2**32)
+        return CFEBM(
+            [self.first_network(channels, num_classes)],
+            langevin=self.langevin,
+            data_noise=self.data_noise,
+            energy_l2=self.energy_l2,
+            ema_decay=self.ema_decay,
+            chain_start="noise" if self.source is None else "source",
+            seed=self.seed,
+        )

@@ -18,7 +18,8 @@ from keras_cfebm.callbacks import (
     SampleGrid,
     StopOnSignal,
 )
-from keras_cfebm.growing import Stage, fit_progressively
+from keras_cfebm.configs.stages import Stage
+from keras_cfebm.growing import fit_progressively
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin

@@ -16,8 +16,9 @@ from keras_cfebm.callbacks import (
     EnergyLog,
     StopOnSignal,
 )
+from keras_cfebm.configs.stages import Stage
 from keras_cfebm.evaluation import FeatureStatistics, frechet_distance
-from keras_cfebm.growing import Stage, fit_progressively
+from keras_cfebm.growing import fit_progressively
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin

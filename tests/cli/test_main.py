@@ -159,7 +159,7 @@ def test_two_processes_cannot_share_a_folder(finished, photos, capsys):
         (["train", "--run_dir=x", "--sead=1"], 2, "Unknown command line flag 'sead'"),
         (["train", "--run_dir=x", "--seed=one"], 2, "seed"),
         (["train", "--run_dir=x", "extra"], 2, "unexpected argument 'extra'"),
-        (["train", "--run_dir=x", "--preset=nope"], 1, "Unknown preset"),
+        (["train", "--run_dir=x", "--preset=nope"], 1, "Expected a preset"),
         (["train", "--run_dir=x", "--activation=sine"], 1, "Unknown activation"),
         (["train", "--run_dir=x", "--resolution=24"], 1, "base_resolution"),
         (["train", "--run_dir=x", "--batch_size=8:x"], 1, "--batch_size: expected int"),

@@ -24,7 +24,7 @@ def test_parameters_of_the_authors_network_for_32_pixels_by_hand():
     head = conv3 + (4 * 4 * 128 * 128 + 128) + (128 + 1)
     expected = from_image + 3 * block + head
     assert expected == 1_345_537
-    assert costs.parameters(32, 3, NetworkConfig(base_width=32)) == expected
+    assert costs.network_parameters(32, 3, NetworkConfig(base_width=32)) == expected
     assert trainable(EnergyNetwork(32, base_width=32)) == expected
 
 
@@ -38,7 +38,7 @@ def test_parameters_of_the_authors_network_for_32_pixels_by_hand():
 )
 def test_counted_parameters_are_those_of_the_network(resolution, channels, settings):
     network = EnergyNetwork(resolution, channels=channels, **settings)
-    counted = costs.parameters(resolution, channels, NetworkConfig(**settings))
+    counted = costs.network_parameters(resolution, channels, NetworkConfig(**settings))
     assert counted == trainable(network)
 
 
@@ -57,7 +57,7 @@ def test_counted_flops_are_those_of_tensorflows_profiler(resolution, width):
     options["output"] = "none"
     options["account_type_regexes"] = ["Conv2D", "MatMul"]
     profile = tf.compat.v1.profiler.profile(graph, options=options)
-    counted = costs.langevin_flops(resolution, 3, NetworkConfig(base_width=width))
+    counted = costs.langevin_step_flops(resolution, 3, NetworkConfig(base_width=width))
     assert counted == 2 * profile.total_float_ops
 
 
@@ -65,9 +65,9 @@ def test_accumulation_lowers_the_estimated_memory():
     config = configs.config("celeb_a_hq_512")
     stages = list(config.stages)
     stages[-1] = dataclasses.replace(stages[-1], accumulation=4)
-    whole = costs.training_memory(config, 3)
-    parts = costs.training_memory(config.replace(stages=tuple(stages)), 3)
-    weights = costs.training_memory(
+    whole = costs.training_bytes(config, 3)
+    parts = costs.training_bytes(config.replace(stages=tuple(stages)), 3)
+    weights = costs.training_bytes(
         config.replace(
             stages=(*stages[:-1], dataclasses.replace(stages[-1], accumulation=16))
         ),

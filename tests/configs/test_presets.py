@@ -1,4 +1,4 @@
-"""Presets: plain data that build, grow and train; pretrained weights."""
+"""Presets: data that build, grow and train; pretrained weights."""
 
 import dataclasses
 import math
@@ -91,12 +91,15 @@ def test_a_preset_grows_to_its_top_and_trains(name):
 
 
 def test_the_largest_preset_trains_at_a_sixteenth_of_its_width():
-    plain = configs.config(BIG).to_dict()
-    plain["network"]["base_width"] //= 16
-    plain["langevin"]["steps"] = 1
     from benchmarks import presets as benchmark
 
-    model = benchmark.grown_to_the_top(configs.Preset(plain, 3, None, ""))
+    config = configs.config(BIG)
+    width = config.network.base_width // 16
+    config = config.replace(
+        network=dataclasses.replace(config.network, base_width=width),
+        langevin=config.langevin.replace(steps=1),
+    )
+    model = benchmark.grown_to_the_top(configs.Preset("", config))
     assert model.image_shape == (512, 512, 3) and len(model.ladder) == 7
     images = np.random.default_rng(0).uniform(-1, 1, (1, 512, 512, 3))
     logs = model.train_on_batch(images.astype("float32"), return_dict=True)
@@ -141,7 +144,7 @@ def test_pretrained_weights_are_found_and_loaded(tmp_path, monkeypatch, recwarn)
 
 
 def test_an_unknown_preset_is_refused_with_all_names():
-    with pytest.raises(ValueError, match="Unknown preset") as error:
+    with pytest.raises(ValueError, match="Expected a preset") as error:
         CFEBM.from_preset("imagenet_1k")
     assert all(name in str(error.value) for name in configs.PRESETS)
 
@@ -149,12 +152,11 @@ def test_an_unknown_preset_is_refused_with_all_names():
 @pytest.mark.parametrize("name", configs.PRESETS)
 def test_channels_and_classes_fit_the_preset(name):
     preset = configs.PRESETS[name]
-    plain = preset.config().to_dict()
-    plain["network"]["conditional"] = (
-        preset.num_classes is not None and not plain["source"]
+    conditional = preset.num_classes is not None and preset.config.source is None
+    config = preset.config.replace(
+        network=dataclasses.replace(preset.config.network, conditional=conditional)
     )
-    config = dataclasses.replace(preset, settings=plain).config()
     network = config.first_network(preset.channels, preset.num_classes)
     assert network.channels == preset.channels
-    if plain["network"]["conditional"]:
+    if conditional:
         assert network.num_classes == preset.num_classes

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from keras_cfebm import EnergyNetwork, Langevin, Stage, configs
 from keras_cfebm.cli.config_flags import config_from_flags, define_config_flags
 from keras_cfebm.configs.run_config import RunConfig
-from keras_cfebm.growing import default_stages
+from keras_cfebm.configs.stages import default_stages
 
 __all__ = ["no_hang"]  # a fixture of every test here
 

@@ -7,8 +7,9 @@ import pytest
 
 from keras_cfebm import CFEBM, EnergyNetwork, Langevin, configs
 from keras_cfebm.configs.run_config import RunConfig
+from keras_cfebm.configs.stages import Stage
 from keras_cfebm.datasets import from_arrays
-from keras_cfebm.growing import Stage, fit_progressively
+from keras_cfebm.growing import fit_progressively
 
 POLICY = "mixed_bfloat16"
 

@@ -20,7 +20,8 @@ import tensorflow as tf
 from keras_cfebm import backend, configs, load_ladder
 from keras_cfebm.callbacks import Checkpoints, DivergenceGuard
 from keras_cfebm.configs.run_config import RunConfig
-from keras_cfebm.growing import Stage, fit_progressively
+from keras_cfebm.configs.stages import Stage
+from keras_cfebm.growing import fit_progressively
 from keras_cfebm.runs.run_folder import RunFolder
 
 SCRIPT = pathlib.Path(distributed_run.__file__)

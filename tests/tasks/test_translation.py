@@ -9,8 +9,9 @@ from keras import ops
 
 from keras_cfebm import tasks
 from keras_cfebm.backend import random
+from keras_cfebm.configs.stages import Stage
 from keras_cfebm.datasets import from_arrays, pairs
-from keras_cfebm.growing import Stage, fit_progressively
+from keras_cfebm.growing import fit_progressively
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, langevin

@@ -1,0 +1,51 @@
+"""Stages: images to steps and epochs, and the stages of the paper."""
+
+import pytest
+
+from keras_cfebm.configs.stages import Stage, default_stages
+
+
+def test_images_become_steps_rounded_up():
+    stage = Stage(16, fade_images=100, stabilise_images=130, batch_size=64)
+    assert (stage.fade_steps, stage.steps) == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("images", "report_steps", "expected"),
+    [(1000, 100, (10, 100)), (1050, 100, (10, 105)), (5, 100, (1, 5)), (7, 2, (4, 2))],
+)
+def test_epochs_cover_all_steps(images, report_steps, expected):
+    stage = Stage(8, 0, images, batch_size=1)
+    epochs, steps = stage.epochs(report_steps)
+    assert (epochs, steps) == expected and stage.steps <= epochs * steps
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"resolution": 0}, "resolution of at least 1, received 0"),
+        ({"batch_size": 0}, "batch_size of at least 1, received 0"),
+        ({"fade_images": -1}, "fade_images of at least 0, received -1"),
+        ({"stabilise_images": -1}, "stabilise_images of at least 0, received -1"),
+        (
+            {"fade_images": 0, "stabilise_images": 0},
+            "to train on, received none",
+        ),
+        ({"learning_rate": 0.0}, r"learning_rate in \(0, inf\), received 0"),
+        ({"learning_rate": float("nan")}, "received nan"),
+        ({"langevin": 3}, "Expected a Langevin or None, received 3"),
+        ({"accumulation": 3}, "accumulation=3 divides, received 64"),
+    ],
+)
+def test_bad_stages_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Stage(**{"resolution": 8, "fade_images": 1, "stabilise_images": 1, **changes})
+
+
+def test_default_stages_are_those_of_the_paper():
+    stages = default_stages(512)
+    assert [s.resolution for s in stages] == [8, 16, 32, 64, 128, 256, 512]
+    assert [s.batch_size for s in stages] == [256, 128, 64, 64, 32, 16, 16]
+    rates = [s.learning_rate for s in stages]
+    assert rates == [1e-3, 1e-3, 1e-3, 1.2e-3, 1.5e-3, 2e-3, 2e-3]
+    assert stages[0].fade_images == 0 and stages[1].fade_images > 0
