@@ -40,7 +40,7 @@ def make_ladder(resolution, channels, base_width, dtype):
             if weight.name == "bias":
                 weight.assign(rng.normal(scale=0.3, size=weight.shape))
         for convolution in network.spectral_convolutions():
-            kernel = keras.ops.convert_to_numpy(convolution.kernel)
+            kernel = np.asarray(convolution.kernel)
             matrix = kernel.reshape(-1, convolution.filters)
             convolution.right_vector.assign(np.linalg.svd(matrix)[2][0])
         ladder.append(network)
@@ -66,7 +66,7 @@ def layer_weights(network):
         layers[f"head/{name}"] = getattr(network.head, name)
     return {
         name: tuple(
-            None if weight is None else keras.ops.convert_to_numpy(weight)
+            None if weight is None else np.asarray(weight).copy()
             for weight in (
                 layer.kernel,
                 layer.bias,

@@ -35,8 +35,6 @@ def time_steps(network, images, dtype, settings, repeats):
         Dict of NumPy arrays: energies and gradients of `images`, and the seconds of
         each run of `settings.steps` steps.
     """
-    import keras
-
     layers = {
         f"block_{place}_{name}": pair
         for place, block in enumerate(network.blocks)
@@ -46,7 +44,7 @@ def time_steps(network, images, dtype, settings, repeats):
         layers[f"head_{name}"] = pair
     layers["linear"] = network.head.linear.kernel, network.head.linear.bias
     arrays = {
-        f"{name}/{part}": keras.ops.convert_to_numpy(tensor)
+        f"{name}/{part}": np.asarray(tensor)
         for name, pair in layers.items()
         for part, tensor in zip(("kernel", "bias"), pair, strict=True)
     }

@@ -173,7 +173,7 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, Saving, keras.Model):
     @property
     def step(self) -> int:
         """Training steps that the optimizer has made."""
-        return int(ops.convert_to_numpy(self.optimizer.iterations))
+        return int(self.optimizer.iterations)
 
     @property
     def num_classes(self) -> int | None:

@@ -8,7 +8,6 @@ that computes, at β = 0, exactly the old energy of the mean-pooled image.
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_cfebm import backend
 from keras_cfebm.layers import (
@@ -157,7 +156,7 @@ class EnergyNetwork(keras.Model):
     @property
     def beta(self) -> float:
         """Weight β of the new path; 1 when there is no other."""
-        return float(ops.convert_to_numpy(self.blocks[0].beta)) if self.fading else 1.0
+        return float(self.blocks[0].beta) if self.fading else 1.0
 
     @beta.setter
     def beta(self, value: float) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 from absl import logging
-from keras import ops
 
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.typing import PathLike
@@ -230,7 +229,7 @@ class DivergenceGuard(keras.callbacks.Callback):
 
     def snapshot(self) -> list[np.ndarray]:
         """Copies of all variables of model and optimizer: what a rollback restores."""
-        return [np.array(ops.convert_to_numpy(v)) for v in self._variables()]
+        return [np.asarray(v).copy() for v in self._variables()]
 
     def _roll_back(self) -> None:
         step, reason = self._step(), self._reason
@@ -247,8 +246,7 @@ class DivergenceGuard(keras.callbacks.Callback):
             )
         self._rollbacks += 1
         optimizer = self.model.optimizer
-        rate = float(ops.convert_to_numpy(optimizer.learning_rate))
-        rate *= self.learning_rate_factor
+        rate = float(optimizer.learning_rate) * self.learning_rate_factor
         optimizer.learning_rate.assign(rate)
         self.model.renew_noise(self._rollbacks)
         self._good = self.snapshot()

@@ -108,9 +108,7 @@ class EnergyLog(keras.callbacks.Callback):
             "resolution": resolution,
             "epoch": epoch,
             "stage_step": stage_step,
-            "learning_rate": float(
-                keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
-            ),
+            "learning_rate": float(self.model.optimizer.learning_rate),
             "rollbacks": len(self.guard.events) if self.guard else 0,
             **figures,
         }
