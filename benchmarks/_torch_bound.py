@@ -35,13 +35,14 @@ def time_steps(network, images, dtype, settings, repeats):
         Dict of NumPy arrays: energies and gradients of `images`, and the seconds of
         each run of `settings.steps` steps.
     """
-    layers = {
-        f"block_{place}_{name}": pair
-        for place, block in enumerate(network.blocks)
-        for name, pair in block.kernels().items()
-    }
-    for name, pair in network.head.kernels().items():
-        layers[f"head_{name}"] = pair
+    layers = {}
+    for place, block in enumerate(network.blocks):
+        residual = getattr(block, "residual", block)
+        conv1, skip = block.input_affines()
+        layers[f"block_{place}_conv1"], layers[f"block_{place}_skip"] = conv1, skip
+        layers[f"block_{place}_conv2"] = residual.conv2.affine()
+    layers["head_conv"] = network.head.conv.affine()
+    layers["head_to_vector"] = network.head.to_vector.affine()
     layers["linear"] = network.head.linear.kernel, network.head.linear.bias
     arrays = {
         f"{name}/{part}": np.asarray(tensor)

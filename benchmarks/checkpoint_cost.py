@@ -23,7 +23,7 @@ from absl import app, flags
 from benchmarks import _common
 from keras_cfebm import configs
 from keras_cfebm.callbacks import Checkpoints, DivergenceGuard, EnergyLog
-from keras_cfebm.growing import adam, enter
+from keras_cfebm.growing import adam, grown_to
 from keras_cfebm.runs.train import load_data, new_model
 
 #: Steps at the start of `fit` that are not timed: the first one compiles.
@@ -107,7 +107,7 @@ def run(options):
             if index:
                 if model.network.fading:  # as if the stage had been trained to its end
                     model.network.beta = model.ema_network.beta = 1.0
-                model = enter(model.finished(), stage)
+                model = grown_to(model.finished(), stage)
             model.compile(adam(stage))
             batches = data.batches(stage.resolution, stage.batch_size)
             place = pathlib.Path(folder) / str(stage.resolution)

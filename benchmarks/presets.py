@@ -10,7 +10,6 @@ Run from the repository's root:
     python -m benchmarks.presets
 """
 
-import dataclasses
 import json
 import resource
 import subprocess
@@ -21,9 +20,9 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks import _common
-from keras_cfebm import configs
+from keras_cfebm import CFEBM, configs
 from keras_cfebm.configs import costs
-from keras_cfebm.growing import adam, enter
+from keras_cfebm.growing import adam, grown_to
 
 #: Pixels of a batch, where the preset's own is larger: two images of 512 × 512.
 _PIXELS = 2 * 512**2
@@ -60,12 +59,12 @@ def grown_to_the_top(preset):
         `CFEBM`.
     """
     config = preset.config
-    model = config.first_model(preset.channels, preset.num_classes)
+    model = CFEBM.from_run_config(config, preset.channels, preset.num_classes)
     for index, stage in enumerate(config.stages):
         if index:
             if model.network.fading:  # as if the stage had been trained to its end
                 model.network.beta = model.ema_network.beta = 1.0
-            model = enter(model.finished(), stage)
+            model = grown_to(model.finished(), stage)
     model.compile(adam(config.stages[-1]))
     return model
 
@@ -91,10 +90,9 @@ def measure(name, images=None, accumulation=1, dtype=None):
     preset = configs.find(name)
     config = preset.config
     if dtype is not None:
-        config = config.replace(
-            network=dataclasses.replace(config.network, dtype=dtype)
-        )
-        preset = dataclasses.replace(preset, config=config)
+        plain = config.to_dict()
+        plain["network"]["dtype"] = dtype
+        preset = configs.Preset(plain, preset.channels, preset.num_classes, "")
     size, stage = config.data.resolution, config.stages[-1]
     images = images or min(stage.batch_size, max(1, _PIXELS // size**2))
     model = grown_to_the_top(preset)
@@ -116,13 +114,14 @@ def measure(name, images=None, accumulation=1, dtype=None):
     assert model.step == 2
     levels = 1 if config.source else len(model.ladder)
     first = len(model.ladder) - levels
-    sizes = (size, preset.channels, config.network)
     return {
         "preset": name,
         "resolution": size,
-        "parameters": costs.network_parameters(*sizes),
-        "ladder_parameters": costs.ladder_parameters(*sizes),
-        "langevin_flops": costs.langevin_step_flops(*sizes),
+        "parameters": costs.parameters(size, preset.channels, config.network),
+        "ladder_parameters": costs.ladder_parameters(
+            size, preset.channels, config.network
+        ),
+        "langevin_flops": costs.langevin_flops(size, preset.channels, config.network),
         "langevin_steps": sum(
             model.langevin.steps_at(level) for level in range(first, len(model.ladder))
         ),

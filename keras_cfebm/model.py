@@ -5,30 +5,29 @@ energies are frozen samplers), stops their gradient, and follows the gradient of
 negative log-likelihood, ∂θ of  mean E(x⁺) − mean E(x⁻).
 """
 
+import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 from keras import ops
 
 from keras_cfebm import backend
 from keras_cfebm.backend import random
-from keras_cfebm.model_sampling import Sampling
-from keras_cfebm.model_saving import Saving
+from keras_cfebm.ladder import EnergyLadder
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, uniform_start
-from keras_cfebm.utils.data_checks import DataChecks
+from keras_cfebm.utils.training_data import first_batch, unpack
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_count, check_number
 
 #: Streams of the training key; those of an image's own key are in `sampling`.
 _TRAIN, _TEST, _DATA_NOISE = 2, 3, 4
-_LOSSES = ("loss", "data_energy", "sample_energy", "gap")
-_METRICS = (*_LOSSES, "gradient_norm", "beta")
+_METRICS = ("loss", "data_energy", "sample_energy", "gap", "gradient_norm", "beta")
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
-class CFEBM(backend.TrainStep, DataChecks, Sampling, Saving, keras.Model):
+class CFEBM(EnergyLadder):
     """Coarse-to-fine energy-based model of images.
 
     Args:
@@ -75,6 +74,9 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, Saving, keras.Model):
         [Zhao, Xie and Li, ICLR 2021](https://openreview.net/forum?id=aD1_5zowqV)
     """
 
+    #: Index of the stage in training; `fit_progressively` sets it.
+    stage = 0
+
     def __init__(
         self,
         ladder: EnergyNetwork | Sequence[EnergyNetwork],
@@ -88,31 +90,17 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, Saving, keras.Model):
         seed: int = 0,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
-        ladder = list(ladder) if isinstance(ladder, (list, tuple)) else [ladder]
-        _check_ladder(ladder)
+        super().__init__(ladder, langevin, chain_start, **kwargs)
         check_count(fade_steps, "fade_steps", minimum=0)
         check_number(data_noise, "data_noise", "[0, inf)")
         check_number(energy_l2, "energy_l2", "[0, inf)")
         check_count(accumulation, "accumulation")
         if ema_decay is not None:
             check_number(ema_decay, "ema_decay", "[0, 1)")
-        if chain_start not in ("noise", "source"):
-            raise ValueError(
-                f"Expected chain_start 'noise' or 'source', received {chain_start!r}."
-            )
-        if chain_start == "source" and ladder[-1].num_classes is not None:
-            raise ValueError(
-                "Expected energies without classes with chain_start='source', received "
-                f"num_classes={ladder[-1].num_classes}."
-            )
-        self.ladder = ladder
-        self.langevin = Langevin() if langevin is None else langevin
         self.fade_steps = fade_steps
         self.data_noise = data_noise
         self.energy_l2 = energy_l2
         self.ema_decay = ema_decay
-        self.chain_start = chain_start
         self.accumulation = accumulation
         self.seed = seed
         # A weight, so that checkpoints hold it and the divergence guard can change it;
@@ -134,133 +122,144 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, Saving, keras.Model):
             trainable=False,
             aggregation="only_first_replica",
         )
-
-        for network in ladder[:-1]:
+        for network in self.ladder[:-1]:
             network.trainable = False
         self.ema_network = None
         if ema_decay is not None:
             self.ema_network = self.network.copy()
             self.ema_network.trainable = False
         self._trackers = {name: keras.metrics.Mean(name=name) for name in _METRICS}
-        # Never called by `fit`: without this, saving would lose the optimizer.
-        self.built = True
-
-    @property
-    def network(self) -> EnergyNetwork:
-        """The finest `EnergyNetwork`, the one in training."""
-        return self.ladder[-1]
 
     @property
     def sampling_network(self) -> EnergyNetwork:
-        """The network that samples are drawn from: the averaged one if there is one."""
+        """The finest network that samples are drawn from: the averaged one, if any."""
         return self.network if self.ema_network is None else self.ema_network
 
-    @property
-    def sampling_ladder(self) -> list[EnergyNetwork]:
-        """The energies of `generate`, coarsest first."""
-        return [*self.ladder[:-1], self.sampling_network]
-
-    @property
-    def resolution(self) -> int:
-        """Side of the finest images."""
-        return self.network.resolution
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Shape `(resolution, resolution, channels)` of one image."""
-        return self.network.image_shape
+    def unpack(self, data: Any) -> tuple:
+        """The images, labels or None, and source images or None of a batch."""
+        translates = self.chain_start == "source"
+        return unpack(data, self.image_shape, self.num_classes, translates)
 
     @property
     def step(self) -> int:
         """Training steps that the optimizer has made."""
         return int(self.optimizer.iterations)
 
-    @property
-    def num_classes(self) -> int | None:
-        """Number of classes, or None."""
-        return self.network.num_classes
+    # --- One step -------------------------------------------------------------------
 
-    def call(self, images, training=False):
-        """Energies of the images; with classes, of a pair `(images, labels)`."""
-        return self.sampling_network(images)
-
-    # --- Training -------------------------------------------------------------------
-
-    def begin_step(self) -> None:
-        """What happens once per training step, before negatives are drawn."""
+    @backend.step_function  # with JAX, a function of the variables' values
+    def train_step(self, data):
+        """One step along ∂θ of mean E(x⁺) − mean E(x⁻), in the compiled graph."""
         self.network.power_iteration()
+        weights = self.network.trainable_weights
 
-    @property
-    def loss_names(self) -> tuple[str, ...]:
-        """Keys of the scalars that `losses` returns."""
-        return _LOSSES
+        def gradients_of(data, part):
+            images, labels, sources = self.unpack(data)
+            keys = self.training_keys(images, part)
+            positives = self.with_data_noise(images, keys)
+            negatives = self.negatives(keys, labels, sources)  # no tape is open
+            loss = functools.partial(self.losses, positives, negatives, labels)
+            return backend.gradients(loss, weights, self.optimizer)
 
-    def draw(
-        self, data: Any, network: EnergyNetwork, training: bool, part: Tensor = 0
-    ) -> tuple:
-        """Positives and negatives of one step, or of one part of it.
+        gradients, logs = backend.mean_over_parts(gradients_of, data, self.accumulation)
+        logs["gradient_norm"] = backend.global_norm(gradients)
+        self.optimizer.apply(gradients, weights)  # sums over replicas by itself
+        self.fade()
+        self.average()
+        return self.track(logs)
 
-        Args:
-            data: images `(batch, r, r, c)` in [-1, 1], or a pair of them and of labels
-                or source images; of a training step, those of the part.
-            network: the `EnergyNetwork` from which the finest steps sample.
-            training: bool, whether the noise is that of a training step.
-            part: int or scalar tensor, which of the `accumulation` parts of a training
-                step it is.
+    @backend.step_function
+    def test_step(self, data):
+        """The same losses with the averaged weights and other noise."""
+        images, labels, sources = self.unpack(data)
+        keys = self._keys(_TEST, self.test_batches, images)
+        self.test_batches.assign_add(1)
+        network = self.sampling_network
+        positives = self.with_data_noise(images, keys)
+        negatives = self.negatives(keys, labels, sources, network)
+        return self.track(self.losses(positives, negatives, labels, network))
 
-        Returns:
-            Tuple of positives, negatives and labels (None without classes).
+    def training_keys(self, images: Tensor, part: Tensor = 0) -> Tensor:
+        """Keys `(batch, 2)` of a step's images, or of those of one part of them.
+
+        Noise belongs to the step and to the image's place in the whole batch, that of
+        all replicas and parts.
         """
-        images, labels, sources = self.split(data)
+        step = self.optimizer.iterations
+        return self._keys(_TRAIN, step, images, part, self.accumulation)
+
+    def _keys(self, stream, step, images, part=0, parts=1):
         batch = ops.shape(images)[0]
-        if training:
-            step, stream, parts = self.optimizer.iterations, _TRAIN, self.accumulation
-        else:
-            step, stream, parts = self.test_batches, _TEST, 1
         replica, _ = backend.replica()
         noise_key = ops.cast(self.noise_key, "uint32")
         step_key = random.fold_in(noise_key, ops.convert_to_tensor(step), stream)
-        # Noise belongs to a place in the whole batch of all replicas and parts.
         before = (ops.cast(replica, "int32") * parts + ops.cast(part, "int32")) * batch
-        place = before + ops.arange(batch, dtype="int32")
-        keys = random.fold_in(step_key, place)
+        return random.fold_in(step_key, before + ops.arange(batch, dtype="int32"))
 
+    def with_data_noise(self, images: Tensor, keys: Tensor) -> Tensor:
+        """The positives x⁺: images `(batch, r, r, c)` with Gaussian noise, if any."""
         positives = ops.cast(images, "float32")
         if self.data_noise:
             noise_keys = random.fold_in(keys, 0, _DATA_NOISE)
             noise = random.normal(noise_keys, self.image_shape)
             positives = positives + self.data_noise * noise
-        if sources is None:
-            negatives = self._chain(keys, labels, [*self.ladder[:-1], network])
-        else:
-            sources = ops.cast(sources, "float32")
-            settings = self.finest_settings
-            negatives = langevin(network.bind(), sources, keys, settings)
-            negatives = settings.clipped(negatives)
-        return positives, ops.stop_gradient(negatives), labels
+        return positives
 
-    def _chain(self, keys, labels, ladder):
-        start = uniform_start(keys, ladder[0].image_shape, self.langevin.clip)
-        energies = [network.bind(labels) for network in ladder]
-        return coarse_to_fine(energies, start, keys, self.langevin)
-
-    def losses(self, batch: tuple, network: EnergyNetwork) -> dict[str, Tensor]:
-        """The contrastive loss and what is reported beside it.
+    def negatives(
+        self,
+        keys: Tensor,
+        labels: Tensor | None = None,
+        sources: Tensor | None = None,
+        network: EnergyNetwork | None = None,
+    ) -> Tensor:
+        """The negatives x⁻: samples of the ladder by Langevin, constants of the loss.
 
         Args:
-            batch: result of `draw`.
-            network: the `EnergyNetwork` whose weights the loss is a function of.
+            keys: uint32 tensor of shape `(batch, 2)`.
+            labels: int32 tensor of shape `(batch,)`; with classes only.
+            sources: source images, of a model whose chains start there.
+            network: the finest `EnergyNetwork`; None for the one in training.
 
         Returns:
-            Dict of scalars; its "loss" is the one to differentiate.
+            float32 tensor of images `(batch, r, r, c)`.
         """
-        positives, negatives, labels = batch
+        network = self.network if network is None else network
+        if sources is None:
+            energies = [n.bind(labels) for n in (*self.ladder[:-1], network)]
+            start = uniform_start(keys, self.ladder[0].image_shape, self.langevin.clip)
+            images = coarse_to_fine(energies, start, keys, self.langevin)
+        else:
+            settings = self.finest_settings
+            sources = ops.cast(sources, "float32")
+            images = langevin(network.bind(), sources, keys, settings)
+            images = settings.clipped(images)
+        return ops.stop_gradient(images)
+
+    def losses(
+        self,
+        positives: Tensor,
+        negatives: Tensor,
+        labels: Tensor | None = None,
+        network: EnergyNetwork | None = None,
+    ) -> dict[str, Tensor]:
+        """The loss mean E(x⁺) − mean E(x⁻) plus an L2 penalty, if any.
+
+        Args:
+            positives: float32 tensor of images `(batch, r, r, c)`.
+            negatives: float32 tensor of the same shape.
+            labels: int32 tensor of shape `(batch,)`; with classes only.
+            network: `EnergyNetwork`; None for the one in training.
+
+        Returns:
+            Dict of scalars: "loss", the one to differentiate; "data_energy",
+            "sample_energy" and their difference "gap".
+        """
+        network = self.network if network is None else network
         images = ops.concatenate([positives, negatives], axis=0)
         if labels is not None:
             labels = ops.concatenate([labels, labels], axis=0)
         energies = network.bind(labels)(images)
-        data_energies, sample_energies = ops.split(energies, 2)
-        data_energy, sample_energy = ops.mean(data_energies), ops.mean(sample_energies)
+        data_energy, sample_energy = map(ops.mean, ops.split(energies, 2))
         loss = data_energy - sample_energy
         if self.energy_l2:
             loss = loss + 2.0 * self.energy_l2 * ops.mean(ops.square(energies))
@@ -271,14 +270,18 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, Saving, keras.Model):
             "gap": sample_energy - data_energy,
         }
 
-    def end_step(self) -> None:
-        """What happens once per training step, after the weights have moved."""
-        step = ops.cast(self.optimizer.iterations, "float32")
+    def fade(self) -> None:
+        """Moves β, which reaches 1 after `fade_steps` steps."""
         if self.network.fading:
+            step = ops.cast(self.optimizer.iterations, "float32")
             beta = ops.minimum(step / max(self.fade_steps, 1), 1.0)
             self.network.blocks[0].beta.assign(beta)
+
+    def average(self) -> None:
+        """Moves the running average of the weights, fast in the first steps."""
         if self.ema_network is None:
             return
+        step = ops.cast(self.optimizer.iterations, "float32")
         decay = ops.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
         averages = self.ema_network.weights
         for average, weight in zip(averages, self.network.weights, strict=True):
@@ -287,16 +290,15 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, Saving, keras.Model):
             else:
                 average.assign(weight)
 
-    def track(self, results: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Feeds the metrics with one step's results; returns their running means."""
-        results["beta"] = (
-            ops.convert_to_tensor(self.network.blocks[0].beta)
-            if self.network.fading
-            else 1.0
-        )
-        for name, value in results.items():
+    def track(self, logs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Feeds the metrics with one step's figures; returns their running means."""
+        logs = backend.mean_over_replicas(logs)
+        fading = self.network.fading
+        beta = ops.convert_to_tensor(self.network.blocks[0].beta) if fading else 1.0
+        for name, value in {**logs, "beta": beta}.items():
             self._trackers[name].update_state(value)
-        return {name: self._trackers[name].result() for name in results}
+        names = [*logs, "beta"]
+        return backend.as_logs({name: self._trackers[name].result() for name in names})
 
     @property
     def metrics(self):
@@ -307,9 +309,42 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, Saving, keras.Model):
         noise_key = random.fold_in(ops.cast(self.noise_key, "uint32"), index)
         self.noise_key.assign(ops.cast(noise_key, self.noise_key.dtype))
 
+    # --- Keras' methods -------------------------------------------------------------
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains the finest network; see `keras.Model.fit`.
+
+        Raises:
+            ValueError: if the images (of a data set, its first batch) have
+                another shape or dtype than the network's or hold NaN, or labels do not
+                fit the classes, or source images are missing or of another shape.
+        """
+        self._check_first_batch(x, y)
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Energies of data and samples; see `keras.Model.evaluate` and `fit`."""
+        self._check_first_batch(x, y)
+        try:
+            return super().evaluate(x, y, *args, **kwargs)
+        finally:
+            self.test_batches.assign(0)
+
+    def _check_first_batch(self, x, y):
+        batch = first_batch(x, y)
+        if batch is not None:
+            self.check_arrays(*batch)
+
+    def make_train_function(self, force=False):
+        # A step that creates variables is traced twice: half a minute for a large
+        # ladder.
+        with backend.scope(self):
+            self.optimizer.build(self.network.trainable_weights)
+        return super().make_train_function(force)
+
     # --- Growth ---------------------------------------------------------------------
 
-    def finished(self) -> "CFEBM":
+    def finished(self) -> Self:
         """This model with its stage over: averaged weights in place, fade path gone.
 
         Returns:
@@ -318,9 +353,10 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, Saving, keras.Model):
         Raises:
             ValueError: if the network is still fading (β < 1).
         """
-        return self._with([*self.ladder[:-1], self.sampling_network.without_fade()])
+        finest = self.sampling_network.without_fade()
+        return self.with_ladder([*self.ladder[:-1], finest])
 
-    def grown(self, fade_steps: int) -> "CFEBM":
+    def grown(self, fade_steps: int) -> Self:
         """The next stage's model: one level more on the ladder.
 
         Args:
@@ -333,42 +369,23 @@ class CFEBM(backend.TrainStep, DataChecks, Sampling, Saving, keras.Model):
         Raises:
             ValueError: if the network is still fading (β < 1).
         """
-        settled = self.sampling_network.without_fade()
-        ladder = [*self.ladder[:-1], settled, settled.grown()]
-        return self._with(ladder, fade_steps=fade_steps)
+        finest = self.sampling_network.without_fade()
+        ladder = [*self.ladder[:-1], finest, finest.grown()]
+        return self.with_ladder(ladder, fade_steps=fade_steps)
 
-    def _with(self, ladder, **changes):
-        return CFEBM(ladder, **{**self._arguments(), **changes})
-
-    def _arguments(self):
+    def arguments(self):
         return {
-            "langevin": self.langevin,
+            **super().arguments(),
             "fade_steps": self.fade_steps,
             "data_noise": self.data_noise,
             "energy_l2": self.energy_l2,
             "ema_decay": self.ema_decay,
-            "chain_start": self.chain_start,
             "accumulation": self.accumulation,
             "seed": self.seed,
         }
 
-
-def _check_ladder(ladder):
-    if not ladder or not all(isinstance(n, EnergyNetwork) for n in ladder):
-        raise ValueError(
-            "ladder is a non-empty list of EnergyNetworks, coarsest first. "
-            f"Received: {ladder}"
-        )
-    first = ladder[0]
-    for level, network in enumerate(ladder):
-        same = (network.channels, network.num_classes) == (
-            first.channels,
-            first.num_classes,
-        )
-        if network.resolution != first.resolution * 2**level or not same:
-            described = [(n.image_shape, n.num_classes) for n in ladder]
-            raise ValueError(
-                "Each network of a ladder has twice the resolution of the one before, "
-                "and the same channels and classes. Received (image shape, classes): "
-                f"{described}"
-            )
+    @classmethod
+    def _arguments_of(cls, config):
+        names = ("data_noise", "energy_l2", "ema_decay", "seed")
+        own = {name: getattr(config, name) for name in names}
+        return {**super()._arguments_of(config), **own}

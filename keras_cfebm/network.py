@@ -58,7 +58,7 @@ class EnergyNetwork(keras.Model):
     fine = coarse.grown()                       # 16 × 16, β = 0
     fine(images)                                # == coarse(mean_pool(images))
     fine.beta = 1.0
-    fine = fine.without_fade()                       # the old path is dropped
+    fine = fine.without_fade()                  # the old path is dropped
     ```
 
     Reference:
@@ -86,8 +86,8 @@ class EnergyNetwork(keras.Model):
             check_count(num_classes, "num_classes")
         if fading and len(levels) == 1:
             raise ValueError(
-                "A network of the base resolution has no coarser level to fade from. "
-                f"Received: resolution={resolution}, fading=True"
+                "Expected fading=False at the base resolution, which has no coarser "
+                f"level to fade from, received resolution={resolution}, fading=True."
             )
         widths = checked_widths(widths or {})
         channels_of = level_widths(resolution, base_resolution, base_width, widths)
@@ -162,7 +162,7 @@ class EnergyNetwork(keras.Model):
     def beta(self, value: float) -> None:
         if not self.fading:
             raise ValueError(
-                f"β is fixed at 1 in a network without a fade path. Received: {value}"
+                f"Expected no β, which is 1 without a fade path, received {value}."
             )
         self.blocks[0].beta.assign(value)
 
@@ -190,13 +190,13 @@ class EnergyNetwork(keras.Model):
             ValueError: if labels are given without classes, or missing with them.
         """
         self._check_labels(labels)
-        kernels = [block.kernels() for block in self.blocks]
-        head_kernels = self.head.kernels()
+        blocks = [block.bind() for block in self.blocks]
+        head = self.head.bind(labels)
 
         def energy(x):
-            for block, block_kernels in zip(self.blocks, kernels, strict=True):
-                x = block(x, kernels=block_kernels)
-            return self.head(x, labels, kernels=head_kernels)
+            for block in blocks:
+                x = block(x)
+            return head(x)
 
         return energy
 
@@ -220,7 +220,7 @@ class EnergyNetwork(keras.Model):
         if (labels is None) != (self.num_classes is None):
             raise ValueError(
                 f"Expected {'no labels' if self.num_classes is None else 'labels'}, as "
-                f"num_classes={self.num_classes}. Received: labels={labels}"
+                f"num_classes={self.num_classes}, received labels={labels}."
             )
 
     def without_fade(self) -> "EnergyNetwork":
@@ -234,10 +234,10 @@ class EnergyNetwork(keras.Model):
         """
         if self.beta != 1.0:
             raise ValueError(
-                "Only a network whose β has reached 1 can be settled. "
-                f"Received: β = {self.beta:.4f}"
+                "Expected a network whose β has reached 1, to grow or to drop its fade "
+                f"path, received β = {self.beta:.4f}."
             )
-        return self._copy(fading=False)
+        return self.with_changes(fading=False)
 
     def grown(self) -> "EnergyNetwork":
         """One level larger: at β = 0 it computes E(mean_pool(x)) of this network.
@@ -249,16 +249,18 @@ class EnergyNetwork(keras.Model):
         Raises:
             ValueError: if this network is still fading (β < 1).
         """
-        return self.without_fade()._copy(resolution=2 * self.resolution, fading=True)
+        return self.without_fade().with_changes(
+            resolution=2 * self.resolution, fading=True
+        )
 
     def copy(self) -> "EnergyNetwork":
         """A network of its own with the same config and weights, β included."""
-        copy = self._copy()
+        copy = self.with_changes()
         copy.set_weights(self.get_weights())
         return copy
 
-    def _copy(self, **changes):
-        """A new network of changed config; weights copied where names match."""
+    def with_changes(self, **changes: Any) -> "EnergyNetwork":
+        """A new network of changed arguments, weights copied where names match."""
         copy = EnergyNetwork(**{**self._arguments(), **changes})
         mine = self._named_parts()
         for name, part in copy._named_parts().items():

@@ -8,7 +8,7 @@ kernels there.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from keras import ops
@@ -201,48 +201,90 @@ def upsample(x: Tensor) -> Tensor:
     return ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
 
 
-def coarse_to_fine(
+def coarse_to_fine_states(
     energies: Sequence[Energy],
     x: Tensor,
     keys: Tensor,
     settings: Langevin,
     *,
-    constraint: Callable[[Tensor], Tensor] | None = None,
-) -> Tensor:
-    """Runs one chain up a ladder of energies, each of twice the resolution.
+    run: Callable[..., Tensor] = langevin,
+    steps: Sequence[Tensor] | None = None,
+    constraints: Sequence[Callable[[Tensor], Tensor] | None] | None = None,
+    every: int | None = None,
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Runs one chain up a ladder of energies and shows it on its way (Alg. 2).
 
-    At each level: `settings.steps_at(level)` steps, then clip; between two levels
-    nearest-neighbour upsampling. The noise decreases over the whole chain.
+    At each level: Langevin steps, then clip; between two levels nearest-neighbour
+    upsampling. The noise decreases over the whole chain.
 
     Args:
-        energies: sequence of energies, coarsest first; see `bind`.
+        energies: sequence of energies, coarsest first, each of twice the resolution of
+            the one before; see `bind`.
         x: float32 tensor of images of the coarsest resolution, the start.
         keys: uint32 tensor of shape `(batch, 2)`.
         settings: `Langevin`.
-        constraint: function of images of the finest resolution, applied after each
-            step there.
+        run: what takes the steps of a level, a function like `langevin`.
+        steps: steps of each level, ints or integer tensors of shape `(batch,)`, one
+            number for each image; None for those of the settings.
+        constraints: of each level, a function of images or None, applied to its start,
+            after each of its steps and after the clipping.
+        every: int, steps between two states within a level, or None for no state but
+            the last one of each level.
+
+    Yields:
+        Tuple of the level, the steps made since the chain began, and the images. The
+        last images of a level are clipped; the very last ones are the sample.
+    """
+    steps = steps or [settings.steps_at(level) for level in range(len(energies))]
+    constraints = constraints or [None] * len(energies)
+    total = sum(steps)
+    done = 0 * total  # an int, or one per image
+    for level, energy in enumerate(energies):
+        constraint = constraints[level]
+        x = _constrained(x if level == 0 else upsample(x), constraint)
+        for first, count in _spans(steps[level], every):
+            if first:
+                yield level, done + first, x
+            x = run(
+                energy,
+                x,
+                keys,
+                settings,
+                steps=count,
+                first_step=done + first,
+                total_steps=total,
+                constraint=constraint,
+            )
+        x = _constrained(settings.clipped(x), constraint)
+        done = done + steps[level]
+        yield level, done, x
+
+
+def coarse_to_fine(
+    energies: Sequence[Energy],
+    x: Tensor,
+    keys: Tensor,
+    settings: Langevin,
+    **options: Any,
+) -> Tensor:
+    """The sample at the end of `coarse_to_fine_states`, whose arguments it takes.
 
     Returns:
         Images of the finest resolution.
     """
-    total = settings.total_steps(len(energies))
-    first = 0
-    for level, energy in enumerate(energies):
-        finest = level == len(energies) - 1
-        x = x if level == 0 else upsample(x)
-        x = langevin(
-            energy,
-            x,
-            keys,
-            settings,
-            steps=settings.steps_at(level),
-            first_step=first,
-            total_steps=total,
-            constraint=constraint if finest else None,
-        )
-        x = settings.clipped(x)
-        first += settings.steps_at(level)
+    *_, (_, _, x) = coarse_to_fine_states(energies, x, keys, settings, **options)
     return x
+
+
+def _constrained(x, constraint):
+    return x if constraint is None else constraint(x)
+
+
+def _spans(steps, every):
+    """Pairs (steps made, steps to make) of the parts of a level."""
+    if every is None:
+        return [(0, steps)]
+    return [(done, min(every, steps - done)) for done in range(0, steps, every)]
 
 
 def uniform_start(

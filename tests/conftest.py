@@ -70,6 +70,19 @@ def make_model(make_network):
 
 
 @pytest.fixture(scope="session")
+def drawn():
+    """A function that returns what a training step draws: positives and negatives."""
+
+    def draw(model, data, part=0):
+        images, labels, sources = model.unpack(data)
+        keys = model.training_keys(images, part)
+        negatives = model.negatives(keys, labels, sources)
+        return model.with_data_noise(images, keys), negatives
+
+    return draw
+
+
+@pytest.fixture(scope="session")
 def values():
     """A function that copies the values of a model's or layer's weights."""
     return lambda model: [weight.numpy() for weight in model.weights]

@@ -6,7 +6,7 @@ import pytest
 
 from keras_cfebm.configs.stages import Stage
 from keras_cfebm.datasets import from_arrays
-from keras_cfebm.growing import adam, enter, fit_progressively
+from keras_cfebm.growing import adam, fit_progressively, grown_to
 from keras_cfebm.sampling import Langevin
 
 STAGES = [
@@ -35,15 +35,15 @@ def test_the_optimizer_is_adam_of_the_paper():
 
 def test_a_stage_continues_or_doubles_the_resolution(make_model):
     model = make_model()
-    assert enter(model, STAGES[0]).resolution == 8
-    grown = enter(model, STAGES[1])
+    assert grown_to(model, STAGES[0]).resolution == 8
+    grown = grown_to(model, STAGES[1])
     assert (grown.resolution, grown.fade_steps, grown.network.beta) == (16, 2, 0)
     assert grown.langevin.steps == 1
     for resolution in (4, 24, 32):
         with pytest.raises(
-            ValueError, match=f"a model of 8 and a stage of {resolution}"
+            ValueError, match=f"resolution, 8, or .* received {resolution}"
         ):
-            enter(model, Stage(resolution, 1, 1))
+            grown_to(model, Stage(resolution, 1, 1))
 
 
 def test_a_run_without_stages_is_refused(make_model, make_dataset):
@@ -56,11 +56,14 @@ def test_batches_that_end_are_an_error(make_model):
         return ((batch,) for batch in np.zeros((3, 4, 8, 8, 1), "float32"))
 
     stages = [Stage(8, 0, stabilise_images=40, batch_size=4)]
-    with pytest.raises(ValueError, match="without end"):
+    with (
+        pytest.warns(UserWarning, match="ran out of data"),  # Keras' own
+        pytest.raises(ValueError, match="without end"),
+    ):
         fit_progressively(make_model(), finite, stages, verbose=0)
 
 
-def test_two_stages_end_in_a_settled_model_the_same_for_the_same_seed(
+def test_two_stages_end_in_a_model_without_fade_the_same_for_the_same_seed(
     make_model, make_dataset, values, assert_equal
 ):
     runs, steps = [], []

@@ -55,23 +55,23 @@ def test_growing_and_the_grown_one_leave_the_old_untouched(
     assert network.resolution == 8 and not network.fading
 
 
-def test_settling_drops_the_old_path_and_nothing_else(make_network, noise_images):
+def test_without_fade_the_old_path_is_gone_and_nothing_else(make_network, noise_images):
     grown = make_network().grown()
     grown.beta = 1.0
-    settled = grown.without_fade()
+    stable = grown.without_fade()
     x = noise_images(4, 16)
-    np.testing.assert_allclose(settled(x), grown(x), rtol=1e-6, atol=1e-6)
-    assert not settled.fading and settled.beta == 1
-    assert len(settled.weights) == len(grown.weights) - 3  # kernel, bias and β
-    with pytest.raises(ValueError, match="fixed at 1"):
-        settled.beta = 0.5
+    np.testing.assert_allclose(stable(x), grown(x), rtol=1e-6, atol=1e-6)
+    assert not stable.fading and stable.beta == 1
+    assert len(stable.weights) == len(grown.weights) - 3  # kernel, bias and β
+    with pytest.raises(ValueError, match="is 1 without a fade path"):
+        stable.beta = 0.5
 
 
-@pytest.mark.parametrize("step", ["settled", "grown"])
-def test_a_fading_network_is_not_settled_or_grown(make_network, step):
+@pytest.mark.parametrize("step", ["without_fade", "grown"])
+def test_a_fading_network_is_not_grown_and_keeps_its_fade(make_network, step):
     grown = make_network().grown()
     grown.beta = 0.999
-    with pytest.raises(ValueError, match=r"Received: β = 0\.9990"):
+    with pytest.raises(ValueError, match=r"received β = 0\.9990"):
         getattr(grown, step)()
 
 
@@ -136,7 +136,7 @@ def test_labels_are_given_to_classes_only(make_network):
 
 
 NETWORKS = {
-    "settled": {"resolution": 16, "channels": 3, "spectral_norm": False},
+    "stable": {"resolution": 16, "channels": 3, "spectral_norm": False},
     "fading": {"resolution": 14, "base_resolution": 7, "fading": True},
     "conditional": {"num_classes": 3, "activation": "gelu"},
     "widths": {"resolution": 16, "widths": {4: 2, 8: 3, 16: 5}},
@@ -202,7 +202,7 @@ def test_levels_double():
         ({"channels": 0}, "channels of at least 1"),
         ({"base_width": 0}, "base_width of at least 1"),
         ({"num_classes": 0}, "num_classes of at least 1"),
-        ({"activation": "mish"}, "Unknown activation"),
+        ({"activation": "mish"}, "Expected an activation"),
         ({"fading": True}, "no coarser level"),
     ],
 )

@@ -10,6 +10,7 @@ from keras_cfebm.sampling import (
     Langevin,
     bind,
     coarse_to_fine,
+    coarse_to_fine_states,
     langevin,
     langevin_step,
     uniform_start,
@@ -196,7 +197,7 @@ def test_observing_sees_every_step_and_changes_nothing(start):
     np.testing.assert_allclose(first, quadratic(x))
 
 
-def test_a_constraint_holds_after_every_step_of_the_finest_level(start):
+def test_a_constraint_holds_at_its_level_from_the_start_to_the_end(start):
     x, keys = start
     known = np.random.default_rng(0).uniform(-1, 1, (4, 12, 12, 2)).astype("float32")
     mask = np.arange(12)[:, None, None] < 5
@@ -206,9 +207,21 @@ def test_a_constraint_holds_after_every_step_of_the_finest_level(start):
         assert x.shape == known.shape
         return ops.where(mask, known, x)
 
-    result = coarse_to_fine([quadratic] * 2, x, keys, settings, constraint=constraint)
+    constraints = [None, constraint]
+    result = coarse_to_fine([quadratic] * 2, x, keys, settings, constraints=constraints)
     np.testing.assert_array_equal(np.array(result)[:, :5], known[:, :5])
     assert (np.array(result)[:, 5:] != known[:, 5:]).all()
+
+
+def test_states_are_the_one_chain_seen_on_its_way(start):
+    x, keys = start
+    settings = Langevin(steps=(3, 2), step_size=0.1, noise_scale=0.1)
+    energies = [quadratic] * 2
+    states = list(coarse_to_fine_states(energies, x, keys, settings, every=2))
+    places = [(level, int(done), state.shape[1]) for level, done, state in states]
+    assert places == [(0, 2, 6), (0, 3, 6), (1, 5, 12)]
+    whole = coarse_to_fine(energies, x, keys, settings)
+    np.testing.assert_allclose(states[-1][2], whole, atol=1e-6)
 
 
 @pytest.mark.parametrize(

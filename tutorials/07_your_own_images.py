@@ -236,7 +236,7 @@ for resolution in (8, 16, 32):
 
 # %%
 uninterrupted = cf.fit_progressively(
-    config.first_model(channels=reading["channels"]),
+    cf.CFEBM.from_run_config(config, channels=reading["channels"]),
     lambda stage, start: train_data.batches(
         stage.resolution, stage.batch_size, seed=config.seed, start=start
     ),

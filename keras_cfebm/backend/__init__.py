@@ -1,22 +1,27 @@
 """What Keras does not cover, per backend, under the same names: see `__all__`.
 
-Nothing else that a training needs imports TensorFlow or JAX; `datasets.tf_data` and
-`datasets.unpaired`, `export` and `serving` are TensorFlow's in any case.
+Nothing else that a training needs imports TensorFlow or JAX; `datasets.pipeline` and
+`serving` are TensorFlow's in any case.
 """
 
 import keras
 
 if keras.backend.backend() == "tensorflow":
     from keras_cfebm.backend.tensorflow_backend import (
-        TrainStep,
         compiled,
         conv,
         fused,
+        global_norm,
+        gradients,
+        mean_over_parts,
+        mean_over_replicas,
         portable,
+        step_function,
         traced_once,
         value_and_input_gradient,
     )
     from keras_cfebm.backend.tensorflow_distribution import (
+        as_logs,
         is_chief,
         replica,
         replicas,
@@ -25,14 +30,19 @@ if keras.backend.backend() == "tensorflow":
     )
 elif keras.backend.backend() == "jax":
     from keras_cfebm.backend.jax_backend import (
-        TrainStep,
+        as_logs,
         compiled,
         fused,
+        global_norm,
+        gradients,
         is_chief,
+        mean_over_parts,
+        mean_over_replicas,
         portable,
         replica,
         replicas,
         scope,
+        step_function,
         strategy,
         traced_once,
         value_and_input_gradient,
@@ -40,20 +50,25 @@ elif keras.backend.backend() == "jax":
     from keras_cfebm.backend.jax_convolution import conv
 else:
     raise ImportError(
-        "keras_cfebm runs on the Keras backends 'tensorflow' and 'jax'. Received: "
-        f"{keras.backend.backend()!r}; set the environment variable KERAS_BACKEND."
+        "Expected the Keras backend 'tensorflow' or 'jax', received "
+        f"{keras.backend.backend()!r}: set the environment variable KERAS_BACKEND."
     )
 
 __all__ = [
-    "TrainStep",
+    "as_logs",
     "compiled",
     "conv",
     "fused",
+    "global_norm",
+    "gradients",
     "is_chief",
+    "mean_over_parts",
+    "mean_over_replicas",
     "portable",
     "replica",
     "replicas",
     "scope",
+    "step_function",
     "strategy",
     "traced_once",
     "value_and_input_gradient",

@@ -1,6 +1,7 @@
-"""The JAX side: input gradients, compilation and the training step."""
+"""The JAX side: gradients, compilation, and steps as functions of variables."""
 
 import contextlib
+import functools
 
 import jax
 import keras
@@ -94,8 +95,8 @@ def strategy(name):
     """
     if name is not None:
         raise ValueError(
-            "Expected strategy=None: tf.distribute is for the TensorFlow backend, with "
-            f"JAX use keras.distribution. Received: {name!r}"
+            f"Expected strategy=None, received {name!r}: tf.distribute is for the "
+            "TensorFlow backend, with JAX use keras.distribution."
         )
 
 
@@ -125,9 +126,11 @@ def mean_over_parts(function, data, parts):
     Raises:
         ValueError: if the batch cannot be divided.
     """
+    if parts == 1:
+        return function(data, 0)
     rows = len(jax.tree.leaves(data)[0])
     if rows % parts:
-        raise ValueError(f"{INDIVISIBLE.format(parts=parts)} Received: {rows}")
+        raise ValueError(f"{INDIVISIBLE.format(parts=parts)}, received {rows}.")
     split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), data)
 
     def add(total, part):
@@ -139,75 +142,82 @@ def mean_over_parts(function, data, parts):
     return jax.tree.map(lambda x: x / parts, total)
 
 
-class TrainStep:
-    """`train_step` and `test_step` of a model that gives the pieces.
+class step_function:
+    """`train_step` or `test_step` in the form that Keras' trainer for JAX asks for.
 
-    The model offers `begin_step`, `draw`, `losses`, `end_step` and `track`, which read
-    and assign variables; here they do so in a scope, and the steps are functions of the
-    variables' values, as Keras' trainer for JAX asks for.
+    The step reads and assigns variables; here it does so in a scope, and becomes a
+    function of the variables' values.
     """
 
-    def train_step(self, state, data):
-        variables = self._state_variables(self.optimizer.variables)
-        with _stateless(variables, state) as scope:
-            self.begin_step()
-            weights = self.network.trainable_weights
-            if self.accumulation == 1:
-                gradients, results = self._gradients(data)
-            else:
-                gradients, results = mean_over_parts(
-                    self._gradients, data, self.accumulation
-                )
-            squares = [jnp.sum(jnp.square(gradient)) for gradient in gradients]
-            results["gradient_norm"] = jnp.sqrt(sum(squares))
-            self.optimizer.apply(gradients, weights)
-            self.end_step()
-            logs = self.track(results)
-        return logs, _values(scope, variables)
+    def __init__(self, step):
+        self.step = step
 
-    def _gradients(self, data, part=0):
-        """Gradients of the weights and results of one part of the batch."""
-        batch = self.draw(data, self.network, training=True, part=part)
-        weights = self.network.trainable_weights
-        others = [*self.network.non_trainable_weights, *self.optimizer.variables]
-        fixed = [(variable, variable.value) for variable in others]
+    def __set_name__(self, owner, name):
+        @functools.wraps(self.step)
+        def stateless(model, state, data):
+            variables = _variables(model, with_optimizer=len(state) == 4)
+            pairs = zip(jax.tree.leaves(variables), jax.tree.leaves(state), strict=True)
+            with keras.StatelessScope(list(pairs)) as scope:
+                logs = self.step(model, data)
+            values = [[scope.get_current_value(v) for v in g] for g in variables]
+            return logs, tuple(values)
 
-        def loss(values):
-            mapping = [*zip(weights, values, strict=True), *fixed]
-            with keras.StatelessScope(mapping):
-                results = self.losses(batch, self.network)
-                return self.optimizer.scale_loss(results["loss"]), results
-
-        return jax.grad(loss, has_aux=True)([weight.value for weight in weights])
-
-    def test_step(self, state, data):
-        variables = self._state_variables()
-        with _stateless(variables, state) as scope:
-            batch = self.draw(data, self.sampling_network, training=False)
-            self.test_batches.assign_add(1)
-            logs = self.track(self.losses(batch, self.sampling_network))
-        return logs, _values(scope, variables)
-
-    def _purge_model_variables(self, **_):
-        """Leaves the variables their values while `fit` runs.
-
-        Keras takes them away to save memory, which donating them to the step does
-        anyway: and if the first step fails, as with unsuitable data, they are lost.
-        """
-
-    def _state_variables(self, *optimizer_variables):
-        return (
-            self.trainable_variables,
-            self.non_trainable_variables,
-            *optimizer_variables,
-            self.metrics_variables,
-        )
+        setattr(owner, name, stateless)
+        owner._purge_model_variables = _leave_values
 
 
-def _stateless(variables, values):
-    pairs = zip(jax.tree.leaves(variables), jax.tree.leaves(values), strict=True)
-    return keras.StatelessScope(list(pairs))
+def _variables(model, with_optimizer):
+    """The groups of variables whose values Keras hands to a step, in its order."""
+    return [
+        model.trainable_variables,
+        model.non_trainable_variables,
+        *([model.optimizer.variables] if with_optimizer else []),
+        model.metrics_variables,
+    ]
 
 
-def _values(scope, variables):
-    return tuple([scope.get_current_value(v) for v in group] for group in variables)
+def _leave_values(model, **_):
+    """Leaves the variables their values while `fit` runs.
+
+    Keras takes them away to save memory, which donating them to the step does
+    anyway: and if the first step fails, as with unsuitable data, they are lost.
+    """
+
+
+def gradients(loss, weights, optimizer):
+    """Gradients of a loss, scaled as the optimizer wants them.
+
+    Args:
+        loss: function without arguments that reads the weights and returns a dict of
+            scalars, whose "loss" is differentiated.
+        weights: list of Keras variables.
+        optimizer: `keras.optimizers.Optimizer`.
+
+    Returns:
+        Pair of a list of arrays and the dict.
+    """
+    with _Reads() as reads:
+        jax.eval_shape(lambda: optimizer.scale_loss(loss()["loss"]))
+    fixed = [(variable, variable.value) for variable in reads.variables.values()]
+
+    def function(values):
+        with keras.StatelessScope([*fixed, *zip(weights, values, strict=True)]):
+            logs = loss()
+            return optimizer.scale_loss(logs["loss"]), logs
+
+    return jax.grad(function, has_aux=True)([weight.value for weight in weights])
+
+
+def global_norm(gradients):
+    """Norm of all gradients together."""
+    return jnp.sqrt(sum(jnp.sum(jnp.square(gradient)) for gradient in gradients))
+
+
+def mean_over_replicas(values):
+    """The values: there is one replica."""
+    return values
+
+
+def as_logs(results):
+    """The results: there is one process."""
+    return results

@@ -1,4 +1,4 @@
-"""The TensorFlow side: input gradients, compilation and the training step."""
+"""The TensorFlow side: gradients, compilation, parts of a batch."""
 
 import contextlib
 import contextvars
@@ -7,7 +7,7 @@ import functools
 import tensorflow as tf
 from keras import ops
 
-from keras_cfebm.backend.tensorflow_distribution import as_logs, over_replicas, replica
+from keras_cfebm.backend.tensorflow_distribution import over_replicas, replica
 from keras_cfebm.utils.validation import INDIVISIBLE
 
 #: `conv(x, kernel, strides=1, padding="valid")`, channels last.
@@ -99,7 +99,43 @@ def fused(function):
     return lambda x: function(x) if _without_xla.get() else apply(x)
 
 
-def mean_over_parts(function, data, parts, start):
+def step_function(step):
+    """A step in the form that Keras' trainer asks for: as it is."""
+    return step
+
+
+def gradients(loss, weights, optimizer):
+    """Gradients of a loss, scaled as the optimizer wants them.
+
+    Args:
+        loss: function without arguments that reads the weights and returns a dict of
+            scalars, whose "loss" is differentiated.
+        weights: list of Keras variables.
+        optimizer: `keras.optimizers.Optimizer`.
+
+    Returns:
+        Pair of a list of tensors and the dict.
+    """
+    _, replicas = replica()
+    with tf.GradientTape() as tape:
+        logs = loss()
+        # Gradients are summed over replicas.
+        scaled = optimizer.scale_loss(logs["loss"] / replicas)
+    found = tape.gradient(scaled, weights)
+    return [tf.convert_to_tensor(gradient) for gradient in found], logs
+
+
+def global_norm(gradients):
+    """Norm of all gradients together, of the whole batch of all replicas."""
+    return tf.linalg.global_norm(over_replicas("SUM", gradients))
+
+
+def mean_over_replicas(values):
+    """Mean of a structure of tensors over the replicas."""
+    return over_replicas("MEAN", values)
+
+
+def mean_over_parts(function, data, parts):
     """Mean of `function(part of data, index of the part)`, one part after the other.
 
     A loop, not a sum of calls: no more than one part is in memory at a time.
@@ -108,7 +144,6 @@ def mean_over_parts(function, data, parts, start):
         function: returns a structure of float tensors.
         data: structure of tensors of shape `(batch, …)`.
         parts: int, number of equal parts.
-        start: structure of zeros of the shapes that `function` returns.
 
     Returns:
         Structure of the means.
@@ -117,10 +152,12 @@ def mean_over_parts(function, data, parts, start):
         ValueError: if the batch cannot be divided, where its size is known; otherwise
             TensorFlow reports it at the step.
     """
+    if parts == 1:
+        return function(data, 0)
     rows = tf.nest.flatten(data)[0].shape[0]
     message = INDIVISIBLE.format(parts=parts)
     if rows is not None and rows % parts:
-        raise ValueError(f"{message} Received: {rows}")
+        raise ValueError(f"{message}, received {rows}.")
     size = None if rows is None else rows // parts
 
     def split(x):
@@ -133,63 +170,22 @@ def mean_over_parts(function, data, parts, start):
 
     split_data = tf.nest.map_structure(split, data)
 
+    def part_of(index):
+        return tf.nest.map_structure(lambda x: x[index], split_data)
+
+    # Traced once, which also tells the shapes of what it returns.
+    traced = tf.function(function, autograph=False).get_concrete_function(
+        part_of(0), tf.constant(0)
+    )
+    zeros = tf.nest.map_structure(
+        lambda spec: tf.zeros(spec.shape, spec.dtype), traced.structured_outputs
+    )
+
     def add(index, total):
-        part = tf.nest.map_structure(lambda x: x[index], split_data)
-        values = function(part, index)
+        values = traced(part_of(index), index)
         return index + 1, tf.nest.map_structure(tf.add, total, values)
 
     _, total = tf.while_loop(
-        lambda index, _: index < parts, add, (0, start), parallel_iterations=1
+        lambda index, _: index < parts, add, (0, zeros), parallel_iterations=1
     )
     return tf.nest.map_structure(lambda x: x / parts, total)
-
-
-class TrainStep:
-    """`train_step` and `test_step` of a model that gives the pieces.
-
-    The model offers `begin_step`, `draw`, `losses`, `end_step` and `track`; here is
-    only what needs TensorFlow's tape.
-    """
-
-    def make_train_function(self, force=False):
-        # TensorFlow traces a step that creates variables twice: half a minute for
-        # a large ladder.
-        with self.distribute_strategy.scope():
-            self.optimizer.build(self.network.trainable_weights)
-        return super().make_train_function(force)
-
-    def train_step(self, data):
-        self.begin_step()
-        weights = self.network.trainable_weights
-        if self.accumulation == 1:
-            gradients, results = self._gradients(data)
-        else:
-            zeros = [tf.zeros(weight.shape) for weight in weights]
-            gradients, results = mean_over_parts(
-                self._gradients,
-                data,
-                self.accumulation,
-                start=(zeros, dict.fromkeys(self.loss_names, tf.zeros(()))),
-            )
-        whole = over_replicas("SUM", gradients)
-        results["gradient_norm"] = tf.linalg.global_norm(whole)
-        self.optimizer.apply(gradients, weights)  # sums over replicas by itself
-        self.end_step()
-        return as_logs(self.track(over_replicas("MEAN", results)))
-
-    def _gradients(self, data, part=0):
-        """Gradients of the weights and results of one part of the batch."""
-        batch = self.draw(data, self.network, training=True, part=part)
-        _, replicas = replica()
-        with tf.GradientTape() as tape:
-            results = self.losses(batch, self.network)
-            # Gradients are summed over replicas.
-            loss = self.optimizer.scale_loss(results["loss"] / replicas)
-        gradients = tape.gradient(loss, self.network.trainable_weights)
-        return [tf.convert_to_tensor(gradient) for gradient in gradients], results
-
-    def test_step(self, data):
-        batch = self.draw(data, self.sampling_network, training=False)
-        self.test_batches.assign_add(1)
-        results = self.losses(batch, self.sampling_network)
-        return as_logs(self.track(over_replicas("MEAN", results)))

@@ -26,8 +26,7 @@ def strategy(name):
         return tf.distribute.get_strategy()
     if name not in STRATEGIES:
         raise ValueError(
-            f"Unknown strategy. Expected one of {STRATEGIES} or None. "
-            f"Received: {name!r}"
+            f"Expected a strategy of {STRATEGIES} or None, received {name!r}."
         )
     return _made_once(name)
 

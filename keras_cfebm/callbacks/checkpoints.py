@@ -62,13 +62,12 @@ class Checkpoints(keras.callbacks.Callback):
         super().__init__()
         if keep < 1 or every < 1:
             raise ValueError(
-                f"Expected keep and every of at least 1. Received: {keep}, {every}"
+                f"Expected keep and every of at least 1, received {keep} and {every}."
             )
         self.folder = pathlib.Path(folder)
         self.keep = keep
         self.companions = tuple(companions)
         self.every = every
-        self.stage = 0
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]:
@@ -95,7 +94,7 @@ class Checkpoints(keras.callbacks.Callback):
         name = f"{number:06d}_{self.model.resolution:04d}px_step_{step}"
         path = self.folder / name
         state = {
-            "stage": self.stage,
+            "stage": self.model.stage,
             "companions": [companion.get_state() for companion in self.companions],
         }
         arrays = {
@@ -159,8 +158,8 @@ class Checkpoints(keras.callbacks.Callback):
         model = keras.saving.load_model(path / _MODEL)
         if len(state["companions"]) != len(self.companions):
             raise CheckpointError(
-                f"{path} was saved with {len(state['companions'])} companions. "
-                f"Received: {len(self.companions)}"
+                f"Expected the {len(state['companions'])} companions with which {path} "
+                f"was saved, received {len(self.companions)}."
             )
         arrays = {}
         if (path / _ARRAYS).exists():

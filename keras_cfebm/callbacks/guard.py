@@ -78,8 +78,8 @@ class DivergenceGuard(keras.callbacks.Callback):
         if not in_range or max_rollbacks < 0 or warmup < 1:
             raise ValueError(
                 "Expected tolerance > 1, 0 < learning_rate_factor < 1, max_rollbacks "
-                f">= 0 and warmup >= 1. Received: {tolerance}, {learning_rate_factor}, "
-                f"{max_rollbacks}, {warmup}"
+                f">= 0 and warmup >= 1, received {tolerance}, {learning_rate_factor}, "
+                f"{max_rollbacks} and {warmup}."
             )
         self.path = path
         self.tolerance = tolerance
@@ -148,8 +148,8 @@ class DivergenceGuard(keras.callbacks.Callback):
             return  # the same stage goes on
         if not hasattr(self.model.optimizer.learning_rate, "assign"):
             raise ValueError(
-                "The divergence guard lowers a constant learning rate. Received: an "
-                "optimizer with a schedule"
+                "Expected a constant learning rate, which the divergence guard can "
+                "lower, received a schedule."
             )
         if self._resumed_at != self.model.resolution:
             self._new_stage()

@@ -47,7 +47,6 @@ def get(name: str) -> Callable[[Tensor], Tensor]:
     """
     if name not in ACTIVATIONS:
         raise ValueError(
-            f"Unknown activation. Expected one of {sorted(ACTIVATIONS)}. "
-            f"Received: {name!r}"
+            f"Expected an activation of {sorted(ACTIVATIONS)}, received {name!r}."
         )
     return backend.fused(ACTIVATIONS[name])

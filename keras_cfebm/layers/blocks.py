@@ -1,6 +1,7 @@
 """The blocks that halve the resolution, from features or from the image."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from keras import ops
 from keras_cfebm import backend
 from keras_cfebm.layers import activations
 from keras_cfebm.layers.convolution import (
+    Affine,
     Block,
     SpectralConv2D,
     conv1x1,
@@ -32,7 +34,6 @@ class ResidualBlock(Block):
 
     Call arguments:
         x: tensor of shape `(batch, height, width, channels)`.
-        kernels: result of `kernels()`, computed when None.
 
     Returns:
         Tensor of shape `(batch, height // 2, width // 2, filters)`.
@@ -62,27 +63,32 @@ class ResidualBlock(Block):
         self.conv2.build((*input_shape[:-1], self.width))
         self.skip.build(input_shape)
 
-    def kernels(self) -> Any:
-        return {
-            "conv1": self.conv1.kernels(),
-            "conv2": self.conv2.kernels(),
-            "skip": self._computed(self.skip.kernel, self.skip.bias),
-        }
+    def bind(self):
+        return self.bind_with(*self.input_affines())
 
-    def spectral_convolutions(self) -> list["SpectralConv2D"]:
+    def input_affines(self) -> tuple[Affine, Affine]:
+        """Kernel and bias of `conv1` and of `skip`, the two that see the input."""
+        return self.conv1.affine(), self.computed(self.skip.kernel, self.skip.bias)
+
+    def bind_with(self, conv1: Affine, skip: Affine) -> Callable[[Tensor], Tensor]:
+        """`bind`, with others in place of what `input_affines` returns."""
+        (kernel1, bias1), (skip_kernel, skip_bias) = conv1, skip
+        conv2 = self.conv2.affine()
+
+        def block(x):
+            (x,) = self.computed(x)
+            main = self._activate(backend.conv(x, kernel1, padding="same") + bias1)
+            main = self._activate(conv_mean_pool(main, *conv2))  # rewrite 1
+            skipped = backend.conv(mean_pool(x), skip_kernel) + skip_bias  # rewrite 2
+            return (main + skipped) * _SQRT_HALF
+
+        return block
+
+    def spectral_convolutions(self) -> list[SpectralConv2D]:
         return [
             *self.conv1.spectral_convolutions(),
             *self.conv2.spectral_convolutions(),
         ]
-
-    def call(self, x: Tensor, kernels: Any = None) -> Tensor:
-        kernels = kernels or self.kernels()
-        kernel, bias = kernels["conv1"]
-        main = self._activate(backend.conv(x, kernel, padding="same") + bias)
-        main = self._activate(conv_mean_pool(main, *kernels["conv2"]))
-        kernel, bias = kernels["skip"]
-        skip = backend.conv(mean_pool(x), kernel) + bias
-        return (main + skip) * _SQRT_HALF
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
@@ -113,7 +119,6 @@ class PrimalBlock(Block):
 
     Call arguments:
         x: images of shape `(batch, resolution, resolution, channels)`.
-        kernels: result of `kernels()`, computed when None.
 
     Returns:
         Tensor of shape `(batch, resolution // 2, resolution // 2, filters)`.
@@ -148,23 +153,25 @@ class PrimalBlock(Block):
         self.from_image.build(input_shape)
         self.residual.build((*input_shape[:-1], self.width))
 
-    def kernels(self) -> Any:
-        """The residual block's kernels, for images with a constant-one channel."""
-        kernels = self.residual.kernels()
-        affine = ops.concatenate(
+    def bind(self):
+        block = self.residual.bind_with(*self.input_affines())
+        return lambda x: block(_with_ones_channel(x))  # rewrite 3
+
+    def input_affines(self) -> tuple[Affine, Affine]:
+        """Those of the residual block, for the image and a channel of ones."""
+        conv1, skip = self.residual.input_affines()
+        return self._after_from_image(conv1), self._after_from_image(skip)
+
+    def _after_from_image(self, affine):
+        """The convolution of the image and a channel of ones that does both."""
+        kernel, bias = affine
+        first = ops.concatenate(
             [self.from_image.kernel[0, 0], self.from_image.bias[None]], axis=0
         )
-        for name in ("conv1", "skip"):
-            kernel, bias = kernels[name]
-            kernels[name] = ops.matmul(ops.cast(affine, kernel.dtype), kernel), bias
-        return kernels
+        return ops.matmul(ops.cast(first, kernel.dtype), kernel), bias
 
-    def spectral_convolutions(self) -> list["SpectralConv2D"]:
+    def spectral_convolutions(self) -> list[SpectralConv2D]:
         return self.residual.spectral_convolutions()
-
-    def call(self, x: Tensor, kernels: Any = None) -> Tensor:
-        x_and_one = ops.concatenate([x, ops.ones_like(x[..., :1])], axis=-1)
-        return self.residual(x_and_one, kernels=kernels or self.kernels())
 
     def compute_output_shape(self, input_shape):
         return self.residual.compute_output_shape(input_shape)
@@ -178,3 +185,7 @@ class PrimalBlock(Block):
             "activation": self.activation,
             "spectral_norm": self.spectral_norm,
         }
+
+
+def _with_ones_channel(x):
+    return ops.concatenate([x, ops.ones_like(x[..., :1])], axis=-1)

@@ -1,5 +1,6 @@
 """The convolutions of the blocks: spectrally normalised, pooled, 1×1."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -7,6 +8,9 @@ from keras import ops
 
 from keras_cfebm import backend
 from keras_cfebm.utils.typing import Tensor
+
+#: A kernel `(height, width, inputs, filters)` and a bias `(filters,)`.
+Affine = tuple[Tensor, Tensor]
 
 
 def _normalized(vector):
@@ -19,17 +23,25 @@ def mean_pool(x: Tensor) -> Tensor:
 
 
 class Block(keras.layers.Layer):
-    """A layer whose weight-only work can be done ahead, by `kernels()`."""
+    """A layer whose weight-only work can be done ahead, for a whole chain."""
 
-    def kernels(self) -> Any:
-        """Returns the tensors that `call` needs and that depend on weights only."""
+    def __init__(self, **kwargs: Any):
+        # `bind` casts by itself, since chains call its function without the layer.
+        super().__init__(autocast=False, **kwargs)
+
+    def bind(self) -> Callable[[Tensor], Tensor]:
+        """Returns this layer as a function of x, its kernels computed now."""
         raise NotImplementedError
+
+    def call(self, x: Tensor) -> Tensor:
+        return self.bind()(x)
 
     def spectral_convolutions(self) -> list["SpectralConv2D"]:
         """Returns the spectrally normalised convolutions inside, outermost first."""
         return []
 
-    def _computed(self, *tensors):
+    def computed(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """The tensors in the dtype that this layer computes in."""
         return tuple(ops.cast(tensor, self.compute_dtype) for tensor in tensors)
 
 
@@ -50,7 +62,6 @@ class SpectralConv2D(Block):
 
     Call arguments:
         x: float tensor of shape `(batch, height, width, channels)`.
-        kernels: result of `kernels()`, computed when None.
     """
 
     def __init__(
@@ -114,15 +125,21 @@ class SpectralConv2D(Block):
         matrix = ops.reshape(kernel, (-1, self.filters))
         return kernel / ops.sum(ops.matmul(left, matrix) * right)
 
-    def kernels(self) -> Any:
-        return self._computed(self.normalized_kernel(), self.bias)
+    def affine(self) -> Affine:
+        """Normalised kernel and bias, in the dtype that this layer computes in."""
+        return self.computed(self.normalized_kernel(), self.bias)
+
+    def bind(self):
+        kernel, bias = self.affine()
+
+        def convolve(x):
+            (x,) = self.computed(x)
+            return backend.conv(x, kernel, padding=self.padding) + bias
+
+        return convolve
 
     def spectral_convolutions(self) -> list["SpectralConv2D"]:
         return [self] if self.spectral_norm else []
-
-    def call(self, x: Tensor, kernels: Any = None) -> Tensor:
-        kernel, bias = kernels or self.kernels()
-        return backend.conv(x, kernel, padding=self.padding) + bias
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_cfebm import backend
 from keras_cfebm.layers.blocks import PrimalBlock
@@ -13,7 +12,6 @@ from keras_cfebm.layers.convolution import (
     conv1x1,
     mean_pool,
 )
-from keras_cfebm.utils.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -26,7 +24,6 @@ class FadeBlock(Block):
 
     Call arguments:
         x: images of shape `(batch, resolution, resolution, channels)`.
-        kernels: result of `kernels()`, computed when None.
 
     Returns:
         Tensor of shape `(batch, resolution // 2, resolution // 2, filters)`.
@@ -43,12 +40,14 @@ class FadeBlock(Block):
     def build(self, input_shape):
         self.from_image.build(input_shape)
 
-    def kernels(self) -> Any:
-        return self._computed(self.from_image.kernel, self.from_image.bias)
+    def bind(self):
+        kernel, bias = self.computed(self.from_image.kernel, self.from_image.bias)
 
-    def call(self, x: Tensor, kernels: Any = None) -> Tensor:
-        kernel, bias = kernels or self.kernels()
-        return backend.conv(mean_pool(x), kernel) + bias
+        def fade(x):
+            (x,) = self.computed(x)
+            return backend.conv(mean_pool(x), kernel) + bias
+
+        return fade
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
@@ -77,7 +76,6 @@ class ExpandBlock(Block):
 
     Call arguments:
         x: images of shape `(batch, resolution, resolution, channels)`.
-        kernels: result of `kernels()`, computed when None.
 
     Returns:
         Tensor of shape `(batch, resolution // 2, resolution // 2, filters)`.
@@ -118,21 +116,13 @@ class ExpandBlock(Block):
             dtype="float32",
         )
 
-    def kernels(self) -> Any:
-        return {
-            "primal": self.primal.kernels(),
-            "fade": self.fade.kernels(),
-            "beta": ops.cast(self.beta, self.compute_dtype),
-        }
+    def bind(self):
+        primal, fade = self.primal.bind(), self.fade.bind()
+        (beta,) = self.computed(self.beta)
+        return lambda x: beta * primal(x) + (1.0 - beta) * fade(x)
 
     def spectral_convolutions(self) -> list[SpectralConv2D]:
         return self.primal.spectral_convolutions()
-
-    def call(self, x: Tensor, kernels: Any = None) -> Tensor:
-        kernels = kernels or self.kernels()
-        primal = self.primal(x, kernels=kernels["primal"])
-        fade = self.fade(x, kernels=kernels["fade"])
-        return kernels["beta"] * primal + (1.0 - kernels["beta"]) * fade
 
     def compute_output_shape(self, input_shape):
         return self.primal.compute_output_shape(input_shape)

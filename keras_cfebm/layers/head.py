@@ -1,5 +1,6 @@
 """The end of the network: from the coarsest features to one number per image."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -27,7 +28,6 @@ class EnergyHead(Block):
     Call arguments:
         x: tensor of shape `(batch, height, height, channels)`.
         labels: integer tensor of shape `(batch,)`; required with classes.
-        kernels: result of `kernels()`, computed when None.
 
     Returns:
         float32 energies of shape `(batch,)`.
@@ -77,8 +77,22 @@ class EnergyHead(Block):
         if self.num_classes is not None:
             self.embedding.build(labels_shape)
 
-    def kernels(self) -> Any:
-        return {"conv": self.conv.kernels(), "to_vector": self.to_vector.kernels()}
+    def bind(self, labels: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+        """Returns this layer as a function of x, labels bound and kernels computed."""
+        conv, to_vector = self.conv.bind(), self.to_vector.bind()
+
+        def head(x):
+            x = self._activate(to_vector(self._activate(conv(x))))
+            features = ops.cast(x[:, 0, 0, :], "float32")
+            energies = self.linear(features)[:, 0]
+            if self.num_classes is None:
+                return energies
+            return energies + ops.sum(self.embedding(labels) * features, axis=-1)
+
+        return head
+
+    def call(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.bind(labels)(x)
 
     def spectral_convolutions(self) -> list["SpectralConv2D"]:
         return [
@@ -86,19 +100,7 @@ class EnergyHead(Block):
             *self.to_vector.spectral_convolutions(),
         ]
 
-    def call(
-        self, x: Tensor, labels: Tensor | None = None, kernels: Any = None
-    ) -> Tensor:
-        kernels = kernels or self.kernels()
-        x = self._activate(self.conv(x, kernels=kernels["conv"]))
-        x = self._activate(self.to_vector(x, kernels=kernels["to_vector"]))
-        features = ops.cast(x[:, 0, 0, :], "float32")
-        energies = self.linear(features)[:, 0]
-        if self.num_classes is None:
-            return energies
-        return energies + ops.sum(self.embedding(labels) * features, axis=-1)
-
-    def compute_output_spec(self, x, labels=None, kernels=None):
+    def compute_output_spec(self, x, labels=None):
         return keras.KerasTensor((x.shape[0],), dtype="float32")
 
     def get_config(self):

@@ -42,8 +42,8 @@ def levels_of(resolution: int, base_resolution: int) -> list[int]:
         levels.append(2 * levels[-1])
     if levels[-1] != resolution or base_resolution < 2:
         raise ValueError(
-            "The resolution must be base_resolution · 2^k, with a base of at least 2. "
-            f"Received: resolution={resolution}, base_resolution={base_resolution}"
+            "Expected a resolution of base_resolution · 2^k, with a base of at least "
+            f"2, received resolution={resolution}, base_resolution={base_resolution}."
         )
     return levels
 

@@ -115,9 +115,9 @@ class RunFolder:
         reached = int(newest.name.split("_")[1].removesuffix("px")) if newest else 0
         if reached > config.stages[-1].resolution:
             raise RunError(
-                f"{self.path} is at {reached} pixels already. Expected stages up to "
-                f"that at least, received {config.stages[-1].resolution}: use another "
-                "folder."
+                f"Expected stages up to at least {reached} pixels, where {self.path} "
+                f"is already, received stages up to {config.stages[-1].resolution}: "
+                "use another folder."
             )
 
     @contextlib.contextmanager

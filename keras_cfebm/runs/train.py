@@ -8,10 +8,12 @@ import keras
 import numpy as np
 from absl import logging
 
-from keras_cfebm import backend, callbacks, datasets, tasks, visualization
+from keras_cfebm import backend, callbacks, datasets, visualization
 from keras_cfebm.configs.run_config import DataConfig, RunConfig
 from keras_cfebm.growing import fit_progressively
 from keras_cfebm.model import CFEBM
+from keras_cfebm.runs.pictures import draw_chains, shown_sources
+from keras_cfebm.runs.resume import resume
 from keras_cfebm.runs.run_folder import RunFolder
 from keras_cfebm.utils.optional import optional_import
 from keras_cfebm.utils.typing import PathLike
@@ -75,7 +77,7 @@ def new_model(config: RunConfig, data: datasets.ImageData) -> CFEBM:
     if config.network.conditional:
         if not data.has_labels:
             raise ValueError(
-                f"A conditional energy needs labels. Received: {data!r} without labels"
+                f"Expected labels for a conditional energy, received {data!r} without."
             )
         present = np.unique(data.labels())
         num_classes = int(present[-1]) + 1
@@ -86,7 +88,7 @@ def new_model(config: RunConfig, data: datasets.ImageData) -> CFEBM:
                 present.tolist(),
                 num_classes,
             )
-    return config.first_model(data.channels, num_classes)
+    return CFEBM.from_run_config(config, data.channels, num_classes)
 
 
 def train(
@@ -133,7 +135,7 @@ def train(
         watch = callbacks.DivergenceGuard(run.guard if writes else None)
         log = callbacks.EnergyLog(run.metrics if writes else None, watch)
         checkpoints = callbacks.Checkpoints(run.checkpoints, companions=(log, watch))
-        shown = None if source is None else _shown_sources(config, source)
+        shown = shown_sources(config, source)
         grids = callbacks.SampleGrid(run.samples, seed=config.seed, sources=shown)
 
         def make_dataset(stage, start):
@@ -163,19 +165,20 @@ def train(
             if writes:
                 board = run.tensorboard / f"{stage.resolution:04d}px"
                 active += [*_tensorboard(board), grids]
-            return [*active, stop]
+            return [*active, stop, checkpoints]
 
         with callbacks.StopOnSignal(checkpoints) as stop, datasets.reading_errors():
             with backend.scope(strategy):
                 model = new_model(config, data)
             try:
+                model, place = resume(checkpoints, model, config.stages)
                 model = fit_progressively(
                     model,
                     make_dataset,
                     config.stages,
+                    resumed_at=place,
                     callbacks=stage_callbacks,
                     report_steps=config.report_steps,
-                    checkpoints=checkpoints,
                     verbose=verbose,
                 )
             except callbacks.DivergenceError:
@@ -197,13 +200,6 @@ def _tensorboard(folder):
         logging.warning("No logs for TensorBoard: %s", error)
         return []
     return [keras.callbacks.TensorBoard(folder, write_graph=False)]
-
-
-def _shown_sources(config, source, count=16):
-    """The source images of all pictures of a run."""
-    images = source.subset(limit=count, seed=config.seed).images()
-    noisy = tasks.add_noise(images, config.source_noise, config.seed)
-    return np.clip(noisy, -1, 1)
 
 
 def _announce(stage, stages):
@@ -228,42 +224,3 @@ def _save_ladder(model, path):
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def draw_chains(
-    model: CFEBM,
-    strip_path: PathLike,
-    film_path: PathLike,
-    count: int = 8,
-    every: int = 5,
-    seed: int = 0,
-    sources: np.ndarray | None = None,
-) -> None:
-    """Pictures of chains from noise (or source) to image, as a strip and as a film.
-
-    Args:
-        model: `CFEBM`.
-        strip_path: PNG file to write.
-        film_path: GIF file to write.
-        count: int, number of chains.
-        every: int, steps between two columns of the strip and frames of the film.
-        seed: int, the stream of images.
-        sources: of a model that translates, its source images
-            `(n, resolution, resolution, channels)`, of which the first `count` are
-            shown; otherwise None.
-    """
-    if sources is None:
-        classes = model.num_classes
-        labels = None if classes is None else np.arange(count) % classes
-        start = {"count": count, "labels": labels}
-        energies, settings = model.sampling_ladder, model.langevin
-    else:
-        start = {"images": sources[:count]}
-        energies, settings = model.sampling_network, model.finest_settings
-    states = list(
-        tasks.chain_states(energies, seed=seed, settings=settings, every=every, **start)
-    )
-    # Between two resolutions chains may leave the range; pictures cannot.
-    images = [np.clip(state.images, -1.0, 1.0) for state in states]
-    visualization.chain_strip(images, path=strip_path)
-    visualization.chain_film(images, film_path)

@@ -14,7 +14,14 @@ from keras import ops
 
 from keras_cfebm import backend
 from keras_cfebm.datasets.pixels import mean_pool
-from keras_cfebm.sampling import Langevin, bind, langevin, uniform_start, upsample
+from keras_cfebm.sampling import (
+    Langevin,
+    bind,
+    coarse_to_fine_states,
+    langevin,
+    uniform_start,
+    upsample,
+)
 from keras_cfebm.tasks.batches import check_labels_of
 
 
@@ -105,7 +112,7 @@ class Chain:
         if shape is None:
             raise ValueError(
                 "Expected image_shape, the (height, width, channels) of the coarsest "
-                "images: this energy has no attribute image_shape. Received: None."
+                "images, received None: this energy has no attribute image_shape."
             )
         return uniform_start(keys, shape, self.settings.clip)
 
@@ -135,10 +142,9 @@ class Chain:
             Σ_k |x_{k+1} − x_k|, averaged over channels, `(batch, h, w)`. Upsampling
             and clipping between levels are no steps.
         """
-        counts = self._steps(steps)
-        *_, last = self._advance(x, keys, labels, known, counts, every=None)
-        _, _, images, saliency = last
-        return images, saliency[..., 0]
+        saliency = _Saliency()
+        *_, (_, _, images) = self._states(x, keys, labels, saliency, known, steps)
+        return images, saliency.map[..., 0]
 
     def states(
         self, x: Any, keys: Any, labels: Any = None, every: int = 1
@@ -156,42 +162,44 @@ class Chain:
             one, which is clipped. The very last one has the images that `run` returns.
         """
         yield self._state(0, 0, x, labels)
-        states = self._advance(x, keys, labels, None, self._steps(), every)
-        for level, step, images, _ in states:
+        states = self._states(x, keys, labels, _Saliency(), every=every)
+        for level, step, images in states:
             yield self._state(level, step, images, labels)
 
     def _state(self, level, step, x, labels):
         energies = ops.convert_to_numpy(self._scores[level](x, labels))
         return ChainState(x.shape[1], step, ops.convert_to_numpy(x), energies)
 
-    def _steps(self, steps=None):
-        """Steps of each level: ints, or tensors of each image's own."""
+    def _states(self, x, keys, labels, saliency, known=None, steps=None, every=None):
+        """Alg. 2 with the compiled segments; `saliency` adds up what they move."""
         own = [self.settings.steps_at(level) for level in range(len(self.energies))]
-        return own if steps is None else [ops.where(steps == 0, n, steps) for n in own]
+        if steps is not None:
+            own = [ops.where(steps == 0, count, steps) for count in own]
+        levels = range(len(self.energies))
+        fixed = [_pooled(known, len(self.energies) - 1 - level) for level in levels]
 
-    def _advance(self, x, keys, labels, known, counts, every):
-        """Yields (level, steps made, images, saliency) after each segment."""
-        total = sum(counts)
-        first = 0 * total  # an int, or one per image
-        saliency = ops.zeros_like(x[..., :1])
-        for level, (segment, count) in enumerate(
-            zip(self._segments, counts, strict=True)
-        ):
-            if level:
-                x, saliency = upsample(x), upsample(saliency)
-            fixed = _pooled(known, len(self.energies) - 1 - level)
-            x = _put_back(x, fixed)
-            for done, run in _spans(count, every):
-                if done:
-                    yield level, first + done, x, saliency
-                # Tensors, because a new Python number would be traced anew.
-                span = [first + done, run, total]
-                span = [ops.convert_to_tensor(n, dtype="int32") for n in span]
-                span = ops.stack(span, axis=-1)
-                x, saliency = segment(x, keys, labels, fixed, saliency, span)
-            x = _put_back(self.settings.clipped(x), fixed)
-            first = first + count
-            yield level, first, x, saliency
+        def run(level, x, keys, settings, *, steps, first_step, total_steps, **_):
+            # A tensor, because a new Python number would be traced anew.
+            span = [
+                ops.convert_to_tensor(number, dtype="int32")
+                for number in (first_step, steps, total_steps)
+            ]
+            span = ops.stack(span, axis=-1)
+            moved = saliency.at(x)
+            segment = self._segments[level]
+            x, saliency.map = segment(x, keys, labels, fixed[level], moved, span)
+            return x
+
+        return coarse_to_fine_states(
+            levels,
+            x,
+            keys,
+            self.settings,
+            run=run,
+            steps=own,
+            constraints=[_put_back(known_here) for known_here in fixed],
+            every=every,
+        )
 
     def _segment(self, energy, x, keys, labels, fixed, saliency, span):
         def moved(saliency, x, new_x, energies):
@@ -205,7 +213,7 @@ class Chain:
             steps=span[..., 1],
             first_step=span[..., 0],
             total_steps=span[..., 2],
-            constraint=None if fixed is None else lambda x: _put_back(x, fixed),
+            constraint=_put_back(fixed),
             observe=moved,
             observed=saliency,
         )
@@ -219,25 +227,34 @@ def chain_of(
         return Chain(energies, default if settings is None else settings)
     if settings not in (None, energies.settings):
         raise ValueError(
-            "A Chain brings its own settings, expected settings=None. "
-            f"Received: {settings}"
+            "Expected settings=None for a Chain, which brings its own, received "
+            f"{settings}."
         )
     return energies
-
-
-def _spans(count, every):
-    """Pairs (steps made, steps to make) of the segments of a level."""
-    if every is None:
-        return [(0, count)]
-    return [(done, min(every, count - done)) for done in range(0, count, every)]
 
 
 def _score(energy, x, labels):
     return bind(energy, labels)(x)
 
 
-def _put_back(x, fixed):
-    return x if fixed is None else ops.where(fixed[1], x, fixed[0])
+def _put_back(fixed):
+    """The constraint that puts known pixels back, or None where none are known."""
+    if fixed is None:
+        return None
+    images, free = fixed
+    return lambda x: ops.where(free, x, images)
+
+
+class _Saliency:
+    """Σ_k |x_{k+1} − x_k| of a chain so far, enlarged as its images are."""
+
+    map = None
+
+    def at(self, x):
+        """The map at the resolution of `x`, zero at the start of a chain."""
+        if self.map is None:
+            return ops.zeros_like(x[..., :1])
+        return self.map if self.map.shape[1] == x.shape[1] else upsample(self.map)
 
 
 def _pooled(known, times):

@@ -18,7 +18,7 @@ RANGE_TOLERANCE = 1e-3
 #: The `image_shape` of what a screen can show.
 GREY_OR_COLOUR = ("height", "width", (1, 3))
 #: What is said of a batch that `accumulation` does not divide.
-INDIVISIBLE = "Expected batches of a multiple of {parts} images, for accumulation."
+INDIVISIBLE = "Expected batches of a multiple of {parts} images, for accumulation"
 
 _warned = set()
 

@@ -22,6 +22,7 @@ from keras_cfebm.configs.stages import Stage
 from keras_cfebm.growing import fit_progressively
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
+from keras_cfebm.runs.resume import resume
 from keras_cfebm.sampling import Langevin
 
 STAGES = [Stage(8, 0, 24, batch_size=4), Stage(16, 16, 8, batch_size=4)]
@@ -40,9 +41,20 @@ def batches(stage, start):
     return ((batch,) for batch in images[start:])
 
 
-def fit(**options):
+def fit(callbacks=(), checkpoints=None, model=None, stages=STAGES):
+    """Trains, from the last checkpoint if there are any."""
+    model, place = new_model() if model is None else model, None
+    if checkpoints is not None:
+        model, place = resume(checkpoints, model, stages)
+        callbacks = [*callbacks, checkpoints]
     return fit_progressively(
-        new_model(), batches, STAGES, report_steps=2, verbose=0, **options
+        model,
+        batches,
+        stages,
+        resumed_at=place,
+        callbacks=callbacks,
+        report_steps=2,
+        verbose=0,
     )
 
 
@@ -118,17 +130,9 @@ def test_a_resumed_run_takes_the_settings_of_the_given_model(tmp_path):
 
     class Watch(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
-            seen.append((self.model.resolution, self.model._arguments()))
+            seen.append((self.model.resolution, self.model.arguments()))
 
-    fit_progressively(
-        given,
-        batches,
-        STAGES,
-        report_steps=2,
-        verbose=0,
-        callbacks=[Watch()],
-        checkpoints=Checkpoints(tmp_path),
-    )
+    fit([Watch()], Checkpoints(tmp_path), given)
     assert {resolution for resolution, _ in seen} == {8, 16}
     for _, settings in seen:
         assert settings["langevin"].steps == 1
@@ -151,15 +155,7 @@ def test_a_resumed_stage_fades_at_its_new_pace(tmp_path, images):
     log = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: seen.append(logs["beta"])
     )
-    model = fit_progressively(
-        new_model(),
-        batches,
-        stages,
-        callbacks=[log],
-        report_steps=2,
-        verbose=0,
-        checkpoints=checkpoints,
-    )
+    model = fit([log], checkpoints, stages=stages)
     assert not model.network.fading
     # After 3 of 3 steps; or 2 of 2 had been made already.
     assert seen[-1:] == ([1.0] if images == 12 else [])
@@ -169,7 +165,7 @@ def test_a_resumed_stage_fades_at_its_new_pace(tmp_path, images):
 def test_stages_have_to_lead_to_the_checkpoint(tmp_path, stages):
     checkpoints = stopped_in_the_fade(tmp_path)
     with pytest.raises(ValueError, match="number 2 at 16 pixels"):
-        fit_progressively(new_model(), batches, stages, checkpoints=checkpoints)
+        fit(checkpoints=checkpoints, stages=stages)
 
 
 def test_companions_travel_with_the_checkpoint(tmp_path):

@@ -21,6 +21,7 @@ from keras_cfebm.evaluation import FeatureStatistics, frechet_distance
 from keras_cfebm.growing import fit_progressively
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
+from keras_cfebm.runs.resume import resume
 from keras_cfebm.sampling import Langevin
 
 STAGES = [Stage(8, 0, 32, batch_size=4)]  # four epochs of two steps
@@ -38,15 +39,19 @@ def batches(stage, start):
     return ((batch,) for batch in images[start:])
 
 
-def fit(*callbacks, **options):
+def fit(*callbacks, checkpoints=None):
+    model, place = new_model(), None
+    if checkpoints is not None:
+        model, place = resume(checkpoints, model, STAGES)
+        callbacks = [*callbacks, checkpoints]
     return fit_progressively(
-        new_model(),
+        model,
         batches,
         STAGES,
+        resumed_at=place,
         callbacks=callbacks,
         report_steps=2,
         verbose=0,
-        **options,
     )
 
 

@@ -114,7 +114,7 @@ def test_a_finer_stage_than_all_new_ones_is_not_lost(finished, photos, capsys):
     arguments = [f"--data={photos}", f"--run_dir={finished}", *SMALL[:-1]]
     coarse = ["--stabilise_images=8", "--resolution=8", "--steps=2"]
     code = main(["train", *arguments, *coarse, "--replace_config"])
-    assert code == 1 and "is at 16 pixels already" in capsys.readouterr().err
+    assert code == 1 and "at least 16 pixels" in capsys.readouterr().err
     assert [path.read_bytes() for path in kept] == before
 
 

@@ -7,10 +7,9 @@ import pathlib
 import numpy as np
 import pytest
 
-from keras_cfebm import CFEBM, configs
+from keras_cfebm import CFEBM, configs, ladder
 from keras_cfebm.cli.main import main
-from keras_cfebm.configs import pretrained
-from keras_cfebm.growing import enter
+from keras_cfebm.growing import grown_to
 
 ROOT = pathlib.Path(__file__).parents[2]
 BIG = "celeb_a_hq_512"
@@ -132,10 +131,10 @@ def test_a_preset_without_weights_warns_and_is_untrained(recwarn):
 def test_pretrained_weights_are_found_and_loaded(tmp_path, monkeypatch, recwarn):
     stage = configs.config("tiny").stages[1]
     saved = CFEBM.from_preset("tiny", load_weights=False)
-    saved = enter(saved.finished(), stage)
+    saved = grown_to(saved.finished(), stage)
     (tmp_path / "tiny").mkdir()
     saved.save(tmp_path / "tiny" / "model.keras")
-    monkeypatch.setattr(pretrained, "FOLDERS", (tmp_path / "absent", tmp_path))
+    monkeypatch.setattr(ladder, "PRETRAINED", (tmp_path / "absent", tmp_path))
     model = CFEBM.from_preset("tiny")
     assert not [w for w in recwarn if "untrained" in str(w.message)]
     assert [network.resolution for network in model.ladder] == [8, 16]
@@ -156,7 +155,7 @@ def test_channels_and_classes_fit_the_preset(name):
     config = preset.config.replace(
         network=dataclasses.replace(preset.config.network, conditional=conditional)
     )
-    network = config.first_network(preset.channels, preset.num_classes)
+    network = CFEBM.from_run_config(config, preset.channels, preset.num_classes).network
     assert network.channels == preset.channels
     if conditional:
         assert network.num_classes == preset.num_classes

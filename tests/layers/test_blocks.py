@@ -13,22 +13,38 @@ from keras_cfebm import layers
 from keras_cfebm.layers import activations
 
 
-def plain_convolution(x, convolution):
-    kernel, bias = convolution.normalized_kernel(), convolution.bias
-    return ops.conv(x, kernel, padding="same") + bias
+def textbook_conv(kernel, bias):
+    """A plain `Conv2D` with these weights, which stay those of the gradient."""
+
+    def convolve(x):
+        conv = keras.layers.Conv2D(kernel.shape[-1], kernel.shape[0], padding="same")
+        conv.build(x.shape)
+        with keras.StatelessScope([(conv.kernel, kernel), (conv.bias, bias)]):
+            return conv(x)
+
+    return convolve
 
 
-def plain_residual(block, x):
-    """The block's definition, one operation after the other."""
-    activate = activations.ACTIVATIONS[block.activation]
-    main = activate(plain_convolution(x, block.conv1))
-    main = ops.average_pool(plain_convolution(main, block.conv2), 2, strides=2)
-    skip = ops.average_pool(block.skip(x), 2, strides=2)
-    return (activate(main) + skip) / math.sqrt(2.0)
+def textbook_residual(block, x):
+    """The block by its definition: `Conv2D`, `AveragePooling2D`, `Add`."""
+    activate = keras.layers.Activation(activations.ACTIVATIONS[block.activation])
+    pool = keras.layers.AveragePooling2D(2)
+    conv1, conv2 = (
+        textbook_conv(c.normalized_kernel(), ops.convert_to_tensor(c.bias))
+        for c in (block.conv1, block.conv2)
+    )
+    main = activate(pool(conv2(activate(conv1(x)))))
+    return keras.layers.Add()([main, pool(block.skip(x))]) / math.sqrt(2.0)
 
 
-def plain_primal(block, x):
-    return plain_residual(block.residual, block.from_image(x))
+def textbook_primal(block, x):
+    return textbook_residual(block.residual, block.from_image(x))
+
+
+def textbook_expand(block, beta, x):
+    fade = block.fade.from_image(keras.layers.AveragePooling2D(2)(x))
+    primal = textbook_primal(block.primal, x)
+    return keras.layers.Add()([beta * primal, (1 - beta) * fade])
 
 
 def assert_same_function(block, plain, x):
@@ -69,13 +85,13 @@ def test_primal_is_its_definition_in_value_and_every_gradient(
 ):
     block = primal(size, channels)
     x = noise_images(3, size, channels)
-    assert_same_function(block, lambda x: plain_primal(block, x), x)
+    assert_same_function(block, lambda x: textbook_primal(block, x), x)
 
 
 @pytest.mark.parametrize("activation", sorted(activations.ACTIVATIONS))
 def test_every_activation_serves_in_a_block(primal, noise_images, activation):
     block = primal(8, 1, activation)
-    assert_same_function(block, lambda x: plain_primal(block, x), noise_images(2, 8))
+    assert_same_function(block, lambda x: textbook_primal(block, x), noise_images(2, 8))
 
 
 @pytest.mark.parametrize("size", [7, 8])
@@ -84,7 +100,7 @@ def test_residual_is_its_definition(scramble, noise_images, size):
     block.build((None, size, size, 3))
     scramble(block)
     x = noise_images(2, size, 3)
-    assert_same_function(block, lambda x: plain_residual(block, x), x)
+    assert_same_function(block, lambda x: textbook_residual(block, x), x)
 
 
 @pytest.mark.parametrize("size", [7, 8])
@@ -106,10 +122,19 @@ def test_expand_mixes_the_new_path_and_the_old(scramble, noise_images, beta):
     block.build((None, 8, 8, 3))
     scramble(block).beta.assign(beta)
     x = noise_images(2, 8, 3)
-    primal = plain_primal(block.primal, x)
-    fade = block.fade.from_image(layers.mean_pool(x))
-    expected = beta * primal + (1 - beta) * fade
-    np.testing.assert_allclose(block(x), expected, atol=1e-5)
+    np.testing.assert_allclose(block(x), textbook_expand(block, beta, x), atol=1e-5)
+
+
+def test_a_bound_block_is_the_block_at_the_time_of_binding(scramble, noise_images):
+    block = layers.ExpandBlock(8, width=5, filters=4)
+    block.build((None, 8, 8, 3))
+    scramble(block).beta.assign(0.5)
+    x = ops.convert_to_tensor(noise_images(2, 8, 3))
+    bound, before = block.bind(), np.array(ops.convert_to_numpy(block(x)))
+    np.testing.assert_array_equal(ops.convert_to_numpy(bound(x)), before)
+    scramble(block)
+    assert np.abs(ops.convert_to_numpy(block(x)) - before).max() > 1e-3
+    np.testing.assert_array_equal(ops.convert_to_numpy(bound(x)), before)
 
 
 def test_beta_is_no_weight_to_train():
@@ -128,7 +153,7 @@ def test_the_scaled_swish_has_a_slope_of_at_most_one():
 
 
 def test_an_unknown_activation_is_refused():
-    with pytest.raises(ValueError, match=r"'gelu'.* Received: 'mish'"):
+    with pytest.raises(ValueError, match=r"'gelu'.* received 'mish'"):
         activations.get("mish")
 
 

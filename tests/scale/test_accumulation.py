@@ -45,21 +45,18 @@ def test_a_step_in_parts_is_the_step(after_three_steps, settings):
     assert int(parted.optimizer.iterations) == 3
 
 
-def test_parts_draw_different_noise(make_model):
+def test_parts_draw_different_noise(make_model, drawn):
     model = make_model(accumulation=2, langevin=Langevin(steps=0))
     images = np.zeros((4, 8, 8, 1), "float32")
-    first, second = (
-        model.draw(images[:2], model.network, training=True, part=part)[1]
-        for part in (0, 1)
-    )
+    first, second = (drawn(model, images[:2], part)[1] for part in (0, 1))
     whole = make_model(langevin=Langevin(steps=0))
-    expected = whole.draw(images, whole.network, training=True)[1]
+    expected = drawn(whole, images)[1]
     np.testing.assert_array_equal(np.concatenate([first, second]), expected)
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(make_model, noise_images):
     model = make_model(accumulation=3)
-    with pytest.raises(ValueError, match=r"multiple of 3 images.*Received: 4"):
+    with pytest.raises(ValueError, match=r"multiple of 3 images.*received 4"):
         model.train_on_batch(noise_images(4, 8))
     with pytest.raises(tf.errors.InvalidArgumentError, match="multiple of 3 images"):
         model.fit(noise_images(7, 8), batch_size=6, verbose=0)

@@ -72,7 +72,8 @@ def test_the_policy_is_part_of_a_run(tmp_path):
     plain = configs.config("tiny").to_dict()
     plain["network"]["dtype"] = POLICY
     config = RunConfig.from_json(RunConfig.from_dict(plain).to_json())
-    assert config.first_network(channels=1).blocks[0].compute_dtype == "bfloat16"
+    model = CFEBM.from_run_config(config, channels=1)
+    assert model.network.blocks[0].compute_dtype == "bfloat16"
     plain["network"]["dtype"] = "mixed_float16"
     with pytest.raises(ValueError, match="Expected a dtype of"):
         RunConfig.from_dict(plain)

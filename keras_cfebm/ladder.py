@@ -1,0 +1,336 @@
+"""EnergyLadder: the energies of all resolutions, and what they draw once trained."""
+
+import dataclasses
+import pathlib
+import warnings
+from collections.abc import Sequence
+from typing import Any, Self
+
+import keras
+import numpy as np
+
+from keras_cfebm import configs, tasks
+from keras_cfebm.configs import RunConfig
+from keras_cfebm.network import EnergyNetwork
+from keras_cfebm.sampling import Langevin
+from keras_cfebm.utils.typing import PathLike, Tensor
+from keras_cfebm.utils.validation import check_images, check_labels
+
+_PACKAGE = pathlib.Path(__file__).parent
+#: Where `<preset>/model.keras` may lie: in an installed package, or in a checkout.
+PRETRAINED = (_PACKAGE / "saved_models", _PACKAGE.parent / "saved_models")
+
+
+@keras.saving.register_keras_serializable(package="keras_cfebm")
+class EnergyLadder(keras.Model):
+    """Energies from the coarsest resolution to the finest, and their sampler.
+
+    What a trained model does is here: it generates, translates, scores images, is saved
+    and loaded. `CFEBM` adds the training.
+
+    Args:
+        ladder: list of `EnergyNetwork`s, coarsest first, each of twice the resolution
+            of the one before. A single network is a ladder of one.
+        langevin: `Langevin`, the sampler of `generate` and `translate`.
+        chain_start: `"noise"`, where chains start at the coarsest level, or `"source"`:
+            one-sided translation (Sec. 4.4), where they start at source images and run
+            at the finest level alone.
+
+    Raises:
+        ValueError: if the ladder's resolutions do not double, its channels or classes
+            differ, or `chain_start` is unknown or of a model with classes not
+            `"noise"`.
+
+    Example:
+
+    ```python
+    model = CFEBM.from_preset("fashion_mnist")
+    samples = model.generate(16, seed=0)           # (16, 32, 32, 1) in [-1, 1]
+    energies = model.predict(samples)              # (16,), low = likely
+    ```
+
+    Reference:
+        [Zhao, Xie and Li, ICLR 2021](https://openreview.net/forum?id=aD1_5zowqV)
+    """
+
+    def __init__(
+        self,
+        ladder: EnergyNetwork | Sequence[EnergyNetwork],
+        langevin: Langevin | None = None,
+        chain_start: str = "noise",
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        ladder = list(ladder) if isinstance(ladder, (list, tuple)) else [ladder]
+        _check_ladder(ladder)
+        if chain_start not in ("noise", "source"):
+            raise ValueError(
+                f"Expected chain_start 'noise' or 'source', received {chain_start!r}."
+            )
+        if chain_start == "source" and ladder[-1].num_classes is not None:
+            raise ValueError(
+                "Expected energies without classes with chain_start='source', received "
+                f"num_classes={ladder[-1].num_classes}."
+            )
+        self.ladder = ladder
+        self.langevin = Langevin() if langevin is None else langevin
+        self.chain_start = chain_start
+        self._sampler: tasks.Chain | None = None
+        # `fit` never calls the model: without this, saving would lose the optimizer.
+        self.built = True
+
+    @property
+    def network(self) -> EnergyNetwork:
+        """The finest `EnergyNetwork`, the one in training."""
+        return self.ladder[-1]
+
+    @property
+    def sampling_network(self) -> EnergyNetwork:
+        """The finest network that samples are drawn from."""
+        return self.network
+
+    @property
+    def sampling_ladder(self) -> list[EnergyNetwork]:
+        """The energies of `generate`, coarsest first."""
+        return [*self.ladder[:-1], self.sampling_network]
+
+    @property
+    def resolution(self) -> int:
+        """Side of the finest images."""
+        return self.network.resolution
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape `(resolution, resolution, channels)` of one image."""
+        return self.network.image_shape
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes, or None."""
+        return self.network.num_classes
+
+    @property
+    def finest_settings(self) -> Langevin:
+        """The `Langevin` of a chain that runs at the finest level alone."""
+        return self.langevin.replace(steps=self.langevin.steps_at(len(self.ladder) - 1))
+
+    # --- Energies -------------------------------------------------------------------
+
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
+        """Energies of the images; with classes, of a pair `(images, labels)`."""
+        return self.sampling_network(images)
+
+    def predict(self, x, *args, **kwargs):
+        """Energies `(n,)` of images, as a NumPy array; see `keras.Model.predict`."""
+        arrays = x if isinstance(x, (tuple, list)) else (x,)
+        if isinstance(arrays[0], np.ndarray):
+            self.check_arrays(*arrays)
+        return super().predict(x, *args, **kwargs)
+
+    def check_arrays(self, images: Any, paired: Any = None) -> None:
+        """Checks images and what stands beside them: labels, or source images.
+
+        Raises:
+            ValueError: if they do not fit the network, or hold NaN.
+        """
+        images = check_images(images, self.image_shape)
+        if self.num_classes is not None:
+            check_labels(paired, len(images), self.num_classes)
+        elif self.chain_start == "source" and paired is not None:
+            # They may be noisy, where the model is to remove noise.
+            check_images(paired, self.image_shape, "source images", in_range=False)
+
+    # --- Images ---------------------------------------------------------------------
+
+    def generate(
+        self,
+        count: int,
+        seed: int = 0,
+        labels: Any = None,
+        batch_size: int = 64,
+        start: int = 0,
+    ) -> np.ndarray:
+        """Draws images from the model, from noise, coarse to fine.
+
+        Args:
+            count: int, number of images.
+            seed: int, the stream of images. Image `i` of a stream is the same whatever
+                `count` and `batch_size` are.
+            labels: with classes, an int or an integer array of shape `(count,)`.
+            batch_size: int, images per chain; it bounds the memory.
+            start: int, index in the stream of the first image.
+
+        Returns:
+            float32 NumPy array of shape `(count, resolution, resolution, channels)` in
+            [-1, 1].
+
+        Raises:
+            ValueError: if a number is out of range, labels do not fit the model, or its
+                chains start at source images.
+        """
+        if self.chain_start == "source":
+            raise ValueError(
+                "Expected a model whose chains start at noise, received one whose "
+                "chains start at source images: use translate(source_images), or "
+                "keras_cfebm.tasks.translate."
+            )
+        chain = self._chain(self.sampling_ladder, self.langevin)
+        return tasks.generate(
+            chain, count, seed, labels=labels, batch_size=batch_size, start=start
+        )
+
+    def translate(
+        self,
+        source_images: np.ndarray,
+        seed: int = 0,
+        batch_size: int = 64,
+        start: int = 0,
+    ) -> np.ndarray:
+        """Translates images of the source domain to the target domain (Sec. 4.4).
+
+        Args:
+            source_images: float array of shape `(n, resolution, resolution, channels)`
+                in [-1, 1].
+            seed: int, the stream of images.
+            batch_size: int, images per chain; it bounds the memory.
+            start: int, index in the stream of the first image.
+
+        Returns:
+            float32 NumPy array of the shape of `source_images`.
+
+        Raises:
+            ValueError: if the images do not fit, or the model has not been made with
+                `chain_start="source"`.
+        """
+        if self.chain_start != "source":
+            raise ValueError(
+                "Expected a model with chain_start='source' to translate, received one "
+                f"with {self.chain_start!r}; keras_cfebm.tasks.translate takes any "
+                "energy."
+            )
+        chain = self._chain(self.sampling_network, self.finest_settings)
+        return tasks.translate(
+            chain, source_images, seed, batch_size=batch_size, start=start
+        )
+
+    def _chain(self, energies, settings):
+        """Kept between calls: callbacks draw samples after every epoch."""
+        if self._sampler is None or self._sampler.settings != settings:
+            self._sampler = tasks.Chain(energies, settings)
+        return self._sampler
+
+    # --- Saving and loading ---------------------------------------------------------
+
+    def export(self, filepath: PathLike, **kwargs: Any) -> None:
+        """Writes the energy of the finest level by itself; see `EnergyNetwork.export`.
+
+        Not what a server needs to generate: that is `keras_cfebm.export_saved_model`.
+        """
+        self.sampling_network.export(filepath, **kwargs)
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments but for the ladder."""
+        return {"langevin": self.langevin, "chain_start": self.chain_start}
+
+    def with_ladder(self, ladder: Sequence[EnergyNetwork], **changes: Any) -> Self:
+        """A new model of other networks, and else of the same arguments."""
+        return type(self)(ladder, **{**self.arguments(), **changes})
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            **self.arguments(),
+            "langevin": dataclasses.asdict(self.langevin),
+            "ladder": [keras.saving.serialize_keras_object(n) for n in self.ladder],
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["ladder"] = [
+            keras.saving.deserialize_keras_object(network)
+            for network in config["ladder"]
+        ]
+        config["langevin"] = Langevin(**config["langevin"])
+        return cls(**config)
+
+    @classmethod
+    def from_run_config(
+        cls, config: RunConfig, channels: int, num_classes: int | None = None
+    ) -> Self:
+        """The untrained model that a run's first stage trains, weights set by its seed.
+
+        Args:
+            config: `RunConfig`.
+            channels: int, image channels of the data.
+            num_classes: int, classes of the data; needed for a conditional energy.
+
+        Returns:
+            Model of the first stage's resolution.
+        """
+        keras.utils.set_random_seed(config.seed % 2**32)
+        arguments = dataclasses.asdict(config.network)
+        conditional = arguments.pop("conditional")
+        network = EnergyNetwork(
+            config.stages[0].resolution,
+            channels=channels,
+            num_classes=num_classes if conditional else None,
+            **arguments,
+        )
+        return cls([network], **cls._arguments_of(config))
+
+    @classmethod
+    def _arguments_of(cls, config):
+        """The arguments that a run's configuration decides."""
+        chain_start = "noise" if config.source is None else "source"
+        return {"langevin": config.langevin, "chain_start": chain_start}
+
+    @classmethod
+    def from_preset(cls, name: str, load_weights: bool = True) -> Self:
+        """The model of a named configuration.
+
+        Args:
+            name: str, a key of `keras_cfebm.configs.PRESETS`.
+            load_weights: bool, whether to load pretrained weights. Without any for this
+                preset the model is untrained, and a warning says so.
+
+        Returns:
+            The pretrained ladder, or the untrained model of the preset's first stage.
+            Data are neither read nor downloaded.
+
+        Raises:
+            ValueError: if the name is unknown; the message lists all names.
+        """
+        preset = configs.find(name)
+        if load_weights:
+            for folder in PRETRAINED:
+                path = folder / name / "model.keras"
+                if path.is_file():
+                    return keras.saving.load_model(path, compile=False)
+            warnings.warn(
+                f"There are no pretrained weights for the preset {name!r}: the model "
+                f"is untrained. `cfebm train --preset={name} --run_dir=...` trains it.",
+                stacklevel=2,
+            )
+        return cls.from_run_config(preset.config, preset.channels, preset.num_classes)
+
+
+def _check_ladder(ladder):
+    if not ladder or not all(isinstance(n, EnergyNetwork) for n in ladder):
+        raise ValueError(
+            "Expected a ladder as a non-empty list of EnergyNetworks, coarsest first, "
+            f"received {ladder}."
+        )
+    first = ladder[0]
+    for level, network in enumerate(ladder):
+        same = (network.channels, network.num_classes) == (
+            first.channels,
+            first.num_classes,
+        )
+        if network.resolution != first.resolution * 2**level or not same:
+            described = [(n.image_shape, n.num_classes) for n in ladder]
+            raise ValueError(
+                "Expected networks each of twice the resolution of the one before, and "
+                "of the same channels and classes, received (image shape, classes): "
+                f"{described}."
+            )
