@@ -363,7 +363,7 @@ def level_energies(images):
     """Energies of all levels, `(n, levels)`."""
     last = len(levels_of_ladder) - 1
     columns = [
-        level.scores(cf.datasets.mean_pool(images, last - i))
+        level.scores(cf.datasets.downsample(images, last - i))
         for i, level in enumerate(levels_of_ladder)
     ]
     return np.stack(columns, axis=1)

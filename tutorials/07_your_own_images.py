@@ -328,7 +328,7 @@ cf.visualization.comparison_grid(
 # ## Exercises
 #
 # 1. *(easy)* Make an image of 60 × 40 pixels and bring it to 32 × 32 with each `fit`
-#    (`cf.datasets.fit_images`). Which ones work, and what does each lose?
+#    (`cf.datasets.resize_images`). Which ones work, and what does each lose?
 # 2. *(easy)* The paper takes 500,000 images and more per phase. From the core seconds
 #    per step above, how long would this machine need for 500,000 images in each fade-in
 #    and in each settling phase? Which stage dominates?
@@ -348,7 +348,7 @@ wide = (ramp * np.where(np.arange(40) // 8 % 2, 1, -1))[None, ..., None]
 fitted = {}
 for fit in ("exact", "pad", "resize", "crop"):
     try:
-        fitted[fit] = cf.datasets.fit_images(wide, 32, fit)
+        fitted[fit] = cf.datasets.resize_images(wide, 32, fit)
     except ValueError as error:
         print(f"{fit}: {error}")
 # `resize` changes the shape of things; `crop` loses the upper and lower end; `pad` only

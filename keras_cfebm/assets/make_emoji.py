@@ -2,8 +2,9 @@
 
     python -m keras_cfebm.assets.make_emoji --output=emoji
 
-It needs the font's build with bitmaps, `NotoColorEmoji.ttf` (SIL Open Font License):
-Debian's package fonts-noto-color-emoji, or https://github.com/googlefonts/noto-emoji.
+It needs the extra `emoji` of this package (fonttools), and the font's build with
+bitmaps, `NotoColorEmoji.ttf` (SIL Open Font License): Debian's package
+fonts-noto-color-emoji, or https://github.com/googlefonts/noto-emoji.
 
     emoji/groups/{train,test}/<group>/<code points>.png
         every emoji; the groups are the classes
@@ -18,9 +19,7 @@ middle, in which the pictures lie. The same font gives the same files.
 
 import argparse
 import pathlib
-import tempfile
 
-from fontTools.ttLib import TTFont
 from matplotlib import font_manager
 
 from keras_cfebm.assets.emoji_sequences import (
@@ -31,6 +30,8 @@ from keras_cfebm.assets.emoji_sequences import (
     stands_alone,
     tone_takers,
 )
+from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.optional import optional_import
 from keras_cfebm.utils.typing import PathLike
 
 FONT = "NotoColorEmoji.ttf"
@@ -71,12 +72,14 @@ def read_font(path: PathLike) -> tuple[dict[tuple[int, ...], bytes], str]:
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is no font with colour bitmaps.
+        ImportError: if fonttools is missing.
     """
     path = pathlib.Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"Expected a font at {path}, found none.")
+    ttlib = optional_import("fontTools.ttLib", "emoji")
     try:
-        font = TTFont(path)
+        font = ttlib.TTFont(path)
         bitmaps = font["CBDT"].strikeData[0]
     except Exception as error:  # files of strangers fail in many ways
         raise ValueError(
@@ -145,7 +148,7 @@ def make(output: PathLike, font: PathLike | None = None) -> dict[str, int]:
 
     Raises:
         FileExistsError: if there is something at `output`.
-        FileNotFoundError, ValueError: as `find_font` and `read_font`.
+        FileNotFoundError, ValueError, ImportError: as `find_font` and `read_font`.
     """
     output = pathlib.Path(output).expanduser()
     if output.exists():
@@ -162,15 +165,12 @@ def make(output: PathLike, font: PathLike | None = None) -> dict[str, int]:
 
     counts = {}
     output.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed: an interrupted run leaves no half-filled set behind.
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix="partial-") as partial:
-        draft = pathlib.Path(partial) / "set"
+    with atomic_files.new_folder(output) as draft:
         for (folder, name), data in files.items():
             (draft / folder).mkdir(parents=True, exist_ok=True)
             (draft / folder / name).write_bytes(data)
             counts[folder] = counts.get(folder, 0) + 1
         (draft / "LICENSE.txt").write_text(f"{notice}\n", encoding="utf-8")
-        draft.rename(output)
     return counts
 
 

@@ -5,7 +5,7 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_cfebm.datasets.pixels import mean_pool
+from keras_cfebm.datasets.pixels import downsample
 from keras_cfebm.visualization import comparison_grid, image_grid
 
 
@@ -45,6 +45,6 @@ class SampleGrid(keras.callbacks.Callback):
             image_grid(images, path=path)
             return
         halvings = (self.sources.shape[1] // self.model.resolution).bit_length() - 1
-        sources = mean_pool(self.sources, halvings)
+        sources = downsample(self.sources, halvings)
         translations = self.model.translate(sources, seed=self.seed)
         comparison_grid({"source": sources, "translation": translations}, path=path)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_cfebm.datasets.image_data import ImageData
-from keras_cfebm.datasets.resize import check_fit, fit_images
+from keras_cfebm.datasets.resize import check_fit, resize_images
 from keras_cfebm.utils.typing import PathLike, Tensor
 from keras_cfebm.utils.validation import (
     GREY_OR_COLOUR,
@@ -36,7 +36,7 @@ def from_arrays(
         labels: optional integer array `(n,)`.
         class_names: optional sequence of str, one per label value.
         resolution: height and width to bring the images to; None keeps theirs.
-        fit: `"exact"`, `"pad"`, `"resize"` or `"crop"`, see `fit_images`.
+        fit: `"exact"`, `"pad"`, `"resize"` or `"crop"`, see `resize_images`.
         crop_size: side of the square of `fit="crop"` in pixels, default the largest.
         name: str, for titles and messages.
 
@@ -52,7 +52,7 @@ def from_arrays(
     if labels is not None:
         num_classes = None if class_names is None else len(class_names)
         labels = check_label_array(labels, len(images), num_classes)
-    images = fit_images(images, resolution, fit, crop_size)
+    images = resize_images(images, resolution, fit, crop_size)
     return ImageData(name, images, labels, class_names)
 
 
@@ -79,13 +79,12 @@ def from_file(
     path = pathlib.Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"Expected an array file at {path}, found none.")
-    with _reading(path):
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = _split_arrays(archive, split, path)
-        else:
+    if path.suffix == ".npz":
+        arrays = _arrays_in(path, split)
+    elif split is None:
+        with _reading(path):
             arrays = {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
-    if path.suffix == ".npy" and split is not None:
+    else:
         raise ValueError(f"Expected no split with a .npy file, received {split!r}.")
     return from_arrays(**arrays, **options, name=name or path.stem)
 
@@ -101,21 +100,27 @@ def _reading(path):
     try:
         yield
     except Exception as error:  # archives of strangers fail in many ways
-        raise ValueError(f"Could not read arrays from {path}: {error}") from error
-
-
-def _split_arrays(archive, split, path):
-    prefix = "" if split is None else f"{split}_"
-    if f"{prefix}images" not in archive:
         raise ValueError(
-            f"expected an array '{prefix}images' for split={split!r}, found "
-            f"{sorted(archive)} in {path.name}."
+            f"Expected readable arrays in {path}, received: {error}"
+        ) from error
+
+
+def _arrays_in(path, split):
+    prefix = "" if split is None else f"{split}_"
+    places = {
+        "images": f"{prefix}images",
+        "labels": f"{prefix}labels",
+        "class_names": "class_names",
+    }
+    with _reading(path), np.load(path, allow_pickle=False) as archive:
+        names = sorted(archive.files)
+        arrays = {key: archive[name] for key, name in places.items() if name in names}
+    if "images" not in arrays:
+        raise ValueError(
+            f"Expected an array '{prefix}images' in {path}, received {names}."
         )
-    arrays = {"images": archive[f"{prefix}images"]}
-    if f"{prefix}labels" in archive:
-        arrays["labels"] = archive[f"{prefix}labels"]
-    if "class_names" in archive:
-        arrays["class_names"] = archive["class_names"].tolist()
+    if "class_names" in arrays:
+        arrays["class_names"] = arrays["class_names"].tolist()
     return arrays
 
 
@@ -127,8 +132,8 @@ def _checked_images(images, name):
     low, high = images.min(), images.max()
     if low >= 0 and high > 0:
         warnings.warn(
-            f"The images of {name!r} lie in {low:.4g} … {high:.4g}; [-1, 1] was "
-            f"expected. Forgotten scaling? From [0, 1] it is 2 * images - 1.",
+            f"Expected {name!r} in [-1, 1], received values from {low:.4g} to "
+            f"{high:.4g}: was the scaling forgotten? From [0, 1] it is 2 * images - 1.",
             stacklevel=3,
         )
     return np.clip(images, -1, 1) if low < -1 or high > 1 else images

@@ -21,13 +21,13 @@ GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N")
 def _opened(file):
     # Opening a pipe or a device would wait for ever.
     if isinstance(file, pathlib.Path) and file.exists() and not file.is_file():
-        raise ValueError("it is no regular file")
+        raise ValueError("Expected a regular file, received a pipe or device.")
     # The format is recognised by content, not by suffix.
     with Image.open(file, formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(
-                f"it declares {image.width} x {image.height} pixels, more than "
-                f"{MAX_PIXELS:,}"
+                f"Expected at most {MAX_PIXELS:,} pixels, received a file that "
+                f"declares {image.width} x {image.height} pixels."
             )
         yield image
 

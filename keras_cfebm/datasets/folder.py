@@ -4,7 +4,7 @@ import collections
 import os
 import pathlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from keras_cfebm.datasets.cache import MEMORY_LIMIT
 from keras_cfebm.datasets.decode import SUFFIXES, decode, read_header
 from keras_cfebm.datasets.image_data import ImageData
-from keras_cfebm.datasets.resize import check_fit, check_size, fit_images
+from keras_cfebm.datasets.resize import check_fit, check_size, resize_images
 from keras_cfebm.utils.typing import PathLike
 
 #: How many file names a message lists.
@@ -24,51 +24,40 @@ class FolderImages:
 
     Args:
         paths: list of image files.
+        read: function of a path that returns its image as uint8.
         shape: `(n, resolution, resolution, channels)`.
-        fit: see `fit_images`.
-        crop_size: see `fit_images`.
-        background: see `as_channels`.
         workers: number of decoding threads.
     """
 
     def __init__(
         self,
         paths: Sequence[pathlib.Path],
+        read: Callable[[pathlib.Path], np.ndarray],
         shape: tuple[int, int, int, int],
-        fit: str,
-        crop_size: int | None,
-        background: float | Sequence[float],
         workers: int,
     ) -> None:
         self.paths = paths
         self.shape = shape
-        self.workers = workers
-        self._fit = fit
-        self._crop_size = crop_size
-        self._background = background
-
-    def decode(self, index: int) -> np.ndarray:
-        """Returns image `index` as uint8 `(resolution, resolution, channels)`."""
-        _, resolution, _, channels = self.shape
-        image = decode(self.paths[index], channels, self._background)
-        return fit_images(image[None], resolution, self._fit, self._crop_size)[0]
+        self._read = read
+        self._workers = workers
 
     def __getitem__(self, indices: Iterable[int]) -> np.ndarray:
-        def read(index):
-            try:
-                return self.decode(index)
-            except FileNotFoundError as error:
-                raise FileNotFoundError(
-                    f"{self.paths[index]} was there when its folder was read, and is "
-                    f"gone now."
-                ) from error
-            except Exception as error:
-                raise ValueError(f"Could not read {self.paths[index]}: {error}") from (
-                    error
-                )
+        with ThreadPoolExecutor(self._workers) as pool:
+            paths = [self.paths[index] for index in indices]
+            return np.stack(list(pool.map(self._again, paths)))
 
-        with ThreadPoolExecutor(self.workers) as pool:
-            return np.stack(list(pool.map(read, indices)))
+    def _again(self, path):
+        try:
+            return self._read(path)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"Expected {path}, which was there when its folder was read, and is "
+                "gone now."
+            ) from error
+        except Exception as error:
+            raise ValueError(
+                f"Expected a readable image file, received {path}: {error}"
+            ) from error
 
 
 def from_folder(
@@ -100,7 +89,7 @@ def from_folder(
             `path` itself.
         resolution: height and width to bring the images to; None keeps the size of
             square images that are all alike.
-        fit: `"exact"`, `"pad"`, `"resize"` or `"crop"`, see `fit_images`.
+        fit: `"exact"`, `"pad"`, `"resize"` or `"crop"`, see `resize_images`.
         crop_size: side of the square of `fit="crop"` in pixels, default the largest.
         channels: 1 (grey) or 3 (RGB); None is 1 where every file is grey, else 3.
         background: what shows through transparent pixels: a grey, or three numbers
@@ -138,16 +127,18 @@ def from_folder(
     if channels is None:
         channels = 1 if all(is_grey for _, _, is_grey in headers.values()) else 3
 
-    shape = (len(paths), resolution, resolution, channels)
-    source = FolderImages(paths, shape, fit, crop_size, background, workers)
-    fits = np.prod(shape, dtype=np.int64) <= memory_limit
-    pixels = np.empty(shape, np.uint8) if fits else None
+    def read(path):
+        image = decode(path, channels, background)
+        return resize_images(image[None], resolution, fit, crop_size)[0]
 
     def keep(index):
-        image = source.decode(index)
+        image = read(paths[index])
         if pixels is not None:
             pixels[index] = image
 
+    shape = (len(paths), resolution, resolution, channels)
+    fits = np.prod(shape, dtype=np.int64) <= memory_limit
+    pixels = np.empty(shape, np.uint8) if fits else None
     decoded, undecodable = _in_parallel(keep, range(len(paths)), workers)
     damaged |= {paths[index]: error for index, error in undecodable.items()}
     _check_any(decoded, damaged, on_error)
@@ -157,7 +148,7 @@ def from_folder(
     labels, class_names = _classes(root, paths)
     return ImageData(
         root.name,
-        source if pixels is None else pixels,
+        FolderImages(paths, read, shape, workers) if pixels is None else pixels,
         labels,
         class_names,
         np.array(sorted(decoded), np.int64),
@@ -210,16 +201,13 @@ def _in_parallel(function, items, workers):
 
 
 def _check_any(readable, damaged, on_error):
-    if damaged and on_error == "raise":
-        raise ValueError(f"Could not read {_name_damaged(damaged)}")
-    if not readable:
-        raise ValueError(f"Expected a readable image; found {_name_damaged(damaged)}")
+    if not readable or (damaged and on_error == "raise"):
+        raise ValueError(f"Expected readable images, received {_name_damaged(damaged)}")
 
 
 def _name_damaged(damaged):
-    lines = [f"{path}: {damaged[path]}" for path in sorted(damaged)[:NUM_NAMED]]
-    more = ["…"] if len(damaged) > NUM_NAMED else []
-    return "\n  ".join([f"{len(damaged)} damaged image file(s):", *lines, *more])
+    lines = [f"{path}: {damaged[path]}" for path in sorted(damaged)]
+    return _listed(f"{len(damaged)} damaged image file(s):", lines)
 
 
 def _check_sizes(headers, resolution, fit, crop_size):
@@ -230,9 +218,13 @@ def _check_sizes(headers, resolution, fit, crop_size):
         except ValueError as error:
             misfits.append(f"{path}: {error}")
     if misfits:
-        more = ["…"] if len(misfits) > NUM_NAMED else []
         head = f"{len(misfits)} of {len(headers)} images do not fit:"
-        raise ValueError("\n  ".join([head, *misfits[:NUM_NAMED], *more]))
+        raise ValueError(_listed(head, misfits))
+
+
+def _listed(head, lines):
+    more = ["…"] if len(lines) > NUM_NAMED else []
+    return "\n  ".join([head, *lines[:NUM_NAMED], *more])
 
 
 def _classes(root, paths):

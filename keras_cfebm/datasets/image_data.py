@@ -3,12 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
-from keras_cfebm.datasets.keras_data import Batches
-from keras_cfebm.datasets.pipeline import as_tf_dataset
-from keras_cfebm.datasets.pixels import mean_pool, to_float
+from keras_cfebm.datasets.pipeline import as_dataset
+from keras_cfebm.datasets.pixels import downsample, to_float
 from keras_cfebm.datasets.shuffle import batch_order, epoch_order
 from keras_cfebm.utils.validation import check_count, check_seed
 
@@ -28,10 +26,15 @@ class ImageData:
         class_names: optional sequence of str, one per label value.
         indices: optional int64 array: which examples of `source`, in which order.
 
+    Raises:
+        ValueError: if there are no images.
+
     Example:
-        >>> data = load("fashion_mnist_embedded", resolution=32, fit="pad")
-        >>> for images in data.batches(resolution=8, batch_size=64):
-        ...     ...  # float32 (64, 8, 8, 1) in [-1, 1], for ever
+        ```python
+        data = load("fashion_mnist_embedded", resolution=32, fit="pad")
+        for images in data.batches(resolution=8, batch_size=64):
+            ...  # float32 (64, 8, 8, 1) in [-1, 1], for ever
+        ```
     """
 
     def __init__(
@@ -144,10 +147,7 @@ class ImageData:
         if seed is not None and len(indices):
             check_seed(seed)
             indices = indices[epoch_order(len(indices), seed, epoch=0)[0]]
-        indices = indices[: self._limit(limit)]
-        return ImageData(
-            self.name, self._source, self._labels, self.class_names, indices
-        )
+        return self._with(indices[: self._limit(limit)])
 
     def part(self, start: int, stop: int) -> "ImageData":
         """The examples from number `start` up to `stop`, which is not one of them.
@@ -162,10 +162,7 @@ class ImageData:
         Raises:
             ValueError: if nothing is left.
         """
-        indices = self._indices[start:stop]
-        return ImageData(
-            self.name, self._source, self._labels, self.class_names, indices
-        )
+        return self._with(self._indices[start:stop])
 
     def batches(
         self,
@@ -220,9 +217,9 @@ class ImageData:
                 f"images in {self.name!r}, received {batch_size}."
             )
 
-        def generate(first=start):
+        def generate(first=0):
             for order, flips in batch_order(
-                self.num_examples, batch_size, seed, first, repeat, shuffle
+                self.num_examples, batch_size, seed, start + first, repeat, shuffle
             ):
                 indices = self._indices[order]
                 images = self._read(indices, halvings)
@@ -235,32 +232,33 @@ class ImageData:
 
         if as_numpy:
             return generate()
+        side, rows = self.resolution // 2**halvings, batch_size if repeat else None
+        specs = [((rows, side, side, self.channels), "float32"), ((rows,), "int32")]
         count = None if repeat else -(-self.num_examples // batch_size) - start
-        if keras.backend.backend() != "tensorflow":
-            return Batches(lambda index: next(generate(start + index)), count)
-        side = self.resolution // 2**halvings
-        rows = batch_size if repeat else None
-        shape = (rows, side, side, self.channels)
-        return as_tf_dataset(generate, shape, labels, count)
+        return as_dataset(generate, specs if labels else specs[:1], count)
+
+    def _with(self, indices):
+        return ImageData(
+            self.name, self._source, self._labels, self.class_names, indices
+        )
 
     def _read(self, indices, halvings):
         # Indexing by an array copies, so callers may write into what they get.
         images = np.asarray(self._source[indices])
         images = to_float(images) if images.dtype == np.uint8 else images
-        return mean_pool(images, halvings)
+        return downsample(images, halvings)
 
     def _halvings(self, resolution):
+        wanted = self.resolution if resolution is None else resolution
         reachable = [self.resolution]
         while reachable[-1] % 2 == 0:
             reachable.append(reachable[-1] // 2)
-        if resolution is None:
-            return 0
-        if resolution not in reachable:
+        if wanted not in reachable:
             raise ValueError(
                 f"Expected a resolution that halving {self.resolution} reaches, one of "
                 f"{reachable}, received {resolution}."
             )
-        return reachable.index(resolution)
+        return reachable.index(wanted)
 
     def _limit(self, limit):
         if limit is not None:
@@ -269,26 +267,23 @@ class ImageData:
 
     def _require_labels(self):
         if not self.has_labels:
-            raise ValueError(f"Expected labels, but {self.name!r} has none.")
+            raise ValueError(f"Expected labels, received {self.name!r} without any.")
 
     def _class_numbers(self, classes):
         if isinstance(classes, (str, int, np.integer)):
             raise ValueError(f"Expected a list of classes, received {classes!r}.")
         self._require_labels()
-        names = self.class_names
-        if names is None:
-            known = set(np.unique(self._labels).tolist())
-        else:
-            known = set(range(len(names)))
+        names = self.class_names or ()
+        known = range(len(names)) if names else np.unique(self._labels).tolist()
         numbers = []
         for name in classes:
-            number = names.index(name) if names and name in names else name
+            number = names.index(name) if name in names else name
             if isinstance(number, str) and number.isdecimal():  # of a command line
                 number = int(number)
             if number not in known:
                 raise ValueError(
                     f"Expected classes of {self.name!r}, one of "
-                    f"{list(names or sorted(known))}, received {name!r}."
+                    f"{list(names or known)}, received {name!r}."
                 )
             numbers.append(number)
         return numbers

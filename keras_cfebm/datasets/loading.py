@@ -1,4 +1,4 @@
-"""load: one door for every kind of image set."""
+"""One door for every kind of image set: `load`, and the split to judge it by."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ from keras_cfebm.datasets.embedded import ARCHIVE, EMBEDDED
 from keras_cfebm.datasets.folder import from_folder
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.tfds import from_tfds
-from keras_cfebm.datasets.tfds_catalog import held_out_split
+from keras_cfebm.datasets.tfds_catalog import tfds_test_split
 from keras_cfebm.utils.typing import PathLike
 
 
@@ -33,7 +33,7 @@ def load(
             have no splits by default; with one, its arrays or sub-folder are used.
         resolution: height and width to bring the images to; None keeps theirs.
         fit: `"exact"` (sizes must agree), `"pad"`, `"resize"` or `"crop"`, see
-            `fit_images`.
+            `resize_images`.
         **options: further arguments of the function named above, such as `channels`,
             `crop_size`, `data_dir`, `memory_limit`.
 
@@ -45,8 +45,10 @@ def load(
         ValueError: for an unknown name, split or fit, or images that do not fit.
 
     Example:
-        >>> load("fashion_mnist_embedded", resolution=32, fit="pad")
-        ImageData('fashion_mnist_embedded', 10000 images of 32 x 32 x 1)
+        ```python
+        load("fashion_mnist_embedded", resolution=32, fit="pad")
+        # ImageData('fashion_mnist_embedded', 10000 images of 32 x 32 x 1)
+        ```
     """
     options |= {"resolution": resolution, "fit": fit}
     name = os.fspath(name)
@@ -71,7 +73,7 @@ def test_split(name: PathLike, split: str | None = None) -> str | None:
 
     Returns:
         str: `"test"`, or of two domains the matching one (`"testA"` for `"trainA"`);
-        of a TensorFlow set without one see `held_out_split`; else `split` itself
+        of a TensorFlow set without one see `tfds_test_split`; else `split` itself
         (then there are no held-out images), which may be None.
     """
     path = pathlib.Path(os.fspath(name)).expanduser()
@@ -82,4 +84,4 @@ def test_split(name: PathLike, split: str | None = None) -> str | None:
         return wanted if f"{wanted}_images" in arrays_of(path) else split
     if path.is_dir() and os.fspath(name) != EMBEDDED:
         return wanted if (path / wanted).is_dir() else split
-    return held_out_split(os.fspath(name), split or "train")
+    return tfds_test_split(os.fspath(name), split or "train")

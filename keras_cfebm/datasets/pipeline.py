@@ -1,8 +1,11 @@
-"""From a Python iterator to tf.data; TensorFlow is imported on first use only."""
+"""Batches as Keras reads them: a `tf.data.Dataset`, or a `PyDataset` without it."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+
+import keras
 
 #: The last error of a generator. It is raised in one of tf.data's own threads.
 _failure = None
@@ -24,39 +27,70 @@ def reading_errors() -> Iterator[None]:
         raise
 
 
-def as_tf_dataset(
-    generate: Callable[[], Iterator[Any]],
-    shape: tuple[int | None, ...],
-    labels: bool,
-    count: int | None,
-) -> Any:
-    """Wraps a generator of batches.
+class Batches(keras.utils.PyDataset):
+    """Batches as a function of their number, the next one computed in advance.
 
     Args:
-        generate: callable that returns an iterator of float32 images, or with `labels`
-            of (images, int32 labels).
-        shape: shape of the images of a batch; None where it varies.
-        labels: bool, whether there are labels.
-        count: number of batches; None for endless.
+        read: function that returns batch number `index`, a NumPy array or a tuple of
+            them.
+        count: int, number of batches; None for endless.
+    """
+
+    def __init__(self, read: Callable[[int], Any], count: int | None):
+        super().__init__()
+        self._read = read
+        self._count = count
+        self._reader = ThreadPoolExecutor(max_workers=1)
+        self._ahead: dict[int, Future] = {}
+
+    @property
+    def num_batches(self) -> int | None:
+        """Number of batches, or None."""
+        return self._count
+
+    def __getitem__(self, index: int) -> Any:
+        batch = self._ahead.pop(index, None) or self._submit(index)
+        has_next = self._count is None or index + 1 < self._count
+        self._ahead = {index + 1: self._submit(index + 1)} if has_next else {}
+        return batch.result()
+
+    def _submit(self, index):
+        return self._reader.submit(self._read, index)
+
+
+def as_dataset(
+    generate: Callable[[int], Iterator[Any]],
+    specs: Sequence[tuple[tuple[int | None, ...], str]],
+    count: int | None = None,
+) -> Any:
+    """Hands batches to Keras in the form that suits its backend.
+
+    Args:
+        generate: function of an int n that returns an iterator over the batches from
+            number n on, each a NumPy array or a tuple of them.
+        specs: `(shape, dtype)` of each array of a batch; None for a size that varies.
+        count: int, number of batches; None for endless.
 
     Returns:
-        A `tf.data.Dataset`, prefetched.
+        A `tf.data.Dataset`, prefetched; on other backends than TensorFlow `Batches`.
     """
-    # Here, so that arrays and folders can be read where TensorFlow is not installed.
+    if keras.backend.backend() != "tensorflow":
+        return Batches(lambda index: next(generate(index)), count)
+    # Here, because other backends work where TensorFlow is not installed.
     import tensorflow as tf
 
     def remembered():
         global _failure
         try:
-            yield from generate()
+            yield from generate(0)
         except Exception as error:
             _failure = error
             raise
 
-    signature = tf.TensorSpec(shape, tf.float32)
-    if labels:
-        signature = (signature, tf.TensorSpec(shape[:1], tf.int32))
-    dataset = tf.data.Dataset.from_generator(remembered, output_signature=signature)
+    signature = tuple(tf.TensorSpec(*spec) for spec in specs)
+    dataset = tf.data.Dataset.from_generator(
+        remembered, output_signature=signature if len(signature) > 1 else signature[0]
+    )
     cardinality = tf.data.INFINITE_CARDINALITY if count is None else max(count, 0)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(cardinality))
     return dataset.prefetch(tf.data.AUTOTUNE)

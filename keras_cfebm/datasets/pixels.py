@@ -1,4 +1,4 @@
-"""Pixels: the [-1, 1] convention and the mean-pooling data pyramid.
+"""Pixels: the [-1, 1] convention, and how images become coarser.
 
 The only module that knows how bytes become floats. Everything else asks it.
 """
@@ -59,8 +59,10 @@ def to_uint8(images: Tensor) -> np.ndarray:
     return np.rint(to_levels(np.clip(images, -1, 1))).astype(np.uint8)
 
 
-def mean_pool(images: Tensor, times: int = 1) -> Tensor:
-    """Goes down the data pyramid: 2×2 mean pooling, repeated.
+def downsample(images: Tensor, times: int = 1) -> Tensor:
+    """Halves height and width by 2×2 mean pooling, once or several times.
+
+    The counterpart of `keras_cfebm.sampling.upsample`.
 
     Args:
         images: floating-point array or tensor `(batch, height, width, channels)`. Any

@@ -14,7 +14,7 @@ def check_fit(fit: str, resolution: int | None, crop_size: int | None = None) ->
     Args:
         fit: one of `FITS`.
         resolution: int, or None (keep the size; for `fit="exact"` only).
-        crop_size: int or None; see `fit_images`.
+        crop_size: int or None; see `resize_images`.
 
     Raises:
         ValueError: if the combination makes no sense.
@@ -48,8 +48,8 @@ def check_size(
         height: int, pixels.
         width: int, pixels.
         resolution: int, or None with `fit="exact"`: any square.
-        fit: see `fit_images`.
-        crop_size: see `fit_images`.
+        fit: see `resize_images`.
+        crop_size: see `resize_images`.
 
     Raises:
         ValueError: if it cannot.
@@ -74,7 +74,7 @@ def check_size(
         )
 
 
-def fit_images(
+def resize_images(
     images: np.ndarray,
     resolution: int | None = None,
     fit: str = "exact",

@@ -1,5 +1,6 @@
 """Any image set of TensorFlow Datasets, by name."""
 
+import functools
 import hashlib
 import io
 import os
@@ -9,12 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_cfebm.datasets import lsun
 from keras_cfebm.datasets.cache import MEMORY_LIMIT, decode_once
 from keras_cfebm.datasets.decode import decode
 from keras_cfebm.datasets.image_data import ImageData
-from keras_cfebm.datasets.resize import check_fit, check_size, fit_images
-from keras_cfebm.datasets.tfds_catalog import find_recipe
+from keras_cfebm.datasets.resize import check_fit, check_size, resize_images
+from keras_cfebm.datasets.tfds_catalog import MANUAL_FILES, SPLITS, full_name
 from keras_cfebm.utils.optional import optional_import
 from keras_cfebm.utils.typing import PathLike
 
@@ -41,7 +41,7 @@ def from_tfds(
         split: split in the syntax of TensorFlow Datasets, such as `"train[:10%]"`.
         resolution: height and width to bring the images to; None keeps the size of
             square images.
-        fit: `"exact"`, `"pad"`, `"resize"` or `"crop"`, see `fit_images`.
+        fit: `"exact"`, `"pad"`, `"resize"` or `"crop"`, see `resize_images`.
         crop_size: side of the square of `fit="crop"` in pixels, default the largest.
         channels: 1 (grey) or 3 (RGB); None for those of the set.
         background: what shows through transparent pixels, in [-1, 1].
@@ -62,13 +62,13 @@ def from_tfds(
         ImportError: if preparing the set needs an extra of this package.
     """
     check_fit(fit, resolution, crop_size)
-    tfds_name, recipe = find_recipe(name)
-    for part in split.split("+"):
-        if recipe.splits and part.split("[")[0].strip() not in recipe.splits:
-            raise ValueError(
-                f"Expected a split of {name!r}, one of {recipe.splits}, received "
-                f"{split!r}."
-            )
+    tfds_name = full_name(name)
+    parts = [part.split("[")[0].strip() for part in split.split("+")]
+    splits = SPLITS.get(tfds_name, parts)
+    if not set(parts) <= set(splits):
+        raise ValueError(
+            f"Expected a split of {name!r}, one of {splits}, received {split!r}."
+        )
     # Slow to import, and needed by nobody who uses other data.
     optional_import("tensorflow")
     tfds = optional_import("tensorflow_datasets")
@@ -80,7 +80,7 @@ def from_tfds(
             raise  # of a set that there is
         raise ValueError(
             f"Expected 'fashion_mnist_embedded', a folder, a .npy or .npz file, or the "
-            f"name of a TensorFlow dataset; received {name!r}."
+            f"name of a TensorFlow dataset, received {name!r}."
         ) from error
     image_key, label_key = _feature_keys(builder, tfds)
     image_shape = builder.info.features[image_key].shape
@@ -89,18 +89,21 @@ def from_tfds(
         resolution = image_shape[0]
         if resolution is None:
             raise ValueError(
-                f"Expected a resolution: the images of {name!r} vary in size."
+                f"Expected a resolution, as the images of {name!r} vary in size, "
+                "received None."
             )
     if None not in image_shape[:2]:
         check_size(*image_shape[:2], resolution, fit, crop_size)
-    _prepare(builder, recipe, download, tfds)
+    _prepare(builder, MANUAL_FILES.get(tfds_name, "files"), download, tfds)
 
     def convert(file):
         try:
             image = decode(io.BytesIO(file), channels, background)
-            return fit_images(image[None], resolution, fit, crop_size)[0]
+            return resize_images(image[None], resolution, fit, crop_size)[0]
         except Exception as error:  # as for image folders
-            raise ValueError(f"An image of {name}: {error}") from error
+            raise ValueError(
+                f"Expected a readable image in {name}, received: {error}"
+            ) from error
 
     decoders = tfds.decode.PartialDecoding(
         {key: True for key in (image_key, label_key) if key},
@@ -110,13 +113,17 @@ def from_tfds(
     shape = (int(dataset.cardinality()), resolution, resolution, channels)
 
     def fill(pixels):
-        labels = []
-        for position, image, label in _examples(dataset, image_key, label_key, convert):
-            pixels[position] = image
-            labels.append(label)
-        if len(labels) != len(pixels):
+        labels, done = [], 0
+        with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+            # Batches are read ahead; more than one at a time would only take memory.
+            for batch in dataset.batch(256).prefetch(1).as_numpy_iterator():
+                for image in pool.map(convert, batch[image_key]):
+                    pixels[done] = image
+                    done += 1
+                labels.extend(batch[label_key] if label_key else ())
+        if done != len(pixels):
             raise ValueError(
-                f"Expected {len(pixels)} images, {name} gave {len(labels)}."
+                f"Expected {len(pixels)} images in {name}, received {done}."
             )
         return np.array(labels, np.int32) if label_key else None
 
@@ -139,60 +146,66 @@ def _feature_keys(builder, tfds):
         if isinstance(feature, tfds.features.Image)
         and feature.np_dtype in (np.uint8, np.uint16)
     ]
-    if len(images) != 1 and "image" not in images:
-        raise ValueError(
-            f"Expected a dataset with one image of 8 or 16 bits, {builder.name!r} has "
-            f"{images or 'none'} among {sorted(features)}."
-        )
     labels = [
         key
         for key, feature in features.items()
         if isinstance(feature, tfds.features.ClassLabel)
     ]
-    label = "label" if "label" in labels else labels[0] if len(labels) == 1 else None
-    return "image" if "image" in images else images[0], label
+    image, label = _only(images, "image"), _only(labels, "label")
+    if image is None:
+        raise ValueError(
+            "Expected a dataset with one image of 8 or 16 bits, received "
+            f"{builder.name!r} with {images or 'none'} among {sorted(features)}."
+        )
+    return image, label
 
 
-def _examples(dataset, image_key, label_key, convert):
-    """Yields (position, converted image, label or None)."""
-    position = 0
-    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
-        # Batches are read ahead; more than one at a time would only take memory.
-        for batch in dataset.batch(256).prefetch(1).as_numpy_iterator():
-            labels = batch[label_key] if label_key else [None] * len(batch[image_key])
-            images = pool.map(convert, batch[image_key])
-            for image, label in zip(images, labels, strict=True):
-                yield position, image, label
-                position += 1
+def _only(keys, usual):
+    if usual in keys:
+        return usual
+    return keys[0] if len(keys) == 1 else None
 
 
-def _prepare(builder, recipe, download, tfds):
+def _prepare(builder, manual, download, tfds):
     if builder.is_prepared():
         return
     if not download:
         raise FileNotFoundError(
-            f"Expected {builder.info.full_name} prepared in {builder.data_dir}, "
-            f"found nothing there, and download=False."
+            f"Expected {builder.info.full_name} prepared in {builder.data_dir}, as "
+            f"download=False, found nothing there."
         )
     if builder.name == "lsun":
-        optional_import("lmdb", "lsun")  # asked for before gigabytes are downloaded
-        builder._generate_examples = lsun.examples
+        # It reads with tensorflow-io, which has no release for TensorFlow after 2.16.
+        # lmdb is asked for before gigabytes are downloaded.
+        lmdb = optional_import("lmdb", "lsun")
+        builder._generate_examples = functools.partial(_lsun_examples, lmdb)
     by_hand = os.path.join(builder.data_dir_root, "downloads", "manual")
     try:
         builder.download_and_prepare()
     except AssertionError as error:
         # How TensorFlow Datasets says that files must be fetched by hand.
         raise FileNotFoundError(
-            f"{builder.info.full_name} cannot be downloaded automatically. Put "
-            f"{recipe.manual or 'its files'} into {by_hand} and call again. "
-            f"{builder.MANUAL_DOWNLOAD_INSTRUCTIONS or error}"
+            f"Expected {manual} in {by_hand}, found none. "
+            f"{builder.info.full_name} cannot be downloaded automatically: put the "
+            f"files there. {builder.MANUAL_DOWNLOAD_INSTRUCTIONS or error}"
         ) from error
     except (
         tfds.download.DownloadError,
         tfds.core.download.download_manager.NonMatchingChecksumError,
     ) as error:
         raise OSError(
-            f"{builder.info.full_name} could not be downloaded. Call again later, or "
-            f"put the files that its address once gave into {by_hand}, where they are "
-            f"recognised by their checksums. {error}"
+            f"Expected to download {builder.info.full_name}, received: {error} Call "
+            f"again later, or put the files that its address once gave into {by_hand}, "
+            "where they are recognised by their checksums."
         ) from error
+
+
+def _lsun_examples(lmdb, extracted_dir, file_path):
+    """Yields what the builder's own `_generate_examples` yields."""
+    folder = os.path.join(extracted_dir, file_path)
+    with (
+        lmdb.open(folder, readonly=True, lock=False) as database,
+        database.begin() as transaction,
+    ):
+        for number, (key, image) in enumerate(transaction.cursor()):
+            yield number, {"id": key.decode(), "image": io.BytesIO(image)}

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_cfebm.datasets.pixels import mean_pool
+from keras_cfebm.datasets.pixels import downsample
 from keras_cfebm.evaluation.detection_figures import detection_figures, threshold_at
 from keras_cfebm.tasks.anomaly import AnomalyDetector
 from keras_cfebm.utils.optional import optional_import
@@ -135,7 +135,7 @@ class LadderScore:
         halvings = range(len(self._levels) - 1, -1, -1)
         return np.stack(
             [
-                level.scores(mean_pool(images, times)).astype("float64")
+                level.scores(downsample(images, times)).astype("float64")
                 for level, times in zip(self._levels, halvings, strict=True)
             ],
             axis=1,

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from keras_cfebm import backend
-from keras_cfebm.datasets.pixels import mean_pool
+from keras_cfebm.datasets.pixels import downsample
 from keras_cfebm.sampling import (
     Langevin,
     bind,
@@ -263,6 +263,6 @@ def _pooled(known, times):
         return known
     images, free = known
     weights = ops.cast(ops.logical_not(free), images.dtype)
-    share = mean_pool(weights, times)
-    means = mean_pool(images * weights, times) / ops.maximum(share, 1e-6)
+    share = downsample(weights, times)
+    means = downsample(images * weights, times) / ops.maximum(share, 1e-6)
     return means, share < 0.5

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_cfebm.backend import random
-from keras_cfebm.datasets.pixels import mean_pool
+from keras_cfebm.datasets.pixels import downsample
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.batches import WHITE_NOISE, image_keys, run_batches
 from keras_cfebm.tasks.chain import chain_of
@@ -146,7 +146,7 @@ def inpaint(
     def sample(images, masks, keys, labels):
         x = chain.noise(keys, (*coarsest, images.shape[-1]))
         if fill == "image":
-            x = mean_pool(images, halvings)
+            x = downsample(images, halvings)
         result, maps = chain.run(x, keys, labels, known=(images, masks))
         return (result, maps) if saliency else result
 

@@ -17,6 +17,11 @@ def optional_import(module: str, extra: str | None = None) -> ModuleType:
 
     Raises:
         ImportError: if it is missing; the message names the `pip install` to run.
+
+    Example:
+        ```python
+        sklearn_metrics = optional_import("sklearn.metrics", extra="eval")
+        ```
     """
     try:
         return importlib.import_module(module)
@@ -24,6 +29,6 @@ def optional_import(module: str, extra: str | None = None) -> ModuleType:
         package = module.split(".")[0].replace("_", "-")
         wanted = f'"keras_cfebm[{extra}]"' if extra else package
         raise ImportError(
-            f"{module} is not installed and this function needs it: "
+            f"Expected {module}, which this function needs, but it is not installed: "
             f"run pip install {wanted}."
         ) from error

@@ -1,9 +1,10 @@
-"""Checks of what callers hand in: they say what was expected and what was received.
+"""Checks of what callers hand in.
 
-Each returns the value in the form its caller works with (float32 images, an int, …) or
-raises ValueError. NumPy only.
+Each returns the value in the form its caller works with (float32 images, an int, …), or
+raises a ValueError that says what was expected and what was received. NumPy only.
 """
 
+import contextlib
 import numbers
 import warnings
 from collections.abc import Sequence
@@ -21,13 +22,6 @@ GREY_OR_COLOUR = ("height", "width", (1, 3))
 INDIVISIBLE = "Expected batches of a multiple of {parts} images, for accumulation"
 
 _warned = set()
-
-
-def warn_once(topic: str, message: str) -> None:
-    """Warns, unless this process was warned of the same topic before."""
-    if topic not in _warned:
-        _warned.add(topic)
-        warnings.warn(message, stacklevel=3)
 
 
 def check_images(
@@ -63,17 +57,18 @@ def check_images(
             f"Expected {name} as floats in [-1, 1], received {images.dtype}; "
             "keras_cfebm.datasets.to_float converts bytes."
         )
-    with np.errstate(over="ignore"):  # too large becomes infinite, see below
-        images = _as_numbers(images, "float32", name)
-    low, high = images.min(), images.max()  # both carry NaN through
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError(f"Expected finite {name}, received NaN or infinity.")
+    images = _finite_numbers(images, "float32", name)
+    low, high = images.min(), images.max()
     if in_range and (low < -1 - RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE):
-        came = f"received values from {low:.4g} to {high:.4g}"
-        message = f"Expected {name} in [-1, 1], {came}: was the scaling forgotten?"
+        message = (
+            f"Expected {name} in [-1, 1], received values from {low:.4g} to "
+            f"{high:.4g}: was the scaling forgotten?"
+        )
         if strict:
             raise ValueError(message)
-        warn_once("image range", message)
+        if "range" not in _warned:
+            _warned.add("range")
+            warnings.warn(message, stacklevel=2)
     return images
 
 
@@ -83,7 +78,7 @@ def check_image_shape(
     name: str = "images",
     minimum: int = 1,
 ) -> None:
-    """Raises ValueError unless a shape is that of enough images of the wanted shape.
+    """Checks that a shape is that of enough images of the wanted shape.
 
     Args:
         shape: tuple of ints, with None for a size that is not known yet.
@@ -91,6 +86,9 @@ def check_image_shape(
             for any. In place of an int, a str allows any size and a tuple some.
         name: str, what the message calls the images.
         minimum: int, the smallest number of them.
+
+    Raises:
+        ValueError: if it is not.
     """
     wanted = image_shape or ("height", "width", "channels")
     fits = len(shape) == 4 and all(map(_fits, shape[1:], wanted))
@@ -151,6 +149,9 @@ def check_label_array(
         count: int, number of images.
         num_classes: int, which bounds the labels, or None.
 
+    Returns:
+        Integer NumPy array of shape `(count,)`.
+
     Raises:
         ValueError: wrong shape, dtype or range.
     """
@@ -171,29 +172,33 @@ def check_label_array(
 def check_count(
     value: int, name: str, minimum: int = 1, maximum: int | None = None
 ) -> int:
-    """Returns `value` as an int, or raises ValueError unless it is one in the range."""
+    """Returns `value` as an int; raises ValueError unless it is one in the range."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise ValueError(f"Expected an integer {name}, received {value!r}.")
-    if value < minimum or (maximum is not None and value > maximum):
-        bounds = f"of at least {minimum}"
-        if maximum is not None:
-            bounds = f"from {minimum} to {maximum}"
+    if maximum is None:
+        fits, bounds = value >= minimum, f"of at least {minimum}"
+    else:
+        fits, bounds = minimum <= value <= maximum, f"from {minimum} to {maximum}"
+    if not fits:
         raise ValueError(f"Expected {name} {bounds}, received {value}.")
     return int(value)
 
 
 def check_seed(seed: int) -> int:
-    """Returns `seed` as an int, or raises ValueError unless in 0 … 2**63 - 1."""
+    """Returns `seed` as an int; raises ValueError unless in 0 … 2**63 - 1."""
     return check_count(seed, "seed", 0, 2**63 - 1)
 
 
 def check_number(value: float, name: str, interval: str) -> float:
-    """Returns `value`, or raises ValueError unless it is a number in the interval.
+    """Returns a number as it is.
 
     Args:
         value: int or float; NaN lies in no interval.
         name: str, what the message calls it.
         interval: str as in mathematics: `"[0, 1)"`, `"(0, inf)"`.
+
+    Raises:
+        ValueError: if it is no number in the interval.
     """
     low, high = map(float, interval[1:-1].split(","))
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
@@ -217,12 +222,12 @@ def check_scores(scores: Tensor, name: str) -> np.ndarray:
     Raises:
         ValueError: another shape, no values, or NaN or infinity inside.
     """
-    scores = _as_numbers(scores, "float64", name)
+    scores = np.asarray(scores)
     if not scores.size or scores.shape not in ((scores.size,), (scores.size, 1)):
         raise ValueError(
             f"Expected {name} of shape (n,), n >= 1, received shape {scores.shape}."
         )
-    return _finite(scores.reshape(-1), name)
+    return _finite_numbers(scores.reshape(-1), "float64", name)
 
 
 def check_features(
@@ -253,29 +258,26 @@ def check_features(
             f"Expected {name} of shape (n, {wanted}), n >= {minimum}, received shape "
             f"{features.shape}."
         )
-    if not _is_floating(features.dtype):
-        features = _as_numbers(features, "float64", name)
-    return _finite(features, name)
+    dtype = features.dtype if _is_floating(features.dtype) else "float64"
+    return _finite_numbers(features, dtype, name)
 
 
-def _as_numbers(values, dtype, name):
-    values = np.asarray(values)
-    try:
+def _finite_numbers(values, dtype, name):
+    reals = None
+    # Objects and text cannot be converted; what is too large becomes infinite.
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
         if values.dtype.kind != "c":
-            return values.astype(dtype, copy=False)
-    except (TypeError, OverflowError):  # objects, endless integers
-        pass
-    raise ValueError(f"Expected {name} as real numbers, received {values.dtype}.")
-
-
-def _finite(values, name):
-    if not np.isfinite(values).all():
+            with np.errstate(over="ignore"):
+                reals = values.astype(dtype, copy=False)
+    if reals is None:
+        raise ValueError(f"Expected {name} as real numbers, received {values.dtype}.")
+    if not np.isfinite(reals).all():
         raise ValueError(f"Expected finite {name}, received NaN or infinity.")
-    return values
+    return reals
 
 
 def check_mapping(mapping: dict[Any, Any], name: str) -> dict[Any, Any]:
-    """Returns `mapping`, or raises ValueError unless it is a dict with entries."""
+    """Returns a dict as it is; raises ValueError if it is none or has no entries."""
     if not isinstance(mapping, dict) or not mapping:
         raise ValueError(
             f"Expected {name} as a dictionary of at least one entry, "

@@ -1,6 +1,7 @@
 """The colour image set of an emoji font: names, pairs, split, and the set itself."""
 
 import hashlib
+import sys
 
 import numpy as np
 import pytest
@@ -82,6 +83,13 @@ def test_tones_are_complete_or_left_out():
     names = {"yellow", "light", "medium_light", "medium", "medium_dark", "dark"}
     assert set(found) == names
     assert found["yellow"] == b"" and found["light"] == bytes([LIGHT % 256])
+
+
+def test_a_missing_fonttools_is_named_with_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fontTools.ttLib", None)
+    (tmp_path / "font.ttf").touch()
+    with pytest.raises(ImportError, match=r'pip install "keras_cfebm\[emoji\]"'):
+        make_emoji.read_font(tmp_path / "font.ttf")
 
 
 def test_bad_arguments(tmp_path):

@@ -44,16 +44,16 @@ def test_to_uint8_clips_and_refuses_nan():
         datasets.to_uint8(np.array([1]))
 
 
-def test_mean_pool_is_the_mean_of_blocks():
+def test_downsampling_takes_the_mean_of_blocks():
     import tensorflow as tf
 
     images = np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 3)).astype(np.float32)
     expected = images.reshape(2, 2, 4, 2, 4, 3).mean(axis=(2, 4))
-    np.testing.assert_allclose(datasets.mean_pool(images, 2), expected, atol=1e-6)
-    pooled = datasets.mean_pool(tf.constant(images), 2)
+    np.testing.assert_allclose(datasets.downsample(images, 2), expected, atol=1e-6)
+    pooled = datasets.downsample(tf.constant(images), 2)
     np.testing.assert_allclose(pooled, expected, atol=1e-6)
     with pytest.raises(ValueError, match="divisible by 2"):
-        datasets.mean_pool(images, 4)
+        datasets.downsample(images, 4)
 
 
 def test_every_example_comes_once_per_epoch_and_epochs_differ(data):
@@ -122,7 +122,7 @@ def test_batches_are_pooled_from_the_stored_resolution():
     pixels = np.random.default_rng(0).uniform(-1, 1, (4, 14, 14, 3))
     data = datasets.from_arrays(pixels)
     (images,) = take(data, 1, batch_size=4, resolution=7, shuffle=False)
-    expected = datasets.mean_pool(np.float32(pixels))
+    expected = datasets.downsample(np.float32(pixels))
     np.testing.assert_array_equal(images, expected)
     with pytest.raises(ValueError, match=r"one of \[14, 7\], received 8"):
         data.batches(resolution=8)
@@ -156,7 +156,7 @@ def test_embedded_set_is_balanced_and_padded_with_black():
     np.testing.assert_array_equal(images[:, 2:-2, 2:-2], unpadded)
     assert images.mean(dtype=float, axis=(1, 2, 3)).std() > 0.01
     assert (images[:, :2] == -1).all() and (images[:, :, -2:] == -1).all()
-    with pytest.raises(ValueError, match="expected an array 'extra_images'"):
+    with pytest.raises(ValueError, match="Expected an array 'extra_images'"):
         datasets.load("fashion_mnist_embedded", split="extra")
     with pytest.raises(ValueError, match="Expected 32 x 32"):
         datasets.load("fashion_mnist_embedded", resolution=32)
@@ -166,16 +166,16 @@ def test_embedded_set_is_balanced_and_padded_with_black():
 def test_fits(dtype):
     images = np.zeros((2, 6, 10, 3), dtype)
     images[:, 1:5, 3:7] = 1
-    padded = datasets.fit_images(images, 12, "pad")
+    padded = datasets.resize_images(images, 12, "pad")
     assert padded.shape == (2, 12, 12, 3) and padded.dtype == dtype
     np.testing.assert_array_equal(padded[:, 3:9, 1:11], images)
     assert (padded[:, :3] == (0 if dtype == np.uint8 else -1)).all()
-    cropped = datasets.fit_images(images, 4, "crop", crop_size=4)
+    cropped = datasets.resize_images(images, 4, "crop", crop_size=4)
     assert (cropped == 1).all()
-    resized = datasets.fit_images(images, 3, "resize")
+    resized = datasets.resize_images(images, 3, "resize")
     assert resized.shape == (2, 3, 3, 3) and abs(resized).max() <= 1
     with pytest.raises(ValueError, match="at most 8 x 8"):
-        datasets.fit_images(images, 8, "pad")
+        datasets.resize_images(images, 8, "pad")
 
 
 def test_large_reduction_is_antialiased():
@@ -251,9 +251,9 @@ def test_array_files(tmp_path):
     np.save(tmp_path / "pickled.npy", np.array([{}] * 3), allow_pickle=True)
     (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04")
     for name in ("pickled.npy", "broken.npz"):
-        with pytest.raises(ValueError, match=f"Could not read arrays from .*{name}"):
+        with pytest.raises(ValueError, match=f"Expected readable arrays in .*{name}"):
             datasets.load(tmp_path / name)
-    with pytest.raises(ValueError, match=r"Could not read arrays from .*broken\.npz"):
+    with pytest.raises(ValueError, match=r"Expected readable arrays in .*broken\.npz"):
         datasets.test_split(tmp_path / "broken.npz")
     with pytest.raises(FileNotFoundError, match=r"missing\.npy"):
         datasets.load(tmp_path / "missing.npy")

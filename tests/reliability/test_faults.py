@@ -252,7 +252,7 @@ def test_pickles_are_not_opened(tmp_path, suffix, capsys):
     else:
         np.savez(file, images=content)
     assert train(file, tmp_path / "run") == 1
-    assert "Could not read arrays" in capsys.readouterr().err
+    assert "Expected readable arrays" in capsys.readouterr().err
     assert not trace.exists()
 
 

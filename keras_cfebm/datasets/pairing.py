@@ -1,13 +1,13 @@
 """Pairs of images of two domains, for translation: drawn, not matched."""
 
+import itertools
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_cfebm.datasets.image_data import ImageData
-from keras_cfebm.datasets.keras_data import Batches
-from keras_cfebm.utils.validation import check_number, check_seed
+from keras_cfebm.datasets.pipeline import as_dataset
+from keras_cfebm.utils.validation import check_count, check_number, check_seed
 
 #: Sources are drawn in another order than targets, even from one and the same set.
 _SOURCE = 0x2545F4914F6CDD1D
@@ -62,36 +62,28 @@ def pairs(
     if resolution is None and source_data.resolution != target_data.resolution:
         raise ValueError(
             "Expected a resolution, as source and target images differ in theirs: "
-            f"{source_data.resolution} and {target_data.resolution}. Received: None."
+            f"{source_data.resolution} and {target_data.resolution}, received None."
         )
-    targets, sources = (
-        data.batches(
-            resolution, batch_size, order, flip, start=start, as_numpy=as_numpy
-        )
-        for data, order in ((target_data, seed), (source_data, seed ^ _SOURCE))
-    )
+    check_count(start, "start", minimum=0)
+    side = target_data.resolution if resolution is None else resolution
 
     def noisy(place, images):
         if not source_noise:
             return images
-        rng = np.random.default_rng([seed, int(place)])
+        rng = np.random.default_rng([seed, place])
         sigmas = source_noise * rng.random((len(images), 1, 1, 1))
         return (images + sigmas * rng.standard_normal(images.shape)).astype("float32")
 
+    def generate(first=0):
+        first += start
+        targets, sources = (
+            data.batches(side, batch_size, order, flip, start=first, as_numpy=True)
+            for data, order in ((target_data, seed), (source_data, seed ^ _SOURCE))
+        )
+        return zip(targets, map(noisy, itertools.count(first), sources), strict=True)
+
+    batches = generate()  # here, so that bad arguments are refused here
     if as_numpy:
-        sources = (noisy(i, images) for i, images in enumerate(sources, start))
-        return zip(targets, sources, strict=True)
-    if keras.backend.backend() != "tensorflow":
-        return Batches(lambda i: (targets[i], noisy(start + i, sources[i])), count=None)
-    # Here, so that arrays and folders can be read where TensorFlow is not installed.
-    import tensorflow as tf
-
-    if source_noise:
-        shape = sources.element_spec.shape
-
-        def add(place, images):
-            images = tf.numpy_function(noisy, [place, images], tf.float32)
-            return tf.ensure_shape(images, shape)
-
-        sources = sources.enumerate(start).map(add)
-    return tf.data.Dataset.zip((targets, sources))
+        return batches
+    shape = (batch_size, side, side, target_data.channels)
+    return as_dataset(generate, [(shape, "float32")] * 2)
