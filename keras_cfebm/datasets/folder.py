@@ -114,7 +114,7 @@ def from_folder(
         raise ValueError(f"Expected channels 1, 3 or None, received {channels!r}.")
     root = pathlib.Path(path).expanduser()
     root = root if split is None else root / split
-    paths = find_images(root)
+    paths = _find_images(root)
     workers = workers or 2 * (os.cpu_count() or 1)
 
     headers, damaged = _in_parallel(read_header, paths, workers)
@@ -155,33 +155,22 @@ def from_folder(
     )
 
 
-def find_images(root: pathlib.Path) -> list[pathlib.Path]:
-    """Lists image files by suffix, sorted, at any depth.
-
-    Args:
-        root: folder.
-
-    Returns:
-        List of `pathlib.Path`.
-
-    Raises:
-        FileNotFoundError: if `root` is no folder or holds no image.
-    """
+def _find_images(root):
+    """Lists image files by suffix, sorted, at any depth."""
     if not root.is_dir():
         raise FileNotFoundError(f"Expected a folder at {root}, found none.")
-    paths = []
-    for folder, subfolders, names in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        paths += [
-            pathlib.Path(folder, name)
-            for name in names
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
+    paths = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+        and not path.is_dir()
+    )
     if not paths:
         raise FileNotFoundError(
             f"Expected images ({', '.join(SUFFIXES)}) in {root}, found none."
         )
-    return sorted(paths)
+    return paths
 
 
 def _in_parallel(function, items, workers):
@@ -194,10 +183,14 @@ def _in_parallel(function, items, workers):
         except Exception as error:
             return None, error
 
+    results, errors = {}, {}
     with ThreadPoolExecutor(workers) as pool:
-        outcomes = list(zip(items, pool.map(attempt, items), strict=True))
-    results = {item: result for item, (result, error) in outcomes if error is None}
-    return results, {item: error for item, (_, error) in outcomes if error is not None}
+        for item, (result, error) in zip(items, pool.map(attempt, items), strict=True):
+            if error is None:
+                results[item] = result
+            else:
+                errors[item] = error
+    return results, errors
 
 
 def _check_any(readable, damaged, on_error):

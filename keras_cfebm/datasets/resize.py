@@ -109,13 +109,10 @@ def resize_images(
 
 
 def _pad(images, resolution):
-    batch, height, width, channels = images.shape
+    gaps = [resolution - size for size in images.shape[1:3]]
+    borders = [(gap // 2, gap - gap // 2) for gap in gaps]
     black = 0 if images.dtype == np.uint8 else -1
-    shape = (batch, resolution, resolution, channels)
-    padded = np.full(shape, black, images.dtype)
-    top, left = (resolution - height) // 2, (resolution - width) // 2
-    padded[:, top : top + height, left : left + width] = images
-    return padded
+    return np.pad(images, [(0, 0), *borders, (0, 0)], constant_values=black)
 
 
 def _centre_crop(images, side):

@@ -140,24 +140,19 @@ def from_tfds(
 def _feature_keys(builder, tfds):
     """Returns the names of the image feature and of the class label, or None."""
     features = builder.info.features
-    images = [
-        key
-        for key, feature in features.items()
-        if isinstance(feature, tfds.features.Image)
-        and feature.np_dtype in (np.uint8, np.uint16)
-    ]
-    labels = [
-        key
-        for key, feature in features.items()
-        if isinstance(feature, tfds.features.ClassLabel)
-    ]
-    image, label = _only(images, "image"), _only(labels, "label")
+
+    def keys(kind):
+        return [key for key, feature in features.items() if isinstance(feature, kind)]
+
+    images = keys(tfds.features.Image)
+    images = [key for key in images if features[key].np_dtype in (np.uint8, np.uint16)]
+    image = _only(images, "image")
     if image is None:
         raise ValueError(
             "Expected a dataset with one image of 8 or 16 bits, received "
             f"{builder.name!r} with {images or 'none'} among {sorted(features)}."
         )
-    return image, label
+    return image, _only(keys(tfds.features.ClassLabel), "label")
 
 
 def _only(keys, usual):

@@ -46,6 +46,8 @@ def test_lossless_formats_give_the_same_pixels(tmp_path):
         picture().save(tmp_path / f"a.{suffix}")
     picture().save(tmp_path / "a.webp", lossless=True)
     (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
     data = datasets.load(tmp_path)
     assert len(data) == 3 and data.name == tmp_path.name and not data.has_labels
     for image in datasets.to_uint8(data.images()):

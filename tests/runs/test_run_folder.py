@@ -16,7 +16,7 @@ def run(tmp_path):
     return RunFolder(tmp_path / "runs" / "tiny")
 
 
-def begun(run, place="0016px_step_00000003"):
+def begun(run, place="000001_0016px_step_3"):
     """The same folder with a checkpoint in it."""
     run.prepare(TINY)
     (run.checkpoints / place).mkdir(parents=True)
