@@ -333,7 +333,7 @@ def test_a_run_stopped_on_its_way_to_divergence_resumes_exactly(tmp_path, assert
     ],
 )
 def test_arguments_are_checked(arguments):
-    with pytest.raises(ValueError, match="Received"):
+    with pytest.raises(ValueError, match="received"):
         DivergenceGuard(**arguments)
 
 

@@ -58,7 +58,7 @@ def changed(**changes):
         ({"langevin__steps": -1}, "Expected steps from 0"),
         ({"langevin__steps": "many"}, "Expected int at config.langevin.steps"),
         ({"langevin__step_size": float("nan")}, r"step_size in \[0, inf\)"),
-        ({"network__activation": "sine"}, "Unknown activation"),
+        ({"network__activation": "sine"}, "Expected an activation"),
         ({"network__widths": {"eight": 4}}, "config.network"),
         (
             {"source": {"name": "x", "resolution": 8}},
