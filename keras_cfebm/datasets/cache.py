@@ -3,11 +3,11 @@
 import os
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Callable
 
 import numpy as np
 
+from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.typing import PathLike
 
 #: Bytes of decoded images that are kept in memory unless told otherwise: 2 GiB.
@@ -70,20 +70,16 @@ def decode_once(
 
 
 def _write(fill, shape, folder):
-    # Written aside and renamed: an interrupted run leaves no half-filled set behind.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="partial-") as partial:
-        draft = pathlib.Path(partial) / "set"
-        draft.mkdir()
-        pixels = np.lib.format.open_memmap(
-            draft / "images.npy", mode="w+", dtype=np.uint8, shape=shape
-        )
-        labels = fill(pixels)
-        pixels.flush()
-        if labels is not None:
-            np.save(draft / "labels.npy", labels)
-        try:
-            draft.rename(folder)
-        except OSError:
-            # Another process was faster; its set is the same.
-            if not folder.is_dir():
-                raise
+    try:
+        with atomic_files.new_folder(folder) as draft:
+            pixels = np.lib.format.open_memmap(
+                draft / "images.npy", mode="w+", dtype=np.uint8, shape=shape
+            )
+            labels = fill(pixels)
+            pixels.flush()
+            if labels is not None:
+                np.save(draft / "labels.npy", labels)
+    except OSError:
+        # Another process may have been faster; its set is the same.
+        if not folder.is_dir():
+            raise
