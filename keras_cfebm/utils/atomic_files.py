@@ -6,7 +6,8 @@ import os
 import pathlib
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from keras_cfebm.utils.typing import PathLike
 
@@ -41,6 +42,28 @@ def replacing(path: PathLike) -> Iterator[pathlib.Path]:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def save(write: Callable[..., Any], path: PathLike, **options: Any) -> None:
+    """Replaces a file whose extension names its format, and makes missing folders.
+
+    Args:
+        write: function of a path and the options, such as the `save` of a picture.
+        path: file to write.
+        **options: for `write`.
+
+    Raises:
+        ValueError: without an extension.
+        OSError: see `replacing`.
+    """
+    path = pathlib.Path(path)
+    if not path.suffix:
+        raise ValueError(
+            f"Expected a path with an extension, such as .png, received {str(path)!r}."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        write(temporary, **options)
 
 
 def write_text(path: PathLike, text: str) -> None:

@@ -82,6 +82,18 @@ def test_text_is_written_in_utf_8(tmp_path):
     assert path.read_bytes() == "σ → β\n".encode()
 
 
+def test_a_format_is_chosen_by_the_extension(tmp_path):
+    def write(temporary, text):
+        temporary.write_text(f"{temporary.suffix} {text}")
+
+    path = tmp_path / "new" / "file.gif"
+    atomic_files.save(write, path, text="written")
+    assert path.read_text() == ".gif written"
+    with pytest.raises(ValueError, match="a path with an extension"):
+        atomic_files.save(write, tmp_path / "other" / "file", text="written")
+    assert names(tmp_path) == ["new"]
+
+
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         atomic_files.write_text(tmp_path / "missing" / "text.txt", "text")
