@@ -51,12 +51,12 @@ def chain_strip(
             chains, a resolution does not divide the finest, or captions are not one
             per state.
     """
-    states = _checked_states(states)
-    names = checked_captions(captions, len(states), "captions")
+    images = _checked_states(states)
+    names = checked_captions(captions, len(images), "captions")
     if captions is None:
-        sizes = ["", *_resolutions(states)]
+        sizes = ["", *_resolutions(images)]
         names = [new * (new != old) for old, new in itertools.pairwise(sizes)]
-    rows = list(zip(*to_tiles(states, scale), strict=True))
+    rows = list(zip(*to_tiles(images, scale), strict=True))
     return compose(rows, padding, column_captions=names, path=path)
 
 
@@ -95,13 +95,13 @@ def chain_film(
         ValueError: if a state, the captions, the speed or the extension is not as
             described.
     """
-    states = _checked_states(states)
-    names = checked_captions(captions, len(states), "captions") or _resolutions(states)
+    images = _checked_states(states)
+    names = checked_captions(captions, len(images), "captions") or _resolutions(images)
     if not str(path).lower().endswith(".gif"):
         raise ValueError(f"Expected a path that ends in .gif, received {str(path)!r}.")
     speeds = f"(0, {MAXIMUM_FRAMES_PER_SECOND}]"
     check_number(frames_per_second, "frames_per_second", speeds)
-    tiles = to_tiles(states, scale)
+    tiles = to_tiles(images, scale)
     grids = [compose(in_rows(state, columns), padding) for state in tiles]
     # A strip of grids with a caption each, cut apart: all frames are of one size.
     font = caption_font(tiles[0][0].width)
@@ -111,7 +111,7 @@ def chain_film(
     frames = [strip.crop((left, 0, left + width, strip.height)) for left in lefts]
     # Dithering would add noise of its own to films whose subject is noise, and make
     # the file some 40 % larger.
-    if states[0].shape[-1] == 1:
+    if images[0].shape[-1] == 1:
         encoded = [frame.convert("L") for frame in frames]
     else:
         encoded = [frame.quantize(256, dither=Image.Dither.NONE) for frame in frames]
