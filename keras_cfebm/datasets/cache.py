@@ -1,4 +1,4 @@
-"""Keeps decoded images: in memory, or in a memory-mapped file."""
+"""Where decoded images are kept: in memory, or in a memory-mapped file."""
 
 import os
 import pathlib
@@ -80,6 +80,6 @@ def _write(fill, shape, folder):
             if labels is not None:
                 np.save(draft / "labels.npy", labels)
     except OSError:
-        # Another process was faster; its set is the same.
+        # Another process may have been faster; its set is the same.
         if not folder.is_dir():
             raise

@@ -1,9 +1,7 @@
 """Streaming mean and covariance of image features, saved, loaded and cached."""
 
 import hashlib
-import os
 import pathlib
-import uuid
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from keras_cfebm.evaluation.encoders import Encoder
 from keras_cfebm.evaluation.reservoir import Reservoir
+from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.typing import PathLike, Tensor
 from keras_cfebm.utils.validation import check_count, check_features
 
@@ -155,27 +154,19 @@ class FeatureStatistics:
         """
         if self.number == 0:
             raise ValueError(f"{self.name}: expected samples to save, received none.")
-        path = pathlib.Path(path)
-        # Written beside its final place and renamed: readers see all of it or none.
-        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-        try:
-            with temporary.open("wb") as file:
-                np.savez(
-                    file,
-                    format=FORMAT,
-                    number=self.number,
-                    mean=self.mean,
-                    scatter=self._scatter,
-                    features=self.features,
-                    name=self.name,
-                    encoder_name=self.encoder_name,
-                    encoder_hash=self.encoder_hash,
-                    preprocessing=self.preprocessing,
-                )
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with atomic_files.replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                format=FORMAT,
+                number=self.number,
+                mean=self.mean,
+                scatter=self._scatter,
+                features=self.features,
+                name=self.name,
+                encoder_name=self.encoder_name,
+                encoder_hash=self.encoder_hash,
+                preprocessing=self.preprocessing,
+            )
 
     @classmethod
     def load(cls, path: PathLike) -> "FeatureStatistics":

@@ -1,18 +1,43 @@
-"""The page of a run: its head, its sections, and the file it is written to."""
+"""The page of a run: one HTML file that holds its pictures and loads nothing."""
 
 import datetime
-import importlib.resources
+import importlib.metadata
+import io
+import json
+import math
 import pathlib
-import string
+import platform
+import re
+import zipfile
 
-from keras_cfebm.runs import report_sections
-from keras_cfebm.runs.report_markup import Markup, element, markup
-from keras_cfebm.runs.report_tables import text_of
-from keras_cfebm.runs.report_training import planned_steps, read_json, read_metrics
+import jinja2
+import keras
+
+from keras_cfebm import visualization
+from keras_cfebm.runs import report_data
+from keras_cfebm.runs.report_data import pairs, read_json, table, tables, text_of
 from keras_cfebm.runs.run_folder import RunError, RunFolder
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.utils.version import __version__
+
+_GRID_NAME = re.compile(r"0*(\d+)px_epoch_0*(\d+)")
+# Not allowed in HTML, not encodable, or able to reverse the text around them.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
+)
+# Names of image sets, classes and files come from outside: the template escapes all.
+_PAGES = jinja2.Environment(
+    loader=jinja2.PackageLoader("keras_cfebm", "assets"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_PAGES.globals["picture"] = report_data.picture
+_PAGES.filters["label"] = report_data.label
+# Of an image set that is a path, its last part: the settings have it all.
+_PAGES.filters["name"] = lambda data: pathlib.PurePath(data.name).name or data.name
 
 
 def write_report(folder: PathLike, output: PathLike | None = None) -> pathlib.Path:
@@ -55,76 +80,33 @@ def run_report(folder: PathLike) -> str:
     run = RunFolder(folder)
     if not run.config.is_file():
         raise RunError(
-            f"Expected a run folder, with the config.json that cfebm train writes. "
-            f"Received: {run.path}"
+            "Expected a run folder, with the config.json that cfebm train writes, "
+            f"received {run.path}."
         )
-    config = run.read_config()
-    rows = read_metrics(run)
     now = datetime.datetime.now().astimezone()
-    date = element(
-        "time", f"{now:%Y-%m-%d %H:%M %Z}", datetime=f"{now:%Y-%m-%dT%H:%M%z}"
+    config = run.read_config()
+    rows = report_data.read_metrics(run)
+    path = run.path / "figures.json"
+    figures = read_json(path) if path.is_file() else None
+    page = _PAGES.get_template("report.html").render(
+        run=run,
+        config=config,
+        name=run.path.resolve().name or "run",
+        step=int(rows[-1]["step"]) if rows else 0,
+        planned=sum(math.prod(s.epochs(config.report_steps)) for s in config.stages),
+        highlights=_highlights(config, rows, figures),
+        samples=run.path / "samples.png",
+        grids=_sample_grids(run),
+        figures=_figures(figures) if path.is_file() else None,
+        curves=_curves(run, rows) if rows else None,
+        stages=_stages(rows),
+        tasks=_tasks(run),
+        settings=_settings(config),
+        versions=_versions(run, now),
+        version=__version__,
+        now=now,
     )
-    parts = [
-        report_sections.samples(run, config),
-        report_sections.figures(run),
-        report_sections.chains(run, config),
-        report_sections.training(run, rows),
-        *report_sections.tasks(run),
-        report_sections.settings(config),
-        report_sections.versions(run, date),
-    ]
-    links = [
-        element("li", element("a", part.title, href=f"#{part.anchor}"))
-        for part in parts
-    ]
-    name = run.path.resolve().name or "run"
-    assets = importlib.resources.files("keras_cfebm.assets")
-    template = string.Template((assets / "report.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=markup(f"{name} – CF-EBM run"),
-        style=(assets / "report.css").read_text(encoding="utf-8"),
-        name=markup(name),
-        summary=_summary(config),
-        status=_status(run, config, rows),
-        highlights=_highlights(run, config, rows),
-        contents=markup(links),
-        sections=markup(_rendered(part) for part in parts),
-        version=markup(__version__),
-        date=date,
-    )
-
-
-def _rendered(section):
-    heading = element("h2", section.title, id=f"{section.anchor}-title")
-    return element(
-        "section",
-        heading,
-        section.content,
-        id=section.anchor,
-        aria_labelledby=f"{section.anchor}-title",
-    )
-
-
-def _summary(config):
-    sizes = " → ".join(str(stage.resolution) for stage in config.stages)
-    kind = "Class-conditional energy" if config.network.conditional else "Energy"
-    parts = [f"{kind} of ", _short_name(config.data)]
-    if config.source is not None:
-        parts += [", to translate ", _short_name(config.source)]
-    return markup([*parts, f", learned from coarse to fine: {sizes} pixels"])
-
-
-def _short_name(data):
-    """The name of an image set; of a path, its last part (the settings have it all)."""
-    return element("strong", pathlib.PurePath(data.name).name or data.name)
-
-
-def _status(run, config, rows):
-    if run.ladder.is_file():
-        return element("span", "Finished", class_="status finished")
-    done = int(rows[-1]["step"]) if rows else 0
-    text = f"Unfinished: {done:,} of {planned_steps(config):,} training steps"
-    return element("span", text, class_="status unfinished")
+    return _UNSAFE.sub("\ufffd", page)
 
 
 def _chain_steps(config):
@@ -137,24 +119,138 @@ def _chain_steps(config):
     return langevin.total_steps(levels)
 
 
-def _highlights(run, config, rows):
+def _highlights(config, rows, figures):
     """The few figures that one wants first."""
     shown = {}
-    path = run.path / "figures.json"
-    values = read_json(path) if path.is_file() else {}
-    if isinstance(values, dict) and isinstance(values.get("classifier_fid"), dict):
-        distances = values["classifier_fid"]
+    distances = figures.get("classifier_fid") if isinstance(figures, dict) else None
+    if isinstance(distances, dict):
         shown["Classifier FID"] = distances.get("samples")
         shown["Classifier FID of test images"] = distances.get("test")
     if rows:
+        seconds = sum(row["seconds"] for row in rows)
         shown["Training steps"] = int(rows[-1]["step"])
-        shown["Minutes of training"] = round(
-            sum(row["seconds"] for row in rows) / 60, 1
-        )
+        shown["Minutes of training"] = round(seconds / 60, 1)
     shown["Langevin steps per image"] = _chain_steps(config)
-    pairs = [
-        element("div", element("dt", name), element("dd", text_of(value)))
-        for name, value in shown.items()
-        if value is not None
-    ]
-    return element("dl", pairs, class_="highlights") if pairs else Markup("")
+    return {name: text_of(item) for name, item in shown.items() if item is not None}
+
+
+def _sample_grids(run):
+    """The grids drawn in training: resolution -> epoch -> path, both ascending."""
+    grids = {}
+    for path in run.samples.glob("*.png"):
+        if match := _GRID_NAME.fullmatch(path.stem):
+            resolution, epoch = map(int, match.groups())
+            grids.setdefault(resolution, {})[epoch] = path
+    return {level: dict(sorted(grids[level].items())) for level in sorted(grids)}
+
+
+def _figures(values):
+    """The tables of what `cfebm demo` has measured: with bars, and others."""
+    bars = []
+    if isinstance(values, dict):
+        values = dict(values)
+        if isinstance(values.get("classifier_fid"), dict):
+            reference = text_of(values.get("reference", "the training images"))
+            caption = (
+                f"Classifier FID against {reference}: the samples, and controls that "
+                "give it a scale. 0 is best."
+            )
+            bars += report_data.bars(caption, values.pop("classifier_fid"))
+        if isinstance(values.get("classes"), dict):
+            caption = "How many samples the shipped classifier puts into each class."
+            bars += report_data.bars(caption, values.pop("classes"))
+    return bars, tables("How they were measured", values) if values else []
+
+
+def _curves(run, rows):
+    """The energy curves as a PNG; drawn from the rows while there is no file yet."""
+    if run.energies.is_file():
+        return run.energies
+    png = io.BytesIO()
+    visualization.energy_curves(rows).savefig(png, format="png", dpi=150)
+    return png.getvalue()
+
+
+def _stages(rows):
+    """The course of training in one row per resolution."""
+    stages = {}
+    for row in rows:
+        stages.setdefault(int(row["resolution"]), []).append(row)
+    last = ("data_energy", "sample_energy", "gap", "gradient_norm")
+    records = {
+        f"{resolution} px": {
+            "epochs": len(epochs),
+            "steps": int(epochs[-1]["stage_step"]),
+            "minutes": sum(row["seconds"] for row in epochs) / 60,
+            **{name: epochs[-1][name] for name in last},
+        }
+        for resolution, epochs in stages.items()
+    }
+    return tables("Stages; energies are those of the last epoch", records)
+
+
+def _tasks(run):
+    """The folders of `tasks`: name -> tables of its JSON files, and pictures."""
+    folder = run.path / "tasks"
+    tasks = {}
+    for task in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if not task.is_dir() or task.name.startswith("."):
+            continue
+        # Files that are being written begin with a dot.
+        paths = sorted(p for p in task.iterdir() if not p.name.startswith("."))
+        records = [_record(path) for path in paths if path.suffix == ".json"]
+        tasks[task.name] = records, [p for p in paths if p.suffix in (".png", ".gif")]
+    return tasks
+
+
+def _record(path):
+    """A JSON file of a task: its figures first, then what was done to get them."""
+    value, name, found = read_json(path), report_data.label(path.stem), []
+    if isinstance(value, dict) and "figures" in value:
+        found = tables("Figures", value.pop("figures"))
+        name = "How they were measured"
+    return found + tables(name, value) if value or not found else found
+
+
+def _settings(config):
+    """The configuration: a table of stages, then one for each group of settings."""
+    values = config.to_dict()
+    stages = values.pop("stages")
+    groups = {
+        "Data": values.pop("data"),
+        "Energy network": values.pop("network"),
+        "Langevin sampling": values.pop("langevin"),
+    }
+    if source := values.pop("source"):
+        groups["Source images"] = source
+    # A seed is a name, not a quantity, so its digits are not grouped.
+    groups["Training"] = values | {"seed": str(values["seed"])}
+    # A column that no stage sets only takes room.
+    used = [name for name in stages[0] if any(s[name] is not None for s in stages)]
+    used.remove("resolution")
+    rows = [(f"{s['resolution']} px", [s[name] for name in used]) for s in stages]
+    columns = list(map(report_data.label, used))
+    whole = table("Stages, coarsest first", rows, columns)
+    return whole, [pairs(caption, group) for caption, group in groups.items()]
+
+
+def _versions(run, now):
+    """What this page was made with, and what Keras says about the model's file."""
+    backend = keras.backend.backend()
+    made = {
+        "Date": f"{now:%Y-%m-%d %H:%M %Z}",
+        "keras_cfebm": __version__,
+        "Keras": f"{keras.__version__} on {backend}",
+        **{p: importlib.metadata.version(p) for p in (backend, "numpy", "matplotlib")},
+        "Python": platform.python_version(),
+        "System": f"{platform.system()} {platform.machine()}",
+    }
+    found = [table("This page", [(name, [text]) for name, text in made.items()])]
+    try:
+        with zipfile.ZipFile(run.ladder) as archive:
+            saved = json.loads(archive.read("metadata.json"))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        saved = {}  # no model yet, or its file does not say
+    if isinstance(saved, dict) and saved:
+        found += tables("The trained model, ladder.keras", saved)
+    return found

@@ -1,24 +1,20 @@
 """Langevin chains from noise to image: as a strip of states, and as a film."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
+from keras_cfebm.utils.atomic_files import save
 from keras_cfebm.utils.typing import PathLike, Tensor
 from keras_cfebm.utils.validation import check_number
-from keras_cfebm.visualization.grids import PADDING
-from keras_cfebm.visualization.saving import save_image
 from keras_cfebm.visualization.sheet import (
-    CAPTION_GAP,
-    INK,
-    PAPER,
+    PADDING,
     caption_font,
+    checked_captions,
     compose,
     drawable,
-    drawable_captions,
-    finest_size,
     in_rows,
-    largest_text,
     to_tiles,
 )
 
@@ -37,38 +33,31 @@ def chain_strip(
     """Shows chains side by side: one row per chain, one column per recorded state.
 
     Args:
-        states: List of float arrays `(n, height, width, channels)` in [-1, 1], one
+        states: list of float arrays `(n, height, width, channels)` in [-1, 1], one
             per recorded state. Resolutions may differ, as in a coarse-to-fine
             chain: coarse states are enlarged, without smoothing, to the finest.
-        captions: One string per state, written under its column, as
+        captions: one string per state, written under its column, as
             "8 px · step 5"; None names each resolution where it begins.
-        scale: Whole enlargement of the finest states; None for tiles of at least
+        scale: whole enlargement of the finest states; None for tiles of at least
             64 pixels.
-        padding: White pixels between tiles and around them.
-        path: Where to save the picture as well.
+        padding: white pixels between tiles and around them.
+        path: where to save the picture as well.
 
     Returns:
         An RGB `PIL.Image.Image` of `n` rows and `len(states)` columns.
 
     Raises:
-        ValueError: If a state is not as described, states differ in the number of
+        ValueError: if a state is not as described, states differ in the number of
             chains, a resolution does not divide the finest, or captions are not one
             per state.
     """
-    states = _checked_states(states)
-    captions = drawable_captions(captions, len(states), "captions")
+    images = _checked_states(states)
+    names = checked_captions(captions, len(images), "captions")
     if captions is None:
-        captions = _resolutions(states)
-        changes = [a != b for a, b in zip(captions, ["", *captions], strict=False)]
-        captions = [
-            text * change for text, change in zip(captions, changes, strict=True)
-        ]
-    size = finest_size(states)
-    columns = [to_tiles(state, size, scale) for state in states]
-    strip = compose(list(zip(*columns, strict=True)), padding, column_captions=captions)
-    if path is not None:
-        save_image(strip, path)
-    return strip
+        sizes = ["", *_resolutions(images)]
+        names = [new * (new != old) for old, new in itertools.pairwise(sizes)]
+    rows = list(zip(*to_tiles(images, scale), strict=True))
+    return compose(rows, padding, column_captions=names, path=path)
 
 
 def chain_film(
@@ -88,45 +77,48 @@ def chain_film(
     grey images keep theirs exactly, colour images are quantised.
 
     Args:
-        states: As for `chain_strip`.
-        path: File to write, ending in ".gif".
-        frames_per_second: Speed, above 0 and at most 50.
-        hold_seconds: How long the last frame stays, at least one frame.
-        captions: One string per state, written under its frame; None for the
+        states: as for `chain_strip`.
+        path: file to write, ending in ".gif".
+        frames_per_second: speed, above 0 and at most 50.
+        hold_seconds: how long the last frame stays, at least one frame.
+        captions: one string per state, written under its frame; None for the
             resolution.
-        columns: Chains per row; None for a square grid.
-        scale: Whole enlargement of the finest states; None for tiles of at least
+        columns: chains per row; None for a square grid.
+        scale: whole enlargement of the finest states; None for tiles of at least
             64 pixels.
-        padding: White pixels between tiles and around them.
+        padding: white pixels between tiles and around them.
 
     Returns:
         The last frame, an RGB `PIL.Image.Image`.
 
     Raises:
-        ValueError: If a state, the captions, the speed or the extension is not as
+        ValueError: if a state, the captions, the speed or the extension is not as
             described.
     """
-    states = _checked_states(states)
-    captions = drawable_captions(captions, len(states), "captions")
+    images = _checked_states(states)
+    names = checked_captions(captions, len(images), "captions") or _resolutions(images)
     if not str(path).lower().endswith(".gif"):
-        raise ValueError(f"path must end in .gif; got {str(path)!r}.")
+        raise ValueError(f"Expected a path that ends in .gif, received {str(path)!r}.")
     speeds = f"(0, {MAXIMUM_FRAMES_PER_SECOND}]"
     check_number(frames_per_second, "frames_per_second", speeds)
-    size = finest_size(states)
-    tiles = [to_tiles(state, size, scale) for state in states]
-    grids = [compose(in_rows(batch, columns), padding) for batch in tiles]
-    captions = captions or _resolutions(states)
-    frames = _captioned(grids, captions, caption_font(tiles[0].shape[2]))
+    tiles = to_tiles(images, scale)
+    grids = [compose(in_rows(state, columns), padding) for state in tiles]
+    # A strip of grids with a caption each, cut apart: all frames are of one size.
+    font = caption_font(tiles[0][0].width)
+    strip = compose([grids], 0, column_captions=names, font=font)
+    width = strip.width // len(grids)
+    lefts = range(0, strip.width, width)
+    frames = [strip.crop((left, 0, left + width, strip.height)) for left in lefts]
     # Dithering would add noise of its own to films whose subject is noise, and make
     # the file some 40 % larger.
-    if states[0].shape[-1] == 1:
+    if images[0].shape[-1] == 1:
         encoded = [frame.convert("L") for frame in frames]
     else:
         encoded = [frame.quantize(256, dither=Image.Dither.NONE) for frame in frames]
     duration = 1000 / frames_per_second
     durations = [duration] * (len(frames) - 1) + [max(duration, 1000 * hold_seconds)]
-    save_image(
-        encoded[0],
+    save(
+        encoded[0].save,
         path,
         save_all=True,
         append_images=encoded[1:],
@@ -137,35 +129,20 @@ def chain_film(
 
 
 def _checked_states(states):
-    """Returns the states as checked images of as many chains and channels each."""
+    """The states as checked images of as many chains and channels each."""
     states = [drawable(state, f"states[{i}]") for i, state in enumerate(states)]
     if not states:
-        raise ValueError("states must hold at least one state; got none.")
+        raise ValueError("Expected at least one state, received none.")
     kinds = sorted({(len(state), state.shape[-1]) for state in states})
     if len(kinds) > 1:
         raise ValueError(
-            "All states must have as many chains and channels; got "
-            f"(chains, channels) = {kinds}."
+            "Expected states of as many chains and channels each, received (chains, "
+            f"channels) = {kinds}."
         )
     return states
 
 
 def _resolutions(states):
-    """Returns "8 px" for a square state, "8×16 px" (height × width) for another."""
+    """ "8 px" for a square state, "8×16 px" (height × width) for another."""
     sizes = [state.shape[1:3] for state in states]
     return [f"{h} px" if h == w else f"{h}×{w} px" for h, w in sizes]
-
-
-def _captioned(grids, captions, font):
-    """Returns the grids on paper of one size, each with its caption under it."""
-    text_width, text_height = largest_text(captions, font)
-    width = max(grids[0].width, text_width + 2 * CAPTION_GAP)
-    height = grids[0].height + text_height + CAPTION_GAP
-    frames = []
-    for grid, caption in zip(grids, captions, strict=True):
-        frame = Image.new("RGB", (width, height), PAPER)
-        frame.paste(grid, ((width - grid.width) // 2, 0))
-        place = (width // 2, grid.height)
-        ImageDraw.Draw(frame).text(place, caption, INK, font, anchor="ma")
-        frames.append(frame)
-    return frames

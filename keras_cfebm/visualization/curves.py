@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from keras_cfebm.utils.atomic_files import save
 from keras_cfebm.utils.typing import PathLike
-from keras_cfebm.visualization.saving import save_figure
-from keras_cfebm.visualization.scores import COLORS
+from keras_cfebm.visualization.scores import COLORS, FIGURE_DPI
 
 KEYS = (
     "step",
@@ -39,16 +39,16 @@ def energy_curves(
     top of their panel. Vertical lines part the stages, labelled with their resolution.
 
     Args:
-        rows: List of dictionaries, one per logged step, with "step" (over the whole
+        rows: list of dicts, one per logged step, with "step" (over the whole
             run), "stage", "resolution" (pixels), "beta" (0 to 1), "data_energy",
             "sample_energy", "gap" and "gradient_norm". Drawn in the order of "step".
-        path: Where to save the figure as well.
+        path: where to save the figure as well.
 
     Returns:
         A `matplotlib.figure.Figure` of three panels.
 
     Raises:
-        ValueError: If there are no rows, or a row lacks a key.
+        ValueError: if there are no rows, or a row lacks a key.
     """
     columns = _columns(rows)
     steps = columns["step"]
@@ -90,20 +90,20 @@ def energy_curves(
         entries.values(), entries, loc="outside upper right", frameon=False, ncols=3
     )
     if path is not None:
-        save_figure(figure, path)
+        save(figure.savefig, path, dpi=FIGURE_DPI)
     return figure
 
 
 def _columns(rows):
-    """Returns the log as one float array per key, in the order of steps."""
+    """The log as one float array per key, in the order of steps."""
     rows = list(rows)
     if not rows:
-        raise ValueError("rows must hold at least one logged step; got none.")
+        raise ValueError("Expected at least one logged row, received none.")
     for i, row in enumerate(rows):
-        missing = [key for key in KEYS if key not in row]
-        if missing:
+        if missing := [key for key in KEYS if key not in row]:
             raise ValueError(
-                f"Each row must have the keys {KEYS}; row {i} lacks {missing}."
+                f"Expected rows with the keys {KEYS}, received row {i} without "
+                f"{missing}."
             )
     rows.sort(key=lambda row: row["step"])
     numbers = [key for key in KEYS if key != "stage"]
@@ -129,7 +129,7 @@ def _draw(axes, steps, values, color, label=None):
 
 
 def _running_median(values):
-    """Returns the centred running median, over 2 % of the rows but at most 51."""
+    """The centred running median, over 2 % of the rows but at most 51."""
     half = min(len(values) // 100, 25)
     padded = np.pad(values, half, mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)

@@ -8,17 +8,13 @@ from PIL import Image
 
 from keras_cfebm.utils.typing import PathLike, Tensor
 from keras_cfebm.utils.validation import check_mapping, check_number
-from keras_cfebm.visualization.saving import save_image
 from keras_cfebm.visualization.sheet import (
+    PADDING,
     compose,
     drawable,
-    drawable_captions,
-    finest_size,
     in_rows,
     to_tiles,
 )
-
-PADDING = 4
 
 
 def image_grid(
@@ -34,33 +30,25 @@ def image_grid(
     """Lays images out in a grid, row by row.
 
     Args:
-        images: Float array `(n, height, width, channels)` in [-1, 1], 1 or 3 channels.
-        columns: Images per row; None for a square grid.
-        scale: Whole enlargement of each image, without smoothing; None for the
+        images: float array `(n, height, width, channels)` in [-1, 1], 1 or 3 channels.
+        columns: images per row; None for a square grid.
+        scale: whole enlargement of each image, without smoothing; None for the
             smallest that makes a tile at least 64 pixels wide and high.
-        padding: White pixels between tiles and around them.
-        row_captions: One string per row, written to its left.
-        column_captions: One string per column, written under it.
-        path: Where to save the picture as well; the extension names the format.
+        padding: white pixels between tiles and around them.
+        row_captions: one string per row, written to its left.
+        column_captions: one string per column, written under it.
+        path: where to save the picture as well; the extension names the format.
 
     Returns:
         An RGB `PIL.Image.Image`.
 
     Raises:
-        ValueError: If the images are not as described (up to 1e-3 outside [-1, 1] is
+        ValueError: if the images are not as described (up to 1e-3 outside [-1, 1] is
             clipped), or the captions are not one per row or column.
     """
-    images = drawable(images)
-    rows = in_rows(to_tiles(images, images.shape[1:3], scale), columns)
-    grid = compose(
-        rows,
-        padding,
-        drawable_captions(row_captions, len(rows), "row_captions"),
-        drawable_captions(column_captions, len(rows[0]), "column_captions"),
-    )
-    if path is not None:
-        save_image(grid, path)
-    return grid
+    [tiles] = to_tiles([drawable(images)], scale)
+    rows = in_rows(tiles, columns)
+    return compose(rows, padding, row_captions, column_captions, path=path)
 
 
 def comparison_grid(
@@ -74,19 +62,19 @@ def comparison_grid(
     """Shows versions of the same images under each other, one labelled row each.
 
     Args:
-        batches: Dictionary of label -> float array `(n, height, width, channels)` in
+        batches: dict of label -> float array `(n, height, width, channels)` in
             [-1, 1], with the same `n` each. Grey and colour may be mixed, and
             resolutions too: coarse ones are enlarged to the finest.
-        scale: Whole enlargement; None for tiles of at least 64 pixels.
-        padding: White pixels between tiles and around them.
-        column_captions: One string per image, written under its column.
-        path: Where to save the picture as well.
+        scale: whole enlargement; None for tiles of at least 64 pixels.
+        padding: white pixels between tiles and around them.
+        column_captions: one string per image, written under its column.
+        path: where to save the picture as well.
 
     Returns:
         An RGB `PIL.Image.Image` of `len(batches)` rows and `n` columns.
 
     Raises:
-        ValueError: If a batch is not as described, the counts differ, or a
+        ValueError: if a batch is not as described, the counts differ, or a
             resolution does not divide the finest.
 
     Example:
@@ -96,23 +84,14 @@ def comparison_grid(
     ```
     """
     batches = {
-        label: drawable(images, f"batches[{label!r}]")
+        str(label): drawable(images, f"batches[{label!r}]")
         for label, images in check_mapping(batches, "batches").items()
     }
     counts = {label: len(images) for label, images in batches.items()}
     if len(set(counts.values())) > 1:
-        raise ValueError(f"All batches must hold as many images; got {counts}.")
-    size = finest_size(batches.values())
-    rows = [to_tiles(images, size, scale) for images in batches.values()]
-    grid = compose(
-        rows,
-        padding,
-        [str(label) for label in batches],
-        drawable_captions(column_captions, len(rows[0]), "column_captions"),
-    )
-    if path is not None:
-        save_image(grid, path)
-    return grid
+        raise ValueError(f"Expected batches of as many images each, received {counts}.")
+    rows = to_tiles(batches.values(), scale)
+    return compose(rows, padding, list(batches), column_captions, path=path)
 
 
 def saliency_overlay(
@@ -133,23 +112,23 @@ def saliency_overlay(
     image stays visible where nothing happens.
 
     Args:
-        images: Float array `(n, height, width, channels)` in [-1, 1].
-        maps: Non-negative float array `(n, height, width)`, for instance the
+        images: float array `(n, height, width, channels)` in [-1, 1].
+        maps: non-negative float array `(n, height, width)`, for instance the
             generative saliency Σ_k |x_{k+1} − x_k| averaged over channels.
-        alpha: Opacity of the heat where a map has its maximum, in [0, 1].
-        colormap: Name of a matplotlib colour map.
+        alpha: opacity of the heat where a map has its maximum, in [0, 1].
+        colormap: name of a matplotlib colour map.
         normalization: "image" divides each map by its own maximum; "joint" divides
             all by the largest, so that images can be compared with each other.
-        scale: Whole enlargement; None for tiles of at least 64 pixels.
-        padding: White pixels between tiles and around them.
-        column_captions: One string per image, written under its column.
-        path: Where to save the picture as well.
+        scale: whole enlargement; None for tiles of at least 64 pixels.
+        padding: white pixels between tiles and around them.
+        column_captions: one string per image, written under its column.
+        path: where to save the picture as well.
 
     Returns:
         An RGB `PIL.Image.Image` with rows "image", "saliency" and "overlay".
 
     Raises:
-        ValueError: If images or maps are not as described, or an option is unknown.
+        ValueError: if images or maps are not as described, or an option is unknown.
 
     Reference: Zhao, Xie, Li, ICLR 2021, generative saliency.
     """
@@ -157,39 +136,35 @@ def saliency_overlay(
     check_number(alpha, "alpha", "[0, 1]")
     if colormap not in matplotlib.colormaps:
         raise ValueError(
-            "colormap must be one that matplotlib knows, as 'inferno'; "
-            f"got {colormap!r}."
+            "Expected colormap as one that matplotlib knows, such as 'inferno', "
+            f"received {colormap!r}."
         )
     heights = _normalized_maps(maps, images.shape[:3], normalization)
     heat = 2.0 * matplotlib.colormaps[colormap](heights)[..., :3] - 1.0
     opacity = alpha * heights[..., None]
+    overlay = (1.0 - opacity) * images + opacity * heat
+    rows = {"image": images, "saliency": heat, "overlay": overlay}
     return comparison_grid(
-        {
-            "image": images,
-            "saliency": heat,
-            "overlay": (1.0 - opacity) * images + opacity * heat,
-        },
-        scale,
-        padding,
-        column_captions=column_captions,
-        path=path,
+        rows, scale, padding, column_captions=column_captions, path=path
     )
 
 
 def _normalized_maps(maps, shape, normalization):
-    """Returns checked `maps` in [0, 1]; a map of zeros stays zero."""
+    """The checked maps in [0, 1]; a map of zeros stays zero."""
     maps = np.asarray(maps).astype("float32")
     if maps.shape != shape:
-        raise ValueError(f"maps must have the images' shape {shape}; got {maps.shape}.")
+        raise ValueError(
+            f"Expected maps of the images' shape {shape}, received {maps.shape}."
+        )
     # `not >=` also catches NaN.
     if not (maps.min() >= 0 and np.isfinite(maps).all()):
         raise ValueError(
-            "maps must be finite and non-negative; got values from "
+            "Expected finite and non-negative maps, received values from "
             f"{maps.min():.4g} to {maps.max():.4g}."
         )
     if normalization not in ("image", "joint"):
         raise ValueError(
-            f"normalization must be 'image' or 'joint'; got {normalization!r}."
+            f"Expected normalization 'image' or 'joint', received {normalization!r}."
         )
     axes = (1, 2) if normalization == "image" else None
     peak = maps.max(axis=axes, keepdims=True)

@@ -3,9 +3,9 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from keras_cfebm.utils.atomic_files import save
 from keras_cfebm.utils.typing import PathLike, Tensor
 from keras_cfebm.utils.validation import check_mapping, check_scores
-from keras_cfebm.visualization.saving import save_figure
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLORS = (
@@ -19,6 +19,7 @@ COLORS = (
 )
 LINE_STYLES = ("-", "--", "-.", ":")
 BINS = 60
+FIGURE_DPI = 150
 
 
 def energy_histogram(
@@ -34,17 +35,17 @@ def energy_histogram(
     covers the central 99 % of every set; what lies outside counts in the outer bars.
 
     Args:
-        energies: Dictionary of label -> array `(n,)` of finite energies.
-        threshold: Energy above which an image counts as anomalous, drawn as a
+        energies: dict of label -> array `(n,)` of finite energies.
+        threshold: energy above which an image counts as anomalous, drawn as a
             dashed line; None for no line.
-        xlabel: Label of the energy axis.
-        path: Where to save the figure as well.
+        xlabel: label of the energy axis.
+        path: where to save the figure as well.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: If there is no set, or a set is empty or not finite.
+        ValueError: if there is no set, or a set is empty or not finite.
     """
     energies = {
         str(label): check_scores(values, f"energies[{label!r}]")
@@ -62,14 +63,14 @@ def energy_histogram(
         color = COLORS[i % len(COLORS)]
         counts, _ = np.histogram(np.clip(values, low, high), edges)
         shares = counts / len(values)
-        axes.stairs(shares, edges, fill=True, color=color, alpha=0.25)
-        style = LINE_STYLES[i // len(COLORS) % len(LINE_STYLES)]
         axes.stairs(
             shares,
             edges,
-            color=color,
+            fill=True,
+            facecolor=(color, 0.25),
+            edgecolor=color,
             linewidth=1.5,
-            linestyle=style,
+            linestyle=LINE_STYLES[i // len(COLORS) % len(LINE_STYLES)],
             label=f"{label} (n = {len(values)})",
         )
     if threshold is not None:
@@ -87,7 +88,7 @@ def energy_histogram(
     # Beside the plot, so that it never hides a bar.
     figure.legend(loc="outside right upper", frameon=False)
     if path is not None:
-        save_figure(figure, path)
+        save(figure.savefig, path, dpi=FIGURE_DPI)
     return figure
 
 
@@ -97,15 +98,15 @@ def roc_curves(
     """Draws how well a score finds anomalies: one ROC curve per kind of anomaly.
 
     Args:
-        scores: Dictionary of label -> `(normal_scores, anomaly_scores)`, arrays
+        scores: dict of label -> `(normal_scores, anomaly_scores)`, arrays
             `(n,)` and `(m,)`; **high = anomalous**, as the energy is.
-        path: Where to save the figure as well.
+        path: where to save the figure as well.
 
     Returns:
         A `matplotlib.figure.Figure`; the legend holds the areas under the curves.
 
     Raises:
-        ValueError: If there is no entry, or an entry is no pair of finite vectors.
+        ValueError: if there is no entry, or an entry is no pair of finite vectors.
     """
     figure = Figure(figsize=(6.2, 3.9), layout="constrained")
     axes = figure.add_subplot()
@@ -113,8 +114,8 @@ def roc_curves(
     for i, (label, pair) in enumerate(check_mapping(scores, "scores").items()):
         if len(pair) != 2:
             raise ValueError(
-                f"scores[{label!r}] must be (normal_scores, anomaly_scores); "
-                f"got {len(pair)} values."
+                f"Expected scores[{label!r}] as (normal_scores, anomaly_scores), "
+                f"received {len(pair)} values."
             )
         false_rate, true_rate = roc_points(
             check_scores(pair[0], f"normal scores of {label!r}"),
@@ -138,24 +139,17 @@ def roc_curves(
         title="AUROC", loc="outside right upper", frameon=False, alignment="left"
     )
     if path is not None:
-        save_figure(figure, path)
+        save(figure.savefig, path, dpi=FIGURE_DPI)
     return figure
 
 
 def roc_points(
     normal: np.ndarray, anomalous: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns `(false_rate, true_rate)` for every threshold, from strict to lax.
+    """The rates `(false_rate, true_rate)` at every threshold, from strict to lax.
 
     Scores that tie cross a threshold together: the curve then runs straight through
     the tie, and the area under it counts a tied pair as one half.
-
-    Args:
-        normal: Array `(n,)` of scores of normal images.
-        anomalous: Array `(m,)` of scores of anomalies, higher if they stand out.
-
-    Returns:
-        Two arrays `(k,)` that rise from 0 to 1.
     """
     thresholds = np.unique(np.concatenate([normal, anomalous]))[::-1]
 
@@ -167,7 +161,7 @@ def roc_points(
 
 
 def area_under(x: np.ndarray, y: np.ndarray) -> float:
-    """Returns the area under the piecewise linear curve through the points (x, y)."""
+    """The area under the piecewise linear curve through the points (x, y)."""
     return float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
 
 

@@ -15,8 +15,7 @@ from keras_cfebm import configs
 from keras_cfebm.callbacks import EnergyLog
 from keras_cfebm.cli.main import main
 from keras_cfebm.runs.report import run_report, write_report
-from keras_cfebm.runs.report_markup import element
-from keras_cfebm.runs.report_tables import label, tables, text_of
+from keras_cfebm.runs.report_data import label, tables, text_of
 from keras_cfebm.runs.run_folder import RunError, RunFolder
 
 HOSTILE = "</style></title><script>alert('x')</script>\"><img src=x onerror=alert(1)>"
@@ -184,6 +183,7 @@ def test_hostile_names_are_text(started):
         name in tag for _, tag in reader.tags for name in ("onerror", "onclick")
     )
     assert reader.text.count("alert('x')") >= 8
+    assert any("\"'<i>" in image["alt"] for image in reader.all("img"))
     assert not re.search("[\x00\ud800\u202e]", page)
 
 
@@ -275,36 +275,35 @@ def test_keys_become_words():
 
 def test_a_column_of_numbers_has_as_many_decimals_in_each_row():
     values = {"a": {"psnr": 9.25, "n": 1}, "b": {"psnr": 31.0, "n": 2}}
-    reader = Reader(tables(values, "Restored"))
-    assert "9.25" in reader.text and "31.00" in reader.text
-    assert len(reader.all("table")) == 1
+    [table] = tables("Restored", values)
+    assert table.columns == ["PSNR", "N"]
+    assert table.rows == [("A", ["9.25", "1"]), ("B", ["31.00", "2"])]
 
 
 def test_records_of_other_keys_have_tables_of_their_own():
     values = {"a": {"x": 1, "y": 2}, "b": {"z": 3}, "c": [1, [2]]}
-    reader = Reader(tables(values, "All"))
-    for caption in ("All · A", "All · B", "All · C"):
-        assert caption in reader.text
+    captions = [table.caption for table in tables("All", values)]
+    assert captions[:3] == ["All · A", "All · B", "All · C"]
 
 
 @pytest.mark.parametrize("value", [3, "text", None, [], {}, {"a": {}}, [[]], [{}]])
-def test_any_json_value_can_be_shown(value):
-    Reader(tables(value, "Value"))
+def test_any_json_value_can_be_shown(started, value):
+    write_json(started.path / "figures.json", value)
+    write_json(started.path / "tasks" / "x" / "y.json", value)
+    Reader(run_report(started.path))
 
 
-def test_long_and_deep_values_are_cut_short():
+def test_long_and_deep_values_are_cut_short(started):
     deep = 0
     for _ in range(500):
         deep = {"a": deep, "b": [deep]} if deep == 0 else {"a": deep}
-    assert "nested too deeply" in tables(deep, "Deep")
-    reader = Reader(tables(list(range(1000)), "Long"))
-    assert len(reader.all("tr")) == 100
+    write_json(started.path / "tasks" / "x" / "deep.json", deep)
+    write_json(started.path / "tasks" / "x" / "long.json", list(range(1000)))
+    reader = Reader(run_report(started.path))
+    assert "nested too deeply" in reader.text
     assert "And 900 more rows" in reader.text
-
-
-def test_elements_escape_text_and_attributes():
-    made = element("p", "<&>", [1, None], class_='"', title=None)
-    assert made == '<p class="&quot;">&lt;&amp;&gt;1</p>\n'
+    [table] = tables("Long", list(range(1000)))
+    assert len(table.rows) == 100
 
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -145,6 +145,21 @@ def test_chain_film_has_one_frame_per_state_and_holds_the_last(tmp_path, channel
     assert error.max() == 0 if channels == 1 else error.mean() < 16
 
 
+def test_every_frame_is_the_grid_of_its_state_over_its_caption(tmp_path):
+    path, states = tmp_path / "film.gif", chain(4)
+    captions = ["", "a caption of several lines", "incomprehensibilities", "σ = 1"]
+    visualization.chain_film(states, path, captions=captions, columns=1)
+    with Image.open(path) as film:
+        for i, state in enumerate(states):
+            film.seek(i)
+            grid = visualization.image_grid(state, 1, scale=64 // state.shape[1])
+            left = (film.width - grid.width + 1) // 2
+            frame = film.convert("RGB").crop((left, 0, left + grid.width, film.height))
+            shown = np.asarray(frame)
+            np.testing.assert_array_equal(shown[: grid.height], grid)
+            assert is_blank(shown[grid.height :]) == (captions[i] == "")
+
+
 @pytest.mark.parametrize("speed", [0, -1, 51, float("nan")])
 def test_chain_film_refuses_speeds_no_viewer_shows(tmp_path, speed):
     with pytest.raises(ValueError, match="frames_per_second"):
@@ -299,7 +314,7 @@ def test_bad_logs_are_explained():
         visualization.energy_curves([])
     rows = log()
     del rows[3]["gap"]
-    with pytest.raises(ValueError, match=r"row 3 lacks \['gap'\]"):
+    with pytest.raises(ValueError, match=r"row 3 without \['gap'\]"):
         visualization.energy_curves(rows)
 
 
@@ -307,8 +322,8 @@ def test_histograms_show_shares_of_each_set():
     rng = np.random.default_rng(0)
     energies = {"test": rng.normal(size=900), "digits": rng.normal(4, 1, (50, 1))}
     figure = visualization.energy_histogram(energies, threshold=2.0)
-    filled = figure.axes[0].patches[::2]
-    assert [patch.get_data().values.sum() for patch in filled] == pytest.approx([1, 1])
+    bars = figure.axes[0].patches
+    assert [patch.get_data().values.sum() for patch in bars] == pytest.approx([1, 1])
     labels = [text.get_text() for text in figure.legends[0].texts]
     assert labels == ["test (n = 900)", "digits (n = 50)", "threshold 2"]
 

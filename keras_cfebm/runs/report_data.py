@@ -1,0 +1,271 @@
+"""What a run has written, read and made into values, tables and pictures for a page."""
+
+import base64
+import csv
+import dataclasses
+import io
+import json
+import math
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import PIL.Image
+
+from keras_cfebm.runs.run_folder import RunError, RunFolder
+from keras_cfebm.visualization.curves import KEYS
+
+#: Longer tables end in a note; the file has the rest.
+MAXIMUM_ROWS = 100
+MAXIMUM_COLUMNS = 12
+MAXIMUM_DEPTH = 5
+_INLINE = 8
+_NEEDED = (*KEYS, "stage_step", "seconds")
+_ACRONYMS = "AUPR,AUROC,EMA,FID,FPR,FPR95,KID,L2,OOD,PCA,PSNR,ROC,SSIM,TPR"
+_SPELLED = {word.lower(): word for word in _ACRONYMS.split(",")}
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        RunError: if it cannot be read as JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(
+            f"Expected a JSON file at {path}, as cfebm writes it: {error}"
+        ) from error
+
+
+def read_metrics(run: RunFolder) -> list[dict[str, float]]:
+    """The rows of `metrics.csv`.
+
+    Args:
+        run: `RunFolder`.
+
+    Returns:
+        List of dicts of floats, see `keras_cfebm.callbacks.EnergyLog`; empty where
+        nothing has been logged yet. What the log left open is NaN.
+
+    Raises:
+        RunError: if the file is not such a log.
+    """
+    if not run.metrics.is_file():
+        return []
+    try:
+        with open(run.metrics, encoding="utf-8", newline="") as file:
+            return [
+                {name: float(row[name] or math.nan) for name in (*_NEEDED, *row)}
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise RunError(
+            f"Expected numbers under the columns {', '.join(_NEEDED)} in "
+            f"{run.metrics}: {error!r}"
+        ) from error
+
+
+def picture(source: pathlib.Path | bytes) -> dict[str, Any] | None:
+    """The attributes of an `img` with a PNG or GIF in it, or None if it is damaged."""
+    try:
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        with PIL.Image.open(io.BytesIO(data), formats=("PNG", "GIF")) as image:
+            image.load()
+            kind, (width, height) = image.get_format_mimetype(), image.size
+    # Pillow's decoders let errors of several types out of damaged files.
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
+        return None
+    uri = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return {"src": uri, "width": width, "height": height}
+
+
+def label(name: object) -> str:
+    """A key as words: `classifier_fid` is "Classifier FID"."""
+    words = [_SPELLED.get(w.lower(), w) for w in str(name).replace("_", " ").split()]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+def text_of(value: Any, decimals: int | None = None) -> str:
+    """A JSON value on one line.
+
+    Args:
+        value: any JSON value.
+        decimals: int, digits after the point of floats; None for four significant ones.
+
+    Returns:
+        str.
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) or (decimals is not None and _is_number(value)):
+        return _float_text(value, decimals).replace("-", "−")
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", "−")
+    if isinstance(value, dict):
+        shown = [f"{key}: {text_of(item)}" for key, item in value.items()]
+    elif isinstance(value, (list, tuple)):
+        shown = [text_of(item) for item in value]
+    else:
+        return str(value)
+    if len(shown) > _INLINE:
+        shown = [*shown[:_INLINE], f"… ({len(shown)} in all)"]
+    return ", ".join(shown) or "–"
+
+
+def _float_text(value, decimals):
+    if not math.isfinite(value):
+        return str(value)
+    if value and not 1e-4 <= abs(value) < 1e9:
+        return f"{value:.3e}"
+    if decimals is not None:
+        return f"{value:,.{decimals}f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _is_number(value):
+    """Whether a JSON value is a number; true and false are none."""
+    if isinstance(value, int):
+        # Larger ones are identifiers, and may be beyond what a float can be.
+        return not isinstance(value, bool) and abs(value) < 10**15
+    return isinstance(value, float)
+
+
+def _decimals(column):
+    """Digits after the point that suit a whole column of numbers, or None.
+
+    Three significant digits of the smallest, at least two and at most four, but no
+    zeros that all of the numbers would end in.
+    """
+    numbers = [value for value in column if _is_number(value)]
+    if len(numbers) < 2 or not any(isinstance(number, float) for number in numbers):
+        return None
+    sizes = [abs(n) for n in numbers if math.isfinite(n) and n]
+    wanted = min(max(2 - math.floor(math.log10(min(sizes, default=1))), 2), 4)
+    exact = [f"{size:.{wanted}f}".rstrip("0").partition(".")[2] for size in sizes]
+    return max(map(len, exact), default=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table with a heading in each row, and in each column if there are `columns`.
+
+    Args:
+        caption: str, what it shows.
+        rows: list of pairs of a row heading and its list of texts.
+        columns: list of column headings, which may be empty.
+        right: list of bools, whether a column is set to the right.
+        shares: list of floats, the lengths of bars behind the texts in per cent.
+        note: str, what the table leaves out.
+    """
+
+    caption: str
+    rows: Sequence[tuple[str, Sequence[str]]] = ()
+    columns: Sequence[str] = ()
+    right: Sequence[bool] = ()
+    shares: Sequence[float] = ()
+    note: str = ""
+
+
+def table(
+    caption: str,
+    rows: Sequence[tuple[str, Sequence[Any]]],
+    columns: Sequence[str] = (),
+    shares: Sequence[float] = (),
+) -> Table:
+    """A `Table` of any JSON values, where a column of numbers is rounded alike."""
+    cells = list(zip(*(values for _, values in rows), strict=True))
+    # Without headings a column holds quantities of many kinds, each rounded by itself.
+    alike = bool(columns or shares)
+    decimals = [_decimals(column) if alike else None for column in cells]
+    right = [(any if alike else all)(map(_is_number, column)) for column in cells]
+    texts = [
+        (name, list(map(text_of, values, decimals)))
+        for name, values in rows[:MAXIMUM_ROWS]
+    ]
+    hidden = len(rows) - len(texts)
+    note = f"And {hidden:,} more rows." if hidden else ""
+    return Table(caption, texts, columns, right, shares, note)
+
+
+def pairs(caption: str, values: Mapping[str, Any]) -> Table:
+    """A table of names and single values."""
+    return table(caption, [(label(name), [item]) for name, item in values.items()])
+
+
+def bars(caption: str, values: Mapping[str, Any]) -> list[Table]:
+    """Numbers of one kind with a bar behind each, if all are finite and at least 0."""
+    numbers = list(values.values())
+    if not all(_is_number(n) and 0 <= n < math.inf for n in numbers) or not numbers:
+        return tables(caption, values)
+    shares = [100 * number / (max(numbers) or 1) for number in numbers]
+    rows = [(label(name), [number]) for name, number in values.items()]
+    return [table(caption, rows, shares=shares)]
+
+
+def tables(caption: str, value: Any, depth: int = 0) -> list[Table]:
+    """Shows any JSON value.
+
+    Single values make a table of pairs; dicts with the same keys, one table with a row
+    each, also where they lie two levels deep; anything else, tables of its own.
+
+    Args:
+        caption: str, what it is.
+        value: any JSON value.
+        depth: int, how deep it is in the file.
+
+    Returns:
+        List of `Table`s.
+    """
+    if depth > MAXIMUM_DEPTH:
+        note = f"{caption}: nested too deeply to show; see the file."
+        return [Table(caption, note=note)]
+    if isinstance(value, (list, tuple)):
+        value = {str(index): item for index, item in enumerate(value, start=1)}
+    if not isinstance(value, dict):
+        value = {"value": value}
+    single = {name: item for name, item in value.items() if _is_single(item)}
+    nested = [(label(name), v) for name, v in value.items() if name not in single]
+    found = [pairs(caption, single)] if single else []
+    for records in (nested, _one_level_deeper(nested)):
+        if _are_alike(records):
+            columns = list(dict.fromkeys(key for _, item in records for key in item))
+            rows = [(name, list(map(item.get, columns))) for name, item in records]
+            return [*found, table(caption, rows, list(map(label, columns)))]
+    for name, item in nested[:MAXIMUM_ROWS]:
+        found += tables(f"{caption} · {name}", item, depth + 1)
+    return found or [Table(caption, note=f"{caption}: empty.")]
+
+
+def _is_single(value):
+    if isinstance(value, dict):
+        return not value
+    if isinstance(value, (list, tuple)):
+        return not any(isinstance(item, (dict, list, tuple)) for item in value)
+    return True
+
+
+def _one_level_deeper(nested):
+    """The values of dicts, named by both keys; nothing if one of them is no dict."""
+    if not all(isinstance(item, dict) for _, item in nested):
+        return []
+    return [
+        (f"{outer} · {label(inner)}", item)
+        for outer, items in nested
+        for inner, item in items.items()
+    ]
+
+
+def _are_alike(records):
+    """Whether these are dicts of single values that share most of their keys."""
+    items = [item for _, item in records]
+    if len(items) < 2 or not all(isinstance(item, dict) for item in items):
+        return False
+    keys = [set(item) for item in items]
+    shared, all_keys = set.intersection(*keys), set.union(*keys)
+    flat = all(_is_single(value) for item in items for value in item.values())
+    return flat and len(shared) * 2 >= len(all_keys) <= MAXIMUM_COLUMNS
