@@ -19,24 +19,24 @@ PREPROCESSING = (
 
 
 def inception_encoder(path: PathLike | None = None) -> Encoder:
-    """Returns the encoder whose Fréchet distance is called "FID".
+    """The encoder whose Fréchet distance is called "FID".
 
     It is the InceptionV3 of 2015-12-05 that Heusel et al. used, as ported to PyTorch by
     torch-fidelity. Runs on a GPU if PyTorch sees one.
 
     Args:
-        path: The weights file `weights-inception-2015-12-05-6726825d.pth` of the
-            torch-fidelity releases; `None` downloads it to PyTorch's hub folder, where
+        path: the weights file `weights-inception-2015-12-05-6726825d.pth` of the
+            torch-fidelity releases; None downloads it to PyTorch's hub folder, where
             torch-fidelity itself looks for it.
 
     Returns:
-        An `Encoder` named `"inception-2015-12-05"`: images of any resolution with 1 or
+        `Encoder` named `"inception-2015-12-05"`: images of any resolution with 1 or
         3 channels to 2048 features.
 
     Raises:
-        ImportError: Without the extra `fid` (torch-fidelity).
-        FileNotFoundError: If there is no file at `path`.
-        ValueError: If the file is not the expected one.
+        ImportError: without the extra `fid` (torch-fidelity).
+        FileNotFoundError: if there is no file at `path`.
+        ValueError: if the file is not the expected one.
 
     Reference:
         Heusel et al., NeurIPS 2017; Obukhov et al., torch-fidelity, 2020,
@@ -48,8 +48,8 @@ def inception_encoder(path: PathLike | None = None) -> Encoder:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if not digest.startswith(HASH_PREFIX):
         raise ValueError(
-            f"{path}: expected the Inception weights of sha256 {HASH_PREFIX}…, "
-            f"received {digest}."
+            f"Expected the Inception weights of SHA-256 {HASH_PREFIX}…, received "
+            f"{path} of {digest}."
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = extractors.FeatureExtractorInceptionV3(

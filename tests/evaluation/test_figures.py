@@ -107,7 +107,7 @@ def test_bad_restorations_are_refused(pair):
     restored, originals = pair
     with pytest.raises(ValueError, match="same shape"):
         evaluation.psnr(restored[:2], originals)
-    with pytest.raises(ValueError, match="expected bool"):
+    with pytest.raises(ValueError, match="a boolean hole of shape"):
         evaluation.psnr(restored, originals, np.ones((16, 16, 1)))
     with pytest.raises(ValueError, match="a judged pixel in each image"):
         evaluation.ssim(restored, originals, np.zeros((16, 16, 1), bool))
