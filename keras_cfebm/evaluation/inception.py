@@ -1,11 +1,12 @@
 """The Inception network of the FID literature, through the package torch-fidelity."""
 
-import hashlib
 import pathlib
 
 import numpy as np
 
+from keras_cfebm.datasets.pixels import to_uint8
 from keras_cfebm.evaluation.encoders import Encoder, Expects
+from keras_cfebm.utils.atomic_files import sha256
 from keras_cfebm.utils.optional import optional_import
 from keras_cfebm.utils.typing import PathLike
 
@@ -45,7 +46,7 @@ def inception_encoder(path: PathLike | None = None) -> Encoder:
     torch = optional_import("torch", "fid")
     extractors = optional_import("torch_fidelity.feature_extractor_inceptionv3", "fid")
     path = _download(torch, extractors) if path is None else pathlib.Path(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256(path)
     if not digest.startswith(HASH_PREFIX):
         raise ValueError(
             f"Expected the Inception weights of SHA-256 {HASH_PREFIX}…, received "
@@ -75,9 +76,8 @@ def inception_encoder(path: PathLike | None = None) -> Encoder:
 
 
 def _to_bytes(images):
-    """Converts [-1, 1] images of 1 or 3 channels to uint8 of 3."""
-    pixels = np.clip(np.rint((images + 1) * 127.5), 0, 255).astype("uint8")
-    return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
+    """Images of 1 or 3 channels in [-1, 1] as uint8 of 3."""
+    return np.repeat(to_uint8(images), 3 // images.shape[-1], axis=-1)
 
 
 def _download(torch, extractors):

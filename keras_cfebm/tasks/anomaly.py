@@ -215,7 +215,8 @@ class AnomalyDetector:
     def _require_fit(self):
         if self.threshold is None:
             raise ValueError(
-                "Expected a detector that has been fitted: call fit(normal_images)."
+                "Expected a fitted detector, received one without a threshold: call "
+                "fit(normal_images)."
             )
 
 
