@@ -62,6 +62,20 @@ def test_saved_statistics_load_equal(random, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["s.npz"]
 
 
+def test_the_file_format_is_as_it_was(tmp_path):
+    identity = {"name": "n", "encoder_name": "e", "encoder_hash": "h"}
+    arrays = {"mean": np.arange(2.0), "scatter": np.eye(2), "features": np.eye(2)}
+    written = {"format": 1, "number": 5, "preprocessing": "p", **identity, **arrays}
+    np.savez(tmp_path / "s.npz", **written)
+    loaded = evaluation.FeatureStatistics.load(tmp_path / "s.npz")
+    assert loaded.number == 5 and loaded.name == "n"
+    np.testing.assert_array_equal(loaded.covariance, np.eye(2) / 4)
+    for wrong in ({"format": 2}, {"number": 0}, {"scatter": np.eye(3)}):
+        np.savez(tmp_path / "s.npz", **written | wrong)
+        with pytest.raises(ValueError, match=r"FeatureStatistics\.save, received"):
+            evaluation.FeatureStatistics.load(tmp_path / "s.npz")
+
+
 def test_a_damaged_file_is_named(random, tmp_path):
     path = tmp_path / "s.npz"
     make_statistics(random.normal(size=(20, 4))).save(path)
