@@ -25,7 +25,7 @@ from keras_cfebm.evaluation.encoders import weights_hash
 from keras_cfebm.evaluation.fashion_classifier import PREPROCESSING, pad_to_32
 from keras_cfebm.utils.typing import PathLike
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "seed": 20260,
     "epochs": 8,
     "batch_size": 128,

@@ -11,6 +11,7 @@ import argparse
 import gzip
 import math
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -110,16 +111,16 @@ def read_split(source: PathLike, prefix: str) -> tuple[np.ndarray, np.ndarray]:
         FileNotFoundError: if a file is missing.
         ValueError: if a file is not the published one.
     """
-    arrays = []
-    for kind in ("images-idx3", "labels-idx1"):
-        path = pathlib.Path(source) / f"{prefix}-{kind}-ubyte.gz"
+    kinds = ("images-idx3", "labels-idx1")
+    paths = [pathlib.Path(source) / f"{prefix}-{kind}-ubyte.gz" for kind in kinds]
+    for path in paths:
         digest = sha256(path)
         if digest != SHA256[path.name]:
             raise ValueError(
                 f"Expected {path} with SHA-256 {SHA256[path.name]}, received {digest}."
             )
-        arrays.append(read_idx(path))
-    return tuple(arrays)
+    images, labels = map(read_idx, paths)
+    return images, labels
 
 
 def make(
@@ -138,7 +139,7 @@ def make(
         test_per_class: int, test images of each class (of the `t10k` files only).
         seed: int, decides which images are taken.
     """
-    arrays = {"class_names": np.array(CLASS_NAMES)}
+    arrays: dict[str, Any] = {"class_names": np.array(CLASS_NAMES)}
     for split, prefix, per_class in (
         ("train", "train", train_per_class),
         ("test", "t10k", test_per_class),

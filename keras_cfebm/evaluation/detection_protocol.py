@@ -65,6 +65,7 @@ def evaluate_detection(
         )
     figures: dict[str, Any] = {name: {} for name in anomalies}
     thresholds, scores = {}, {}
+    score: Score
     for name, detector in detectors.items():
         if isinstance(detector, AnomalyDetector):
             detector.fit(held_out, false_positive_rate)

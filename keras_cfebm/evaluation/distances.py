@@ -31,11 +31,11 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
         Nash equilibrium*, NeurIPS 2017, equation 6.
     """
     for field in ("encoder_hash", "preprocessing"):
-        values = [getattr(statistics, field) for statistics in (first, second)]
-        if values[0] != values[1]:
+        one, other = (getattr(statistics, field) for statistics in (first, second))
+        if one != other:
             raise ValueError(
-                f"Expected the same {field} on both sides, received {values[0]!r} "
-                f"({first.name}) and {values[1]!r} ({second.name})."
+                f"Expected the same {field} on both sides, received {one!r} "
+                f"({first.name}) and {other!r} ({second.name})."
             )
     d = len(first.mean)
     if len(second.mean) != d:

@@ -126,8 +126,9 @@ class FeatureStatistics:
         """
         check_count(kept_features, "kept_features", 0)
         rng = np.random.default_rng(check_seed(seed))
-        number, mean, scatter = 0, 0.0, 0.0
-        draws, kept = np.empty(0), []
+        number, mean, scatter = 0, np.zeros(()), np.zeros(())
+        draws = np.empty(0)
+        kept: list[np.ndarray] = []
         for features in batches:
             d = kept[0].shape[1] if kept else None
             features = check_features(features, name, d)
@@ -141,7 +142,7 @@ class FeatureStatistics:
             own_mean = features.mean(axis=0)
             centred, shift = features - own_mean, own_mean - mean
             between = number * count / total * np.outer(shift, shift)
-            scatter += centred.T @ centred + between
+            scatter = scatter + (centred.T @ centred + between)
             mean = mean + shift * (count / total)
             number = total
         if not number:

@@ -50,7 +50,9 @@ def check_rows(x: tf.Tensor, rows: tf.Tensor, name: str) -> tf.Tensor:
 def refuse_bad_images(x: tf.Tensor, in_range: bool = True) -> tf.Tensor:
     """Returns images if they are finite and, where asked, in [-1, 1]."""
     finite = tf.reduce_all(tf.math.is_finite(x))
-    checks = [(finite, "Expected finite images, received NaN or infinity.", [])]
+    checks: list[tuple] = [
+        (finite, "Expected finite images, received NaN or infinity.", [])
+    ]
     if in_range:
         low, high = tf.reduce_min(x), tf.reduce_max(x)
         inside = (low >= -1 - RANGE_TOLERANCE) & (high <= 1 + RANGE_TOLERANCE)

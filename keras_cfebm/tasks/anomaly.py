@@ -119,7 +119,9 @@ class AnomalyDetector:
         self.energy = energy
         self.score = score
         self.batch_size = batch_size
-        self.threshold = self.reference = self.false_positive_rate = None
+        self.threshold: float | None = None
+        self.reference: float | None = None
+        self.false_positive_rate: float | None = None
         self._function = _compiled_score(energy, score)
 
     def fit(
