@@ -18,12 +18,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cfebm.assets.make_fashion_mnist import CLASS_NAMES, read_split
+from keras_cfebm.assets.make_fashion_mnist import read_split
+from keras_cfebm.datasets.embedded import CLASS_NAMES
+from keras_cfebm.datasets.pixels import to_float
 from keras_cfebm.evaluation.encoders import weights_hash
 from keras_cfebm.evaluation.fashion_classifier import PREPROCESSING, pad_to_32
 from keras_cfebm.utils.typing import PathLike
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "seed": 20260,
     "epochs": 8,
     "batch_size": 128,
@@ -39,13 +41,14 @@ class AugmentedImages(keras.utils.PyDataset):
     """Shuffled batches of shifted, slightly noisy images.
 
     Args:
-        images: Array (n, 32, 32, 1) in [-1, 1].
-        labels: Array (n,) of class indices.
-        batch_size: Images per batch.
-        largest_shift: Images move by up to this many pixels; what enters is black.
-        largest_noise: Each image gets white noise of a standard deviation drawn from
-            0 to this. Small on purpose: features blind to noise could not judge it.
-        seed: Seed of order, shifts and noise.
+        images: float array `(n, 32, 32, 1)` in [-1, 1].
+        labels: integer array `(n,)` of classes.
+        batch_size: int, images per batch.
+        largest_shift: int, pixels that images move by at most; what enters is black.
+        largest_noise: float; each image gets white noise of a standard deviation drawn
+            from 0 to this. Small on purpose: features blind to noise could not judge
+            it.
+        seed: int, of order, shifts and noise.
     """
 
     def __init__(
@@ -95,10 +98,10 @@ def build_classifier(dropout: float) -> keras.Model:
     """Builds the network: three convolutional levels, 64 features, 10 classes.
 
     Args:
-        dropout: Fraction of the features dropped in training.
+        dropout: float, share of the features dropped in training.
 
     Returns:
-        An untrained keras.Model from (n, 32, 32, 1) to probabilities (n, 10).
+        Untrained `keras.Model` from images `(n, 32, 32, 1)` to probabilities `(n, 10)`.
     """
     inputs = keras.Input((32, 32, 1), name="images")
     x = inputs
@@ -125,15 +128,15 @@ def load_split(source: PathLike, prefix: str) -> tuple[np.ndarray, np.ndarray]:
     """Reads one split of the published files as the classifier takes it.
 
     Args:
-        source: Folder with the files.
+        source: folder of the files.
         prefix: `"train"` or `"t10k"`.
 
     Returns:
-        Images (n, 32, 32, 1) in [-1, 1], padded with -1, and labels (n,).
+        Pair of float32 images `(n, 32, 32, 1)` in [-1, 1], padded with black, and of
+        int64 labels `(n,)`.
     """
     images, labels = read_split(source, prefix)
-    images = images[..., None].astype("float32") / 127.5 - 1
-    return pad_to_32(images), labels.astype("int64")
+    return pad_to_32(to_float(images[..., None])), labels.astype("int64")
 
 
 def main() -> None:

@@ -9,13 +9,14 @@ by SHA-256 before use. The result is the same file for the same source, byte for
 
 import argparse
 import gzip
-import hashlib
 import math
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from keras_cfebm.datasets.embedded import ARCHIVE, CLASS_NAMES
+from keras_cfebm.utils.atomic_files import sha256
 from keras_cfebm.utils.typing import PathLike
 
 #: SHA-256 of the published files; TensorFlow Datasets registers the same ones.
@@ -42,7 +43,7 @@ def read_idx(path: PathLike) -> np.ndarray:
         path: file name; `.gz` files are decompressed.
 
     Returns:
-        A uint8 array: `(n, 28, 28)` for an image file, `(n,)` for a label file.
+        uint8 array, `(n, 28, 28)` for an image file, `(n,)` for a label file.
 
     Raises:
         ValueError: if the header is not that of an IDX file of unsigned bytes, or
@@ -61,7 +62,10 @@ def read_idx(path: PathLike) -> np.ndarray:
     rank = content[3]
     offset = 4 + 4 * rank
     if len(content) < offset:
-        raise ValueError(f"Expected {rank} sizes in the header of {path}: truncated.")
+        raise ValueError(
+            f"Expected {rank} sizes in the header of an IDX file, received {path} of "
+            f"{len(content)} bytes."
+        )
     shape = np.frombuffer(content[4:offset], dtype=">u4").tolist()
     size = math.prod(shape)
     if len(content) - offset != size:
@@ -79,7 +83,7 @@ def balanced_indices(labels: np.ndarray, per_class: int, seed: int) -> np.ndarra
 
     Args:
         labels: int array `(n,)`.
-        per_class: how many examples of each class.
+        per_class: int, how many examples of each class.
         seed: int.
 
     Returns:
@@ -101,22 +105,22 @@ def read_split(source: PathLike, prefix: str) -> tuple[np.ndarray, np.ndarray]:
         prefix: `"train"` or `"t10k"`.
 
     Returns:
-        `(images, labels)`: uint8 `(n, 28, 28)` and uint8 `(n,)`.
+        Pair of images, uint8 `(n, 28, 28)`, and of labels, uint8 `(n,)`.
 
     Raises:
         FileNotFoundError: if a file is missing.
         ValueError: if a file is not the published one.
     """
-    arrays = []
-    for kind in ("images-idx3", "labels-idx1"):
-        path = pathlib.Path(source) / f"{prefix}-{kind}-ubyte.gz"
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    kinds = ("images-idx3", "labels-idx1")
+    paths = [pathlib.Path(source) / f"{prefix}-{kind}-ubyte.gz" for kind in kinds]
+    for path in paths:
+        digest = sha256(path)
         if digest != SHA256[path.name]:
             raise ValueError(
                 f"Expected {path} with SHA-256 {SHA256[path.name]}, received {digest}."
             )
-        arrays.append(read_idx(path))
-    return tuple(arrays)
+    images, labels = map(read_idx, paths)
+    return images, labels
 
 
 def make(
@@ -131,11 +135,11 @@ def make(
     Args:
         source: folder of the four published files.
         archive: the `.npz` file to write.
-        train_per_class: training images of each class (from the `train` files).
-        test_per_class: test images of each class (from the `t10k` files only).
+        train_per_class: int, training images of each class (of the `train` files).
+        test_per_class: int, test images of each class (of the `t10k` files only).
         seed: int, decides which images are taken.
     """
-    arrays = {"class_names": np.array(CLASS_NAMES)}
+    arrays: dict[str, Any] = {"class_names": np.array(CLASS_NAMES)}
     for split, prefix, per_class in (
         ("train", "train", train_per_class),
         ("test", "t10k", test_per_class),

@@ -178,7 +178,7 @@ def export(name, model, config):
 def main(argv):
     """Writes the entry, or a part of it."""
     if len(argv) > 1:
-        raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
+        raise app.UsageError(f"Expected flags only, received {argv[1:]}.")
     if flags.FLAGS.only_serving:
         name = flags.FLAGS.name
         export(name, load_ladder(_FOLDER / name / "model.keras"), configs.config(name))

@@ -6,42 +6,50 @@ them; notebooks and benchmarks call the same functions.
 """
 
 from keras_cfebm.evaluation.anomalies import ANOMALIES, anomaly_images
-from keras_cfebm.evaluation.detection import (
+from keras_cfebm.evaluation.control_images import (
+    controls,
+    fashion_mnist_figures,
+    pixelate,
+)
+from keras_cfebm.evaluation.detection_baselines import mahalanobis_score, pca_score
+from keras_cfebm.evaluation.detection_protocol import (
     DetectionReport,
     LadderScore,
+    detection_figures,
     evaluate_detection,
-    mahalanobis_score,
-    pca_score,
 )
-from keras_cfebm.evaluation.detection_figures import detection_figures, threshold_at
-from keras_cfebm.evaluation.distances import FeatureStatistics, cached_statistics
+from keras_cfebm.evaluation.distances import frechet_distance, kernel_distance
 from keras_cfebm.evaluation.encoders import Encoder, Expects, weights_hash
 from keras_cfebm.evaluation.fashion_classifier import (
     FashionClassifier,
     fashion_classifier,
 )
-from keras_cfebm.evaluation.fashion_figures import fashion_mnist_figures
+from keras_cfebm.evaluation.feature_statistics import (
+    FeatureStatistics,
+    cached_statistics,
+)
 from keras_cfebm.evaluation.filters import FILTERS, filtered, inpainted
-from keras_cfebm.evaluation.frechet import frechet_distance
-from keras_cfebm.evaluation.generation import (
+from keras_cfebm.evaluation.generation_protocol import (
     evaluate_generation,
     evaluate_interpolations,
-    evaluate_neighbours,
+    evaluate_samples,
     reference_statistics,
 )
-from keras_cfebm.evaluation.image_quality import psnr, ssim
+from keras_cfebm.evaluation.image_quality import mean_figures, psnr, ssim
 from keras_cfebm.evaluation.inception import inception_encoder
-from keras_cfebm.evaluation.kernel import kernel_distance
-from keras_cfebm.evaluation.neighbours import nearest_neighbours
-from keras_cfebm.evaluation.restoration import (
+from keras_cfebm.evaluation.neighbours import evaluate_neighbours, nearest_neighbours
+from keras_cfebm.evaluation.restoration_protocol import (
     SIGMAS,
     evaluate_denoising,
     evaluate_inpainting,
 )
-from keras_cfebm.evaluation.result import Evaluation, mean_figures
-from keras_cfebm.evaluation.saliency import saliency_maps
-from keras_cfebm.evaluation.sample_figures import controls, evaluate_samples, pixelate
-from keras_cfebm.evaluation.translation import evaluate_translation, pixel_correlation
+from keras_cfebm.evaluation.result import Evaluation
+from keras_cfebm.evaluation.saliency_protocol import saliency_maps
+from keras_cfebm.evaluation.translation_protocol import (
+    evaluate_translation,
+    pixel_correlation,
+)
+from keras_cfebm.tasks.anomaly import threshold_at
 
 __all__ = [
     "ANOMALIES",

@@ -10,7 +10,7 @@ import numpy as np
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_features, check_images
 
-# Published "FID" numbers are comparable only in this network; see `inception.py`.
+#: Published "FID" numbers are comparable only in that network; see `inception.py`.
 FRECHET_NAMES = {
     "inception-2015-12-05": "FID",
     "fashion-classifier": "classifier FID",
@@ -20,9 +20,9 @@ FRECHET_NAMES = {
 class Expects(NamedTuple):
     """The images an encoder takes: heights (= widths) and numbers of channels.
 
-    Attributes:
-        resolutions: Tuple of accepted resolutions, or `None` for any.
-        channels: Tuple of accepted numbers of channels.
+    Args:
+        resolutions: tuple of accepted resolutions, or None for any.
+        channels: tuple of accepted numbers of channels.
     """
 
     resolutions: tuple[int, ...] | None
@@ -38,13 +38,13 @@ class Encoder:
     statistics of different encoders refuse to be compared.
 
     Args:
-        name: Short name. Only `"inception-2015-12-05"` yields figures named "FID".
-        function: Maps float32 images (n, R, R, c) in [-1, 1] to features (n, d). It
+        name: str. Only `"inception-2015-12-05"` yields figures named "FID".
+        function: maps float32 images `(n, h, w, c)` in [-1, 1] to features `(n, d)`. It
             does the preprocessing and gets at most `batch_size` images.
-        hash: Hexadecimal sha256 of the weights (see `weights_hash`).
-        preprocessing: In words, what `function` does to the images first.
-        expects: An `Expects`: accepted resolutions and channels.
-        batch_size: Images encoded at a time; bounds the memory.
+        hash: str, hexadecimal SHA-256 of the weights (see `weights_hash`).
+        preprocessing: str, what `function` does to the images first, in words.
+        expects: `Expects`, accepted resolutions and channels.
+        batch_size: int, images encoded at a time; it bounds the memory.
 
     Example:
 
@@ -70,13 +70,13 @@ class Encoder:
         """Returns `images` as float32, or raises if this encoder cannot take them.
 
         Args:
-            images: Array-like of shape (n, R, R, c), floats in [-1, 1].
+            images: float array `(n, h, w, c)` in [-1, 1].
 
         Returns:
-            A float32 array of the same shape.
+            float32 array of the same shape.
 
         Raises:
-            ValueError: On images that are malformed or not what `expects` says.
+            ValueError: if images are malformed or not what `expects` says.
         """
         images = check_images(images, strict=True)
         height, width, channels = images.shape[1:]
@@ -86,12 +86,12 @@ class Encoder:
         ):
             accepted = self.expects.resolutions or "any"
             raise ValueError(
-                f"{self.name}: expected square images of resolution {accepted}, "
+                f"Expected square images of resolution {accepted} for {self.name}, "
                 f"received {height}x{width}."
             )
         if channels not in self.expects.channels:
             raise ValueError(
-                f"{self.name}: expected {self.expects.channels} channels, "
+                f"Expected images of {self.expects.channels} channels for {self.name}, "
                 f"received {channels}."
             )
         return images
@@ -100,13 +100,13 @@ class Encoder:
         """Encodes images, `batch_size` at a time.
 
         Args:
-            images: Array-like of shape (n, R, R, c), floats in [-1, 1].
+            images: float array `(n, h, w, c)` in [-1, 1].
 
         Returns:
-            A float32 array of shape (n, d).
+            float32 array `(n, d)`.
 
         Raises:
-            ValueError: If the images are not what the encoder expects, or the features
+            ValueError: if the images are not what the encoder expects, or the features
                 are not finite or not 2-D.
         """
         images = self.check(images)
@@ -122,10 +122,10 @@ def weights_hash(weights: Iterable[Tensor]) -> str:
     """Hashes weights: the identity of an encoder.
 
     Args:
-        weights: Iterable of arrays, in a fixed order.
+        weights: iterable of arrays, in a fixed order.
 
     Returns:
-        The hexadecimal sha256 of their shapes and float32 values (little endian, so
+        str, hexadecimal SHA-256 of their shapes and float32 values (little endian, so
         that it does not depend on the machine).
     """
     digest = hashlib.sha256()

@@ -6,6 +6,7 @@ nothing; the price is that its Fréchet distance ("classifier FID") compares wit
 published. `keras_cfebm/assets/make_classifier.py` trains it.
 """
 
+import dataclasses
 import functools
 import importlib.resources
 import json
@@ -29,10 +30,10 @@ def pad_to_32(images: np.ndarray) -> np.ndarray:
     """Pads 28x28 images with black to 32x32; others pass through.
 
     Args:
-        images: Array of shape (n, R, R, c) in [-1, 1].
+        images: float array `(n, r, r, c)` in [-1, 1].
 
     Returns:
-        Array of shape (n, 32, 32, c) if R is 28, else `images`.
+        Array of shape `(n, 32, 32, c)` if r is 28, else `images`.
     """
     if images.shape[1] != 28:
         return images
@@ -48,13 +49,13 @@ class FashionClassifier:
     """A trained Fashion-MNIST classifier and the encoder made of its last hidden layer.
 
     Args:
-        model: Keras model from (n, 32, 32, 1) images in [-1, 1] to 10 probabilities,
-            with a layer named `"features"`.
-        card: Dict that tells how it was trained (accuracy, date, settings).
+        model: `keras.Model` from images `(n, 32, 32, 1)` in [-1, 1] to 10
+            probabilities, with a layer named `"features"`.
+        card: dict that tells how it was trained (accuracy, date, settings).
 
     Attributes:
-        card: As above.
-        class_names: Names of the 10 classes, in the order of the probabilities.
+        card: as above.
+        class_names: names of the 10 classes, in the order of the probabilities.
         encoder: `Encoder` named `"fashion-classifier"`: 32x32 or 28x28 grey images to
             the activations of `"features"`.
     """
@@ -62,7 +63,6 @@ class FashionClassifier:
     def __init__(self, model: keras.Model, card: dict[str, Any]) -> None:
         self.card = card
         self.class_names = CLASS_NAMES
-        self._model = model
         self._probabilities = Encoder(
             name="fashion-classifier",
             function=_inference(model),
@@ -70,41 +70,36 @@ class FashionClassifier:
             preprocessing=PREPROCESSING,
             expects=Expects(resolutions=(28, RESOLUTION), channels=(1,)),
         )
-        self.encoder = Encoder(
-            name=self._probabilities.name,
-            function=_inference(
-                keras.Model(model.input, model.get_layer("features").output)
-            ),
-            hash=self._probabilities.hash,
-            preprocessing=PREPROCESSING,
-            expects=self._probabilities.expects,
+        features = keras.Model(model.input, model.get_layer("features").output)
+        self.encoder = dataclasses.replace(
+            self._probabilities, function=_inference(features)
         )
 
     def predict_probabilities(self, images: Tensor) -> np.ndarray:
-        """Returns class probabilities.
+        """Class probabilities of images.
 
         Args:
-            images: Array-like of shape (n, 32, 32, 1) or (n, 28, 28, 1) in [-1, 1].
+            images: float array `(n, 32, 32, 1)` or `(n, 28, 28, 1)` in [-1, 1].
 
         Returns:
-            A float32 array of shape (n, 10), in the order of `class_names`.
+            float32 array `(n, 10)`, in the order of `class_names`.
 
         Raises:
-            ValueError: On other images.
+            ValueError: if the images are of another shape or range.
         """
         return self._probabilities(images)
 
     def predict_classes(self, images: Tensor) -> np.ndarray:
-        """Returns the most probable class of each image.
+        """The most probable class of each image.
 
         Args:
-            images: As in `predict_probabilities`.
+            images: see `predict_probabilities`.
 
         Returns:
-            An int64 array of shape (n,), indices into `class_names`.
+            int64 array `(n,)`, indices into `class_names`.
 
         Raises:
-            ValueError: On other images.
+            ValueError: if the images are of another shape or range.
         """
         return self.predict_probabilities(images).argmax(axis=1)
 
@@ -121,10 +116,10 @@ def fashion_classifier() -> FashionClassifier:
     """Loads the shipped classifier (once per process).
 
     Returns:
-        A `FashionClassifier`.
+        `FashionClassifier`.
 
     Raises:
-        ValueError: If the weights are not those that `classifier.json` describes.
+        ValueError: if the weights are not those that `classifier.json` describes.
     """
     assets = importlib.resources.files("keras_cfebm.assets")
     card = json.loads((assets / "classifier.json").read_text(encoding="utf-8"))
@@ -133,7 +128,7 @@ def fashion_classifier() -> FashionClassifier:
     classifier = FashionClassifier(model, card)
     if classifier.encoder.hash != card["hash"]:
         raise ValueError(
-            f"classifier.keras: expected weights of hash {card['hash']}, "
+            f"Expected classifier.keras with weights of hash {card['hash']}, "
             f"received {classifier.encoder.hash}."
         )
     return classifier

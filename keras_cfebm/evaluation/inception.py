@@ -1,11 +1,12 @@
 """The Inception network of the FID literature, through the package torch-fidelity."""
 
-import hashlib
 import pathlib
 
 import numpy as np
 
+from keras_cfebm.datasets.pixels import to_uint8
 from keras_cfebm.evaluation.encoders import Encoder, Expects
+from keras_cfebm.utils.atomic_files import sha256
 from keras_cfebm.utils.optional import optional_import
 from keras_cfebm.utils.typing import PathLike
 
@@ -19,24 +20,24 @@ PREPROCESSING = (
 
 
 def inception_encoder(path: PathLike | None = None) -> Encoder:
-    """Returns the encoder whose Fréchet distance is called "FID".
+    """The encoder whose Fréchet distance is called "FID".
 
     It is the InceptionV3 of 2015-12-05 that Heusel et al. used, as ported to PyTorch by
     torch-fidelity. Runs on a GPU if PyTorch sees one.
 
     Args:
-        path: The weights file `weights-inception-2015-12-05-6726825d.pth` of the
-            torch-fidelity releases; `None` downloads it to PyTorch's hub folder, where
+        path: the weights file `weights-inception-2015-12-05-6726825d.pth` of the
+            torch-fidelity releases; None downloads it to PyTorch's hub folder, where
             torch-fidelity itself looks for it.
 
     Returns:
-        An `Encoder` named `"inception-2015-12-05"`: images of any resolution with 1 or
+        `Encoder` named `"inception-2015-12-05"`: images of any resolution with 1 or
         3 channels to 2048 features.
 
     Raises:
-        ImportError: Without the extra `fid` (torch-fidelity).
-        FileNotFoundError: If there is no file at `path`.
-        ValueError: If the file is not the expected one.
+        ImportError: without the extra `fid` (torch-fidelity).
+        FileNotFoundError: if there is no file at `path`.
+        ValueError: if the file is not the expected one.
 
     Reference:
         Heusel et al., NeurIPS 2017; Obukhov et al., torch-fidelity, 2020,
@@ -45,11 +46,11 @@ def inception_encoder(path: PathLike | None = None) -> Encoder:
     torch = optional_import("torch", "fid")
     extractors = optional_import("torch_fidelity.feature_extractor_inceptionv3", "fid")
     path = _download(torch, extractors) if path is None else pathlib.Path(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256(path)
     if not digest.startswith(HASH_PREFIX):
         raise ValueError(
-            f"{path}: expected the Inception weights of sha256 {HASH_PREFIX}…, "
-            f"received {digest}."
+            f"Expected the Inception weights of SHA-256 {HASH_PREFIX}…, received "
+            f"{path} of {digest}."
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = extractors.FeatureExtractorInceptionV3(
@@ -75,9 +76,8 @@ def inception_encoder(path: PathLike | None = None) -> Encoder:
 
 
 def _to_bytes(images):
-    """Converts [-1, 1] images of 1 or 3 channels to uint8 of 3."""
-    pixels = np.clip(np.rint((images + 1) * 127.5), 0, 255).astype("uint8")
-    return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
+    """Images of 1 or 3 channels in [-1, 1] as uint8 of 3."""
+    return np.repeat(to_uint8(images), 3 // images.shape[-1], axis=-1)
 
 
 def _download(torch, extractors):

@@ -15,6 +15,7 @@ from keras_cfebm.model import CFEBM
 from keras_cfebm.runs.pictures import draw_chains, shown_sources
 from keras_cfebm.runs.resume import resume
 from keras_cfebm.runs.run_folder import RunFolder
+from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.optional import optional_import
 from keras_cfebm.utils.typing import PathLike
 
@@ -186,7 +187,7 @@ def train(
                 raise
         if not writes:
             return model
-        _save_ladder(model, run.ladder)
+        atomic_files.save(model.save, run.ladder)
         visualization.energy_curves(log.rows, path=run.energies)
         draw_chains(model, run.chain, run.film, seed=config.seed, sources=shown)
     return model
@@ -213,14 +214,3 @@ def _announce(stage, stages):
         stage.batch_size,
         stage.fade_steps,
     )
-
-
-def _save_ladder(model, path):
-    """Saves under a temporary name first, so that an older file survives a failure."""
-    temporary = path.with_name(f".{path.name}")
-    temporary = temporary.with_suffix(".tmp.keras")
-    try:
-        model.save(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

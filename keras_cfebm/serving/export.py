@@ -77,8 +77,8 @@ def export_saved_model(
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
-            "Expected the Keras backend 'tensorflow' for a SavedModel. Received: "
-            f"{keras.backend.backend()!r}; a saved ladder loads under either."
+            "Expected the Keras backend 'tensorflow' for a SavedModel, received "
+            f"{keras.backend.backend()!r}. A saved ladder loads under either."
         )
     # Here, because TensorFlow may be missing under other backends.
     from keras_cfebm.serving import saved_model

@@ -34,7 +34,7 @@ def decode(files: tf.Tensor, image_shape: tuple[int, int, int], fit: str) -> tf.
     height, width, channels = image_shape
     at_most = "at most " if fit == "pad" else ""
     message = (
-        f"Expected image files of {at_most}{height} x {width} pixels. Received "
+        f"Expected image files of {at_most}{height} x {width} pixels, received "
         "(height, width):"
     )
 
@@ -75,7 +75,7 @@ def _declared_size(file):
         own = tf.cast(tf.stack([number(p) for p in places]), tf.int32)
         size = tf.where(begins_with(magic), own, size)
         known |= begins_with(magic)
-    message = f"Expected image files, {', '.join(_KINDS)} or JPEG. Received bytes:"
+    message = f"Expected image files, {', '.join(_KINDS)} or JPEG, received bytes:"
     with tf.control_dependencies([tf.debugging.Assert(known, [message, codes])]):
         is_jpeg = tf.identity(is_jpeg)
     return tf.cond(is_jpeg, lambda: tf.image.extract_jpeg_shape(file)[:2], lambda: size)

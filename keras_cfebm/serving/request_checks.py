@@ -34,7 +34,7 @@ def check_shape(x: tf.Tensor, shape: list, name: str, most: int) -> tf.Tensor:
         for axis, size in enumerate(shape)
     ]
     fits = tf.reduce_all([right_rank, *sizes])
-    message = f"Expected {name} of shape ({wanted}), n from 1 to {most}. Received:"
+    message = f"Expected {name} of shape ({wanted}), n from 1 to {most}, received:"
     some = tf.reduce_all(received > 0) & tf.reduce_all(received[:1] <= most)
     x = _checked(x, (fits & some, message, [received]))
     return tf.ensure_shape(x, shape)
@@ -43,18 +43,20 @@ def check_shape(x: tf.Tensor, shape: list, name: str, most: int) -> tf.Tensor:
 def check_rows(x: tf.Tensor, rows: tf.Tensor, name: str) -> tf.Tensor:
     """Returns the tensor if it has as many rows as the other inputs."""
     received = tf.shape(x)[0]
-    message = f"Expected {name} with one row per row of the other inputs. Received:"
+    message = f"Expected {name} with one row per row of the other inputs, received:"
     return _checked(x, (tf.equal(received, rows), message, [received, rows]))
 
 
-def check_images(x: tf.Tensor, in_range: bool = True) -> tf.Tensor:
+def refuse_bad_images(x: tf.Tensor, in_range: bool = True) -> tf.Tensor:
     """Returns images if they are finite and, where asked, in [-1, 1]."""
     finite = tf.reduce_all(tf.math.is_finite(x))
-    checks = [(finite, "Expected finite images. Received NaN or infinity.", [])]
+    checks: list[tuple] = [
+        (finite, "Expected finite images, received NaN or infinity.", [])
+    ]
     if in_range:
         low, high = tf.reduce_min(x), tf.reduce_max(x)
         inside = (low >= -1 - RANGE_TOLERANCE) & (high <= 1 + RANGE_TOLERANCE)
-        message = "Expected images in [-1, 1]. Received smallest and largest value:"
+        message = "Expected images in [-1, 1], received smallest and largest value:"
         checks.append((inside | ~finite, message, [low, high]))
     return _checked(x, *checks)
 
@@ -67,5 +69,5 @@ def check_between(x: tf.Tensor, low: int, high: int | None, name: str) -> tf.Ten
     if high is not None:
         inside &= largest <= high
         wanted = f"from {low} to {high}"
-    message = f"Expected {name} {wanted}. Received smallest and largest value:"
+    message = f"Expected {name} {wanted}, received smallest and largest value:"
     return _checked(x, (inside, message, [least, largest]))

@@ -38,7 +38,9 @@ def write(
     version = next_version(path) if version is None else check_count(version, "version")
     target = path / str(version)
     if target.exists():
-        raise FileExistsError(f"{target} is there already and is never overwritten.")
+        raise FileExistsError(
+            f"Expected a new version, received {target}, which is never overwritten."
+        )
     with atomic_files.new_folder(target) as folder:
         _write_signatures(model, folder, path.resolve().name, detector, limits, fit)
     return str(target)

@@ -143,7 +143,9 @@ class Signatures:
             files = given.pop("image_bytes")
             given["images"] = image_files.decode(files, self.image_shape, self.fit)
         elif "images" in given:
-            given["images"] = request_checks.check_images(given["images"], in_range)
+            given["images"] = request_checks.refuse_bad_images(
+                given["images"], in_range
+            )
         return given
 
     # --- Tasks ----------------------------------------------------------------------

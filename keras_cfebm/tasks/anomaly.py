@@ -7,10 +7,10 @@ import numpy as np
 from keras import ops
 
 from keras_cfebm import backend
-from keras_cfebm.evaluation.detection_figures import threshold_at
 from keras_cfebm.sampling import bind
 from keras_cfebm.tasks.batches import check_labels_of, run_batches
-from keras_cfebm.utils.validation import check_images, check_number
+from keras_cfebm.utils.typing import Tensor
+from keras_cfebm.utils.validation import check_images, check_number, check_scores
 
 #: What `anomaly_scores` can compute.
 SCORES = ("energy", "gradient_norm", "typicality")
@@ -65,6 +65,28 @@ def anomaly_scores(
     return scores if reference is None else np.abs(scores - np.float32(reference))
 
 
+def threshold_at(normal_scores: Tensor, false_positive_rate: float) -> float:
+    """The lowest threshold that keeps to a false positive rate.
+
+    Args:
+        normal_scores: array `(n,)` of scores of normal images, high = anomalous.
+        false_positive_rate: float in [0, 1), the share of them that may be called
+            anomalous.
+
+    Returns:
+        float, one of the scores: `score > threshold` flags at most that share of
+        `normal_scores`.
+
+    Raises:
+        ValueError: if scores are empty or malformed, or the rate is out of range.
+    """
+    scores = np.sort(check_scores(normal_scores, "normal_scores"))
+    check_number(false_positive_rate, "false_positive_rate", "[0, 1)")
+    # The tiny term undoes rounding such as 0.29 * 100 = 28.999999999999996.
+    flagged = int(np.floor(false_positive_rate * len(scores) + 1e-9))
+    return float(scores[len(scores) - 1 - flagged])
+
+
 class AnomalyDetector:
     """Tells anomalies from normal images by a score and a threshold fitted to it.
 
@@ -97,7 +119,9 @@ class AnomalyDetector:
         self.energy = energy
         self.score = score
         self.batch_size = batch_size
-        self.threshold = self.reference = self.false_positive_rate = None
+        self.threshold: float | None = None
+        self.reference: float | None = None
+        self.false_positive_rate: float | None = None
         self._function = _compiled_score(energy, score)
 
     def fit(
@@ -193,7 +217,8 @@ class AnomalyDetector:
     def _require_fit(self):
         if self.threshold is None:
             raise ValueError(
-                "Expected a detector that has been fitted: call fit(normal_images)."
+                "Expected a fitted detector, received one without a threshold: call "
+                "fit(normal_images)."
             )
 
 

@@ -14,6 +14,7 @@ from keras_cfebm.backend import random
 from keras_cfebm.datasets.decode import decode
 from keras_cfebm.tasks.batches import MASK, image_keys
 
+#: Masks that `hole_masks` knows by name.
 MASKS = ("center", "left_half", "random_25")
 
 
@@ -92,9 +93,12 @@ def _named(mask, count, height, width, seed, start):
 def _from_file(path):
     if not path.is_file():
         raise FileNotFoundError(
-            f"Expected a mask, one of {MASKS} or an image file, found no file at {path}"
+            f"Expected a mask, one of {MASKS} or an image file, received {path}, where "
+            "there is no file."
         )
     try:
         return decode(path, channels=1)[..., 0] >= 128
     except Exception as error:  # Pillow raises many types for damaged files
-        raise ValueError(f"Could not read the mask {path}: {error}") from error
+        raise ValueError(
+            f"Expected an image file as mask, received {path}: {error}"
+        ) from error

@@ -163,28 +163,18 @@ def grad_cam(
     return run_batches(function, (images, labels), batch_size)
 
 
-class _BoundModel:
-    """What `Saliency` needs of a model with one input: an energy, its labels bound."""
-
-    def __init__(self, energy, image_shape):
-        self.inputs = [keras.KerasTensor((None, *image_shape))]
-        self.outputs = [keras.KerasTensor((None,))]
-        self._energy = energy
-
-    def __call__(self, inputs, training=False):
-        return self._energy(inputs[0])
-
-
 def _saliency(energy):
-    """The function `(images, labels) -> maps` of tf-keras-vis' Saliency."""
+    """The function `(images, labels) -> maps` of tf-keras-vis' Saliency.
+
+    The score that it differentiates is a function of a model's outputs. Here the model
+    hands images through, and the score is the energy with its labels bound.
+    """
     module = _visualization("saliency")
 
     def function(x, labels):
-        model = _BoundModel(bind(energy, labels), x.shape[1:])
-        saliency = module.Saliency(model, clone=False)
-        return ops.convert_to_tensor(
-            saliency(lambda energies: energies, x, normalize_map=False)
-        )
+        images = keras.Input(x.shape[1:])
+        saliency = module.Saliency(keras.Model([images], images), clone=False)
+        return saliency(bind(energy, labels), x, normalize_map=False)
 
     return function
 
@@ -201,9 +191,9 @@ def _visualization(name):
     """
     if keras.backend.backend() != "tensorflow":
         raise ImportError(
-            "tf-keras-vis, which draws these maps, needs the Keras backend "
-            f"'tensorflow'. Received: {keras.backend.backend()!r}; set the environment "
-            "variable KERAS_BACKEND."
+            "Expected the Keras backend 'tensorflow' for tf-keras-vis, which makes "
+            f"these maps, received {keras.backend.backend()!r}. The environment "
+            "variable KERAS_BACKEND sets it."
         )
     backend = os.environ.get("KERAS_BACKEND")
     try:

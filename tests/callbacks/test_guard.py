@@ -350,9 +350,8 @@ def test_a_schedule_is_refused():
 def statistics(images):
     """Mean and covariance of the pixels."""
     pixels = types.SimpleNamespace(name="pixels", hash="", preprocessing="")
-    gathered = FeatureStatistics(pixels, "pixels")
-    gathered.update(images.reshape(len(images), -1))
-    return gathered
+    batches = [images.reshape(len(images), -1)]
+    return FeatureStatistics.from_features(batches, pixels, "pixels")
 
 
 def test_a_real_run_recovers_and_its_samples_are_as_good():

@@ -8,7 +8,7 @@ from scipy import linalg
 from scipy.spatial import distance
 
 from keras_cfebm import evaluation
-from keras_cfebm.evaluation.kernel import unbiased_squared_mmd
+from keras_cfebm.evaluation.distances import unbiased_squared_mmd
 
 
 def make_encoder(key="a", name="toy"):
@@ -25,9 +25,9 @@ def make_encoder(key="a", name="toy"):
 
 
 def make_statistics(features, key="a", name="toy set"):
-    statistics = evaluation.FeatureStatistics(make_encoder(key), name)
-    statistics.update(features)
-    return statistics
+    return evaluation.FeatureStatistics.from_features(
+        [features], make_encoder(key), name
+    )
 
 
 def correlated(random, n, d, shift=0.0):
@@ -41,9 +41,9 @@ def random():
 
 def test_streamed_statistics_equal_those_of_all_samples(random):
     features = correlated(random, 101, 5) + 1e4  # a large mean tries the stability
-    statistics = evaluation.FeatureStatistics(make_encoder(), "set")
-    for batch in np.array_split(features, [1, 2, 40, 77]):
-        statistics.update(batch)
+    statistics = evaluation.FeatureStatistics.from_features(
+        np.array_split(features, [1, 2, 40, 77]), make_encoder(), "set"
+    )
     assert statistics.number == 101
     np.testing.assert_allclose(statistics.mean, features.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(
@@ -51,7 +51,7 @@ def test_streamed_statistics_equal_those_of_all_samples(random):
     )
 
 
-def test_saved_statistics_load_equal_and_take_no_more(random, tmp_path):
+def test_saved_statistics_load_equal(random, tmp_path):
     saved = make_statistics(random.normal(size=(20, 4)), name="häuser")
     saved.save(tmp_path / "s.npz")
     loaded = evaluation.FeatureStatistics.load(tmp_path / "s.npz")
@@ -60,15 +60,27 @@ def test_saved_statistics_load_equal_and_take_no_more(random, tmp_path):
     for field in ("mean", "covariance", "features"):
         np.testing.assert_array_equal(getattr(loaded, field), getattr(saved, field))
     assert [path.name for path in tmp_path.iterdir()] == ["s.npz"]
-    with pytest.raises(ValueError, match="no further batches"):
-        loaded.update(np.zeros((1, 4)))
+
+
+def test_the_file_format_is_as_it_was(tmp_path):
+    identity = {"name": "n", "encoder_name": "e", "encoder_hash": "h"}
+    arrays = {"mean": np.arange(2.0), "scatter": np.eye(2), "features": np.eye(2)}
+    written = {"format": 1, "number": 5, "preprocessing": "p", **identity, **arrays}
+    np.savez(tmp_path / "s.npz", **written)
+    loaded = evaluation.FeatureStatistics.load(tmp_path / "s.npz")
+    assert loaded.number == 5 and loaded.name == "n"
+    np.testing.assert_array_equal(loaded.covariance, np.eye(2) / 4)
+    for wrong in ({"format": 2}, {"number": 0}, {"scatter": np.eye(3)}):
+        np.savez(tmp_path / "s.npz", **written | wrong)
+        with pytest.raises(ValueError, match=r"FeatureStatistics\.save, received"):
+            evaluation.FeatureStatistics.load(tmp_path / "s.npz")
 
 
 def test_a_damaged_file_is_named(random, tmp_path):
     path = tmp_path / "s.npz"
     make_statistics(random.normal(size=(20, 4))).save(path)
     path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(ValueError, match=r"s\.npz: expected a file written by"):
+    with pytest.raises(ValueError, match=r"file written by .*, received .*s\.npz"):
         evaluation.FeatureStatistics.load(path)
 
 
@@ -76,9 +88,9 @@ def test_kept_features_are_a_bounded_uniform_sample_whatever_the_batches(random)
     rows = np.arange(1000.0)[:, None]
     kept = []
     for splits in ([], [1, 300, 301, 950]):
-        statistics = evaluation.FeatureStatistics(make_encoder(), "set", 200, seed=5)
-        for batch in np.array_split(rows, splits):
-            statistics.update(batch)
+        statistics = evaluation.FeatureStatistics.from_features(
+            np.array_split(rows, splits), make_encoder(), "set", 200, seed=5
+        )
         kept.append(statistics.features)
     np.testing.assert_array_equal(kept[0], kept[1])
     assert kept[0].shape == (200, 1) and len(np.unique(kept[0])) == 200
@@ -124,13 +136,13 @@ def test_frechet_distance_refuses_what_cannot_be_compared(random):
         evaluation.frechet_distance(make_statistics(a), make_statistics(a, key="b"))
     with pytest.raises(ValueError, match=r"same dimensions, received 4 .* and 3"):
         evaluation.frechet_distance(make_statistics(a), make_statistics(a[:, :3]))
-    with pytest.raises(ValueError, match="at least 2 samples, received 1"):
+    with pytest.raises(ValueError, match=r"at least 2 images .*, received 1"):
         evaluation.frechet_distance(make_statistics(a), make_statistics(a[:1]))
 
 
 def test_too_few_samples_for_a_covariance_warn(random):
     few, many = random.normal(size=(4, 4)), random.normal(size=(50, 4))
-    with pytest.warns(UserWarning, match="4 samples .* at least 5 are needed"):
+    with pytest.warns(UserWarning, match="4 images .* at least 5 are needed"):
         evaluation.frechet_distance(make_statistics(few), make_statistics(many))
 
 
@@ -144,10 +156,9 @@ def test_too_few_samples_for_a_covariance_warn(random):
     ],
 )
 def test_statistics_refuse_bad_features(features, message):
-    statistics = make_statistics(np.zeros((2, 4)))
+    batches = [np.zeros((2, 4)), features]
     with pytest.raises(ValueError, match=message):
-        statistics.update(features)
-    assert statistics.number == 2
+        evaluation.FeatureStatistics.from_features(batches, make_encoder(), "toy set")
 
 
 def test_unbiased_mmd_agrees_with_the_sum_over_pairs(random):
@@ -189,9 +200,7 @@ def test_kernel_distance_refuses_bad_input(random):
         evaluation.kernel_distance(x, x[:1])
 
 
-def test_neighbours_agree_with_all_pairs_and_copies_are_at_0(random, monkeypatch):
-    monkeypatch.setattr("keras_cfebm.evaluation.neighbours.QUERY_BLOCK", 3)
-    monkeypatch.setattr("keras_cfebm.evaluation.neighbours.REFERENCE_BLOCK", 7)
+def test_neighbours_agree_with_all_pairs_and_copies_are_at_0(random):
     reference = random.uniform(-1, 1, (50, 4, 4, 1)).astype("float32")
     queries = random.uniform(-1, 1, (8, 4, 4, 1)).astype("float32")
     queries[5] = reference[33]
@@ -251,7 +260,7 @@ def test_evaluation_refuses_no_samples_and_one_sample(random):
     image = np.zeros((1, 4, 4, 1), "float32")
     with pytest.raises(ValueError, match="received none"):
         evaluation.evaluate_samples([], reference, make_encoder())
-    with pytest.raises(ValueError, match="at least 2 samples, received 1"):
+    with pytest.raises(ValueError, match=r"at least 2 images .*, received 1"):
         evaluation.evaluate_samples([image], reference, make_encoder())
 
 

@@ -63,7 +63,7 @@ def test_the_encoder_is_identified(classifier):
 
 @pytest.mark.parametrize("shape", [(2, 32, 32, 3), (2, 16, 16, 1), (2, 28, 32, 1)])
 def test_other_images_are_refused(classifier, shape):
-    with pytest.raises(ValueError, match=f"fashion-classifier: .*{shape[2]}|channels"):
+    with pytest.raises(ValueError, match=f"fashion-classifier, .*{shape[2]}|channels"):
         classifier.encoder(np.zeros(shape, "float32"))
 
 

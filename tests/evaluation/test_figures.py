@@ -107,7 +107,7 @@ def test_bad_restorations_are_refused(pair):
     restored, originals = pair
     with pytest.raises(ValueError, match="same shape"):
         evaluation.psnr(restored[:2], originals)
-    with pytest.raises(ValueError, match="expected bool"):
+    with pytest.raises(ValueError, match="a boolean hole of shape"):
         evaluation.psnr(restored, originals, np.ones((16, 16, 1)))
     with pytest.raises(ValueError, match="a judged pixel in each image"):
         evaluation.ssim(restored, originals, np.zeros((16, 16, 1), bool))
@@ -130,10 +130,13 @@ def test_bad_images_are_refused_with_what_came():
 
 def test_missing_extras_name_the_installation(monkeypatch, pair):
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    monkeypatch.setitem(sys.modules, "sklearn.neighbors", None)
     monkeypatch.setitem(sys.modules, "skimage.metrics", None)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"keras_cfebm\[eval\]"):
         evaluation.detection_figures([0.0], [1.0])
+    with pytest.raises(ImportError, match=r"keras_cfebm\[eval\]"):
+        evaluation.nearest_neighbours(*pair, k=1)
     with pytest.raises(ImportError, match=r"keras_cfebm\[eval\]"):
         evaluation.ssim(*pair)
     with pytest.raises(ImportError, match=r"keras_cfebm\[fid\]"):

@@ -10,7 +10,7 @@ from keras import ops
 from keras_cfebm import datasets, evaluation, tasks
 from keras_cfebm.evaluation import Encoder, Expects, FeatureStatistics
 from keras_cfebm.evaluation.filters import best_strength
-from keras_cfebm.evaluation.restoration import best_steps
+from keras_cfebm.evaluation.restoration_protocol import best_steps
 from keras_cfebm.sampling import Langevin
 
 
@@ -163,6 +163,17 @@ def test_detection_of_what_is_brighter():
     state = report.thresholds["energy"]
     again = tasks.AnomalyDetector.from_state(well(0.0), state)
     assert again.detect(anomalies["dark"]).all()
+
+
+def test_no_set_of_anomalies_may_be_called_normal():
+    images = constant(0.0)
+    with pytest.raises(ValueError, match=r"Expected another name .* 'normal'"):
+        evaluation.evaluate_detection(
+            {"energy": tasks.AnomalyDetector(well(0.0))},
+            images,
+            images,
+            {"bright": constant(0.9), "normal": constant(-0.9)},
+        )
 
 
 def test_a_ladder_adds_up_what_its_levels_see():

@@ -113,8 +113,9 @@ def test_from_arrays(images, labels, resolution, fit, crop_size):
 def test_damaged_archives(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "fuzz.npz"
     encoder = types.SimpleNamespace(name="n", hash="h", preprocessing="p")
-    statistics = evaluation.FeatureStatistics(encoder, "images", kept_features=2)
-    statistics.update(np.arange(6.0).reshape(3, 2))
+    statistics = evaluation.FeatureStatistics.from_features(
+        [np.arange(6.0).reshape(3, 2)], encoder, "images", kept_features=2
+    )
     statistics.save(path)
     content = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 3))):

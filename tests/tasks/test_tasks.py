@@ -373,7 +373,7 @@ def test_masks_refuse_what_makes_no_sense(tmp_path):
     with pytest.raises(FileNotFoundError, match="center"):
         tasks.hole_masks("centre", shape)
     (tmp_path / "mask.png").write_bytes(b"no image")
-    with pytest.raises(ValueError, match="Could not read the mask"):
+    with pytest.raises(ValueError, match="Expected an image file as mask"):
         tasks.hole_masks(tmp_path / "mask.png", shape)
 
 

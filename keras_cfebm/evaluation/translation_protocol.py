@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_cfebm.evaluation.distances import FeatureStatistics
+from keras_cfebm.evaluation.distances import frechet_distance
 from keras_cfebm.evaluation.encoders import Encoder
 from keras_cfebm.evaluation.fashion_classifier import FashionClassifier
-from keras_cfebm.evaluation.frechet import frechet_distance
+from keras_cfebm.evaluation.feature_statistics import FeatureStatistics
 from keras_cfebm.evaluation.image_quality import DATA_RANGE, ssim
 from keras_cfebm.evaluation.result import Evaluation
 from keras_cfebm.utils.validation import check_images
@@ -80,9 +80,9 @@ def evaluate_translation(
         ImportError: without the extra `eval` (scikit-image).
     """
     if encoder is not None and reference is None:
-        raise ValueError("Expected a reference with an encoder. Received: None")
+        raise ValueError("Expected a reference with an encoder, received None.")
     if classifier is not None and target_class is None:
-        raise ValueError("Expected a target_class with a classifier. Received: None")
+        raise ValueError("Expected a target_class with a classifier, received None.")
     sources = check_images(sources, name="source images", strict=True)
     shape, count = sources.shape[1:], len(sources)
     translations = check_images(translations, shape, "translations", count, strict=True)

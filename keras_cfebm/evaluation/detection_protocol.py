@@ -1,22 +1,16 @@
-"""How well scores find anomalies, beside two baselines that know no energy."""
+"""How well scores find anomalies."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_cfebm.datasets.pixels import downsample
-from keras_cfebm.evaluation.detection_figures import detection_figures, threshold_at
-from keras_cfebm.tasks.anomaly import AnomalyDetector
+from keras_cfebm.evaluation.detection_baselines import Score
+from keras_cfebm.tasks.anomaly import AnomalyDetector, threshold_at
 from keras_cfebm.utils.optional import optional_import
-from keras_cfebm.utils.validation import (
-    check_features,
-    check_label_array,
-    check_mapping,
-)
-
-#: A function of images that returns one score per image, high = anomalous.
-Score = Callable[[np.ndarray], np.ndarray]
+from keras_cfebm.utils.typing import Tensor
+from keras_cfebm.utils.validation import check_mapping, check_scores
 
 
 class DetectionReport(NamedTuple):
@@ -58,15 +52,20 @@ def evaluate_detection(
         `DetectionReport`.
 
     Raises:
-        ValueError: if images do not fit, or the rate is out of range.
+        ValueError: if images do not fit, the rate is out of range, or a set of
+            anomalies is called `"normal"`.
         ImportError: without the extra `eval` (scikit-learn).
     """
     check_mapping(dict(detectors), "detectors")
     check_mapping(dict(anomalies), "anomalies")
     if "normal" in anomalies:
-        raise ValueError("Expected another name for anomalies than 'normal'.")
+        raise ValueError(
+            "Expected another name for a set of anomalies than 'normal', the name of "
+            f"the normal images, received {list(anomalies)}."
+        )
     figures: dict[str, Any] = {name: {} for name in anomalies}
     thresholds, scores = {}, {}
+    score: Score
     for name, detector in detectors.items():
         if isinstance(detector, AnomalyDetector):
             detector.fit(held_out, false_positive_rate)
@@ -90,6 +89,42 @@ def evaluate_detection(
         thresholds[name] = {**state, "false_positives": false_positives}
         scores[name] = found
     return DetectionReport(figures, thresholds, scores)
+
+
+def detection_figures(
+    normal_scores: Tensor, anomaly_scores: Tensor
+) -> dict[str, float]:
+    """How well scores separate anomalies (the positive class) from normal images.
+
+    Args:
+        normal_scores: array `(n,)` of scores of normal images, high = anomalous.
+        anomaly_scores: array `(m,)` of scores of anomalies.
+
+    Returns:
+        Dict of floats in [0, 1]: `auroc`, the probability that an anomaly scores
+        higher than a normal image (ties count half); `aupr`, the average precision,
+        whose chance level is m / (n + m); `fpr95`, the share of normal images flagged
+        at the highest threshold that flags at least 95 % of the anomalies.
+
+    Raises:
+        ValueError: if a side is empty, of another shape, or holds NaN or infinity.
+        ImportError: without the extra `eval` (scikit-learn).
+
+    Reference:
+        Hendrycks and Gimpel, *A baseline for detecting misclassified and
+        out-of-distribution examples*, ICLR 2017.
+    """
+    normal = check_scores(normal_scores, "normal_scores")
+    anomaly = check_scores(anomaly_scores, "anomaly_scores")
+    metrics = optional_import("sklearn.metrics", "eval")
+    labels = np.repeat([0, 1], [len(normal), len(anomaly)])
+    scores = np.concatenate([normal, anomaly])
+    flagged, found, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
+    return {
+        "auroc": float(metrics.roc_auc_score(labels, scores)),
+        "aupr": float(metrics.average_precision_score(labels, scores)),
+        "fpr95": float(flagged[np.argmax(found >= 0.95)]),
+    }
 
 
 class LadderScore:
@@ -140,76 +175,3 @@ class LadderScore:
             ],
             axis=1,
         )
-
-
-def mahalanobis_score(
-    encode: Callable[[np.ndarray], np.ndarray],
-    images: np.ndarray,
-    labels: np.ndarray | None = None,
-) -> Score:
-    """Distance to the nearest class in features, with one covariance for all classes.
-
-    Args:
-        encode: function of images that returns features `(n, d)`, such as an `Encoder`.
-        images: float array of normal training images `(n, h, w, c)` in [-1, 1].
-        labels: optional integer array `(n,)`; without, all images are one class.
-
-    Returns:
-        Function of images that returns squared distances, high = anomalous.
-
-    Raises:
-        ValueError: if features or labels are not as described.
-
-    Reference:
-        Lee et al., A simple unified framework for detecting out-of-distribution
-        samples and adversarial attacks, NeurIPS 2018.
-    """
-    features = check_features(encode(images), minimum=2).astype("float64")
-    count, dimensions = features.shape
-    if labels is None:
-        labels = np.zeros(count, int)
-    labels = check_label_array(labels, count)
-    classes, members = np.unique(labels, return_inverse=True)
-    means = np.stack([features[labels == label].mean(axis=0) for label in classes])
-    residuals = features - means[members]
-    covariance = residuals.T @ residuals / count
-    # Features that are always 0 would leave it singular.
-    covariance += 1e-6 * np.trace(covariance) / dimensions * np.eye(dimensions)
-    precision = np.linalg.inv(covariance)
-
-    def score(images):
-        difference = encode(images).astype("float64")[:, None] - means
-        squares = np.einsum("nkd,de,nke->nk", difference, precision, difference)
-        return squares.min(axis=1)
-
-    return score
-
-
-def pca_score(images: np.ndarray, components: int = 64, seed: int = 0) -> Score:
-    """Squared error of the reconstruction from the leading principal components.
-
-    Args:
-        images: float array of normal training images `(n, h, w, c)` in [-1, 1].
-        components: int, how many; fewer where there are fewer images or pixels.
-        seed: int, of the randomised decomposition.
-
-    Returns:
-        Function of images that returns mean squared errors, high = anomalous.
-
-    Raises:
-        ImportError: without the extra `eval` (scikit-learn).
-    """
-    decomposition = optional_import("sklearn.decomposition", "eval")
-    flat = images.reshape(len(images), -1)
-    pca = decomposition.PCA(
-        n_components=min(components, *flat.shape),
-        svd_solver="randomized",
-        random_state=seed % 2**32,
-    ).fit(flat)
-
-    def score(images):
-        flat = images.reshape(len(images), -1)
-        restored = pca.inverse_transform(pca.transform(flat))
-        return np.square(flat - restored).mean(axis=1, dtype="float64")
-
-    return score

@@ -1,7 +1,7 @@
-"""Samples: their distance to real images, and whether they are copies of them."""
+"""How good samples are: their distance to real images, drawn batch by batch."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -9,13 +9,15 @@ import numpy as np
 
 from keras_cfebm.datasets.cache import default_cache_dir
 from keras_cfebm.datasets.image_data import ImageData
-from keras_cfebm.evaluation.distances import FeatureStatistics, cached_statistics
+from keras_cfebm.evaluation.distances import frechet_distance, kernel_distance
 from keras_cfebm.evaluation.encoders import Encoder
-from keras_cfebm.evaluation.neighbours import nearest_neighbours
+from keras_cfebm.evaluation.feature_statistics import (
+    FeatureStatistics,
+    cached_statistics,
+)
 from keras_cfebm.evaluation.result import Evaluation
-from keras_cfebm.evaluation.sample_figures import evaluate_samples
-from keras_cfebm.utils.typing import PathLike
-from keras_cfebm.utils.validation import check_count, check_images
+from keras_cfebm.utils.typing import PathLike, Tensor
+from keras_cfebm.utils.validation import check_count
 
 #: Images whose pixels tell one reference set from another in the cache.
 _FINGERPRINT = 256
@@ -38,8 +40,6 @@ def reference_statistics(
     Raises:
         ValueError: if the encoder refuses the images.
     """
-    if cache_dir is None:
-        cache_dir = default_cache_dir() / "statistics"
     # Of a shuffled few: sets are often stored by class.
     few = data.subset(limit=_FINGERPRINT, seed=0).images()
     pixels = hashlib.sha256(few.tobytes()).hexdigest()
@@ -53,7 +53,71 @@ def reference_statistics(
         )
         return FeatureStatistics.from_images(batches, encoder, name)
 
-    return cached_statistics(key, compute, cache_dir)
+    folder = default_cache_dir() / "statistics" if cache_dir is None else cache_dir
+    return cached_statistics(key, compute, folder)
+
+
+def evaluate_samples(
+    sample_batches: Iterable[Tensor],
+    reference: FeatureStatistics,
+    encoder: Encoder,
+    limit: int | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Compares samples of a model with a reference set.
+
+    Args:
+        sample_batches: iterable of float arrays `(n, h, w, c)` in [-1, 1], such as a
+            generator of sampled batches; consumed batch by batch, never held at once.
+        reference: `FeatureStatistics` of real images, of the same encoder.
+        encoder: `Encoder`.
+        limit: int of at least 2, number of samples after which to stop; None for all.
+        seed: int, of the subsets of the kernel distance.
+
+    Returns:
+        Dict that JSON can hold: `metric` (the honest name: "FID" only with the
+        Inception network of the literature, "classifier FID" with the shipped
+        classifier), `frechet_distance`, `kernel_distance` (see there), `samples`,
+        `reference`, `reference_samples`, `encoder`, `encoder_hash`, `preprocessing`.
+
+    Raises:
+        ValueError: if encoder and reference do not belong together, there are fewer
+            than two samples, the limit is out of range, or the encoder refuses a batch.
+    """
+    if limit is not None:
+        check_count(limit, "limit", minimum=2)
+    if reference.encoder_hash != encoder.hash:
+        # Said before the samples are drawn: those may cost hours.
+        raise ValueError(
+            f"Expected reference statistics of encoder {encoder.hash}, received those "
+            f"of {reference.encoder_hash} ({reference.name})."
+        )
+    samples = FeatureStatistics.from_images(
+        _first(sample_batches, limit), encoder, "samples", seed=seed
+    )
+    return {
+        "metric": encoder.frechet_name,
+        "frechet_distance": frechet_distance(samples, reference),
+        "kernel_distance": kernel_distance(
+            samples.features, reference.features, seed=seed
+        ),
+        "samples": samples.number,
+        "reference": reference.name,
+        "reference_samples": reference.number,
+        "encoder": encoder.name,
+        "encoder_hash": encoder.hash,
+        "preprocessing": encoder.preprocessing,
+    }
+
+
+def _first(batches, limit):
+    for batch in batches:
+        batch = np.asarray(batch)[:limit]
+        yield batch
+        if limit is not None:
+            limit -= len(batch)
+            if limit == 0:  # before the next batch is drawn, which costs a chain
+                return
 
 
 def evaluate_generation(
@@ -111,52 +175,6 @@ def evaluate_generation(
 
     figures = evaluate_samples(batches(), reference, encoder, seed=seed)
     return Evaluation(figures, {"samples": np.concatenate(first)})
-
-
-def evaluate_neighbours(
-    samples: np.ndarray,
-    training_images: np.ndarray,
-    test_images: np.ndarray,
-    encoder: Encoder | None = None,
-    k: int = 3,
-) -> Evaluation:
-    """Compares samples with the training images that are nearest to them.
-
-    A model that had memorised would be much nearer to the training images than other
-    real images, those of the test set, are.
-
-    Args:
-        samples: float array `(n, h, w, c)` in [-1, 1].
-        training_images: float array `(m, h, w, c)`.
-        test_images: float array of real images that were not trained on.
-        encoder: optional `Encoder`, to compare in its features too.
-        k: int, neighbours shown per sample.
-
-    Returns:
-        `Evaluation`; its figures are space (`pixels`, and `features` with an encoder) →
-        `samples` and `test`, the median distances to the nearest training image, their
-        `ratio`, and `copies`, the share of samples nearer than 99 % of test images are.
-
-    Raises:
-        ValueError: if images do not fit each other, or `k` is out of range.
-    """
-    samples = check_images(samples, training_images.shape[1:], "samples", strict=True)
-    figures, shown = {}, {"sample": samples}
-    for space, encode in (("pixels", None), ("features", encoder)):
-        if space == "features" and encode is None:
-            continue
-        rows, distances = nearest_neighbours(samples, training_images, k, encode)
-        _, real = nearest_neighbours(test_images, training_images, 1, encode)
-        own, usual = np.median(distances[:, 0]), np.median(real)
-        figures[space] = {
-            "samples": float(own),
-            "test": float(usual),
-            "ratio": float(own / usual) if usual > 0 else None,
-            "copies": float((distances[:, 0] < np.quantile(real, 0.01)).mean()),
-        }
-        for place in range(k):
-            shown[f"{space} · {place + 1}"] = training_images[rows[:, place]]
-    return Evaluation(figures, shown)
 
 
 def evaluate_interpolations(images: np.ndarray) -> dict[str, float]:

@@ -7,8 +7,8 @@ import numpy as np
 
 from keras_cfebm import tasks
 from keras_cfebm.evaluation.filters import FILTERS, best_strength, filtered, inpainted
-from keras_cfebm.evaluation.image_quality import psnr
-from keras_cfebm.evaluation.result import Evaluation, mean_figures
+from keras_cfebm.evaluation.image_quality import mean_figures, psnr
+from keras_cfebm.evaluation.result import Evaluation
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.chain import Chain
 from keras_cfebm.tasks.restoration import DENOISING

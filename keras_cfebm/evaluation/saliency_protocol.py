@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cfebm.evaluation.translation import pixel_correlation
+from keras_cfebm.evaluation.translation_protocol import pixel_correlation
 from keras_cfebm.tasks import saliency
 
 
