@@ -31,7 +31,7 @@ test: lint docs
 	KERAS_BACKEND=jax $(BIN)/python -m pytest $(JAX_TESTS)
 
 docs: $(STAMP)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 tutorials: $(STAMP)
 	$(BIN)/python tutorials/build.py

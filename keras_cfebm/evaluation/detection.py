@@ -22,7 +22,7 @@ Score = Callable[[np.ndarray], np.ndarray]
 class DetectionReport(NamedTuple):
     """What `evaluate_detection` finds.
 
-    Args:
+    Attributes:
         figures: dict that JSON can hold: anomaly → score → `auroc`, `aupr`, `fpr95`
             (see `detection_figures`) and `found`, the share above the threshold.
         thresholds: dict that JSON can hold: score → `threshold`, `false_positive_rate`
