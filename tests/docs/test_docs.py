@@ -97,11 +97,15 @@ def assigned(statement):
 
 
 def exported(package):
-    """`__all__` of a package, or of the stub beside it; None if there is none."""
+    """The names of `__all__`, or those that a stub beside the package imports."""
     path, tree = source(package)
     stub = path.with_suffix(".pyi")
-    trees = [tree, *([ast.parse(read(stub))] if stub.is_file() else [])]
-    for statement in (s for t in trees for s in t.body):
+    if stub.is_file():
+        imports = [
+            s for s in ast.parse(read(stub)).body if isinstance(s, ast.ImportFrom)
+        ]
+        return [alias.name for statement in imports for alias in statement.names]
+    for statement in tree.body:
         if assigned(statement) == "__all__" and isinstance(statement.value, ast.List):
             return ast.literal_eval(statement.value)
     return None
