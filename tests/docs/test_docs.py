@@ -7,6 +7,7 @@ import ast
 import functools
 import pathlib
 import re
+import textwrap
 
 import pytest
 
@@ -65,6 +66,15 @@ def test_every_picture_of_the_documentation_is_shown():
 
 def test_the_readme_can_be_read_in_two_minutes():
     assert len(read(ROOT / "README.md").splitlines()) <= 200
+
+
+def test_the_training_step_is_quoted_word_for_word():
+    quoted = re.findall(
+        r"```python\n(.*?)```", read(ROOT / "docs/method.md"), re.DOTALL
+    )
+    assert quoted
+    for code in quoted:
+        assert textwrap.indent(code, "    ") in read(PACKAGE / "model.py")
 
 
 def test_the_address_of_the_repository_is_in_one_place():
