@@ -1,7 +1,7 @@
 # make demo   trains on the embedded images and shows what came out
 # make test   runs ruff and the tests, on TensorFlow and then in part on JAX
 # make tutorials   runs all notebooks with their full parameters, and writes them
-# make lint / make format
+# make lint / make format / make docs
 
 PYTHON ?= python3
 VENV   := .venv
@@ -20,15 +20,18 @@ JAX_TESTS := tests/backend tests/layers \
 	tests/callbacks/test_checkpoints.py::test_resumed_run_is_bitwise_the_uninterrupted_one[1] \
 	tests/callbacks/test_guard.py::test_a_diverging_run_is_turned_back_and_recorded
 
-.PHONY: demo test tutorials lint format clean
+.PHONY: demo test docs tutorials lint format clean
 
 demo: $(STAMP)
 	$(BIN)/cfebm demo --run_dir=runs/demo
 
 test: export XLA_FLAGS := $(QUICK)
-test: lint
+test: lint docs
 	$(BIN)/python -m pytest
 	KERAS_BACKEND=jax $(BIN)/python -m pytest $(JAX_TESTS)
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 tutorials: $(STAMP)
 	$(BIN)/python tutorials/build.py

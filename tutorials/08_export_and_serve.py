@@ -74,7 +74,7 @@ for name, signature in sorted(signatures.items()):
 #
 # `cfebm serve` is a small server for development. It speaks the two protocols of
 # TensorFlow Serving, on two ports. In production the same folder is given to TensorFlow
-# Serving (the README has the command). Two servers are started: the second one merges
+# Serving (docs/serving.md tells how). Two servers are started: the second one merges
 # the rows of requests that arrive together.
 
 

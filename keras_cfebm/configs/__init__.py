@@ -6,6 +6,7 @@ from keras_cfebm.configs.run_config import RunConfig
 
 __all__ = ["PRESETS", "Preset", "config", "find"]
 
+#: The named configurations: name → `Preset`.
 PRESETS = {**fashion.PRESETS, **paper.GENERATION, **paper.TRANSLATION}
 
 

@@ -16,7 +16,7 @@ from keras_cfebm.utils.validation import check_mapping, check_scores
 class DetectionReport(NamedTuple):
     """What `evaluate_detection` finds.
 
-    Args:
+    Attributes:
         figures: dict that JSON can hold: anomaly → score → `auroc`, `aupr`, `fpr95`
             (see `detection_figures`) and `found`, the share above the threshold.
         thresholds: dict that JSON can hold: score → `threshold`, `false_positive_rate`

@@ -14,6 +14,7 @@ from keras_cfebm.tasks.chain import Chain
 from keras_cfebm.tasks.restoration import DENOISING
 from keras_cfebm.utils.validation import check_images, check_number
 
+#: The noise that `evaluate_denoising` adds by default, standard deviations.
 SIGMAS = (0.1, 0.2, 0.3)
 #: The longest denoising chain tried.
 MOST_STEPS = 40

@@ -8,7 +8,7 @@ import numpy as np
 class Evaluation(NamedTuple):
     """Figures of a task, and images to look at.
 
-    Args:
+    Attributes:
         figures: dict that JSON can hold.
         images: dict of label → float32 array `(n, h, w, c)` in [-1, 1], the rows of a
             `keras_cfebm.visualization.comparison_grid`.

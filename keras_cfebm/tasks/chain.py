@@ -28,7 +28,7 @@ from keras_cfebm.tasks.batches import check_labels_of
 class ChainState(NamedTuple):
     """One recorded state of chains.
 
-    Args:
+    Attributes:
         resolution: int, side of the images.
         step: int, Langevin steps made since the chain began.
         images: float32 NumPy array of shape `(n, resolution, resolution, channels)`.
