@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_cfebm import backend
@@ -143,7 +144,7 @@ class CFEBM(EnergyLadder):
     @property
     def step(self) -> int:
         """Training steps that the optimizer has made."""
-        return int(self.optimizer.iterations)
+        return int(np.asarray(self.optimizer.iterations))
 
     # --- One step -------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ that computes, at β = 0, exactly the old energy of the mean-pooled image.
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_cfebm import backend
 from keras_cfebm.layers import (
@@ -156,7 +157,7 @@ class EnergyNetwork(keras.Model):
     @property
     def beta(self) -> float:
         """Weight β of the new path; 1 when there is no other."""
-        return float(self.blocks[0].beta) if self.fading else 1.0
+        return float(np.asarray(self.blocks[0].beta)) if self.fading else 1.0
 
     @beta.setter
     def beta(self, value: float) -> None:

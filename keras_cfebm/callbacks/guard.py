@@ -246,7 +246,7 @@ class DivergenceGuard(keras.callbacks.Callback):
             )
         self._rollbacks += 1
         optimizer = self.model.optimizer
-        rate = float(optimizer.learning_rate) * self.learning_rate_factor
+        rate = float(np.asarray(optimizer.learning_rate)) * self.learning_rate_factor
         optimizer.learning_rate.assign(rate)
         self.model.renew_noise(self._rollbacks)
         self._good = self.snapshot()

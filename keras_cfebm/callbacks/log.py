@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_cfebm.callbacks.guard import DivergenceGuard
 from keras_cfebm.utils import atomic_files
@@ -108,7 +109,7 @@ class EnergyLog(keras.callbacks.Callback):
             "resolution": resolution,
             "epoch": epoch,
             "stage_step": stage_step,
-            "learning_rate": float(self.model.optimizer.learning_rate),
+            "learning_rate": float(np.asarray(self.model.optimizer.learning_rate)),
             "rollbacks": len(self.guard.events) if self.guard else 0,
             **figures,
         }

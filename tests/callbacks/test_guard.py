@@ -157,7 +157,7 @@ def test_noise_and_learning_rate_change():
     model = new_model()
     model.compile(keras.optimizers.Adam(1e-3))
     before = model.noise_key.numpy()
-    options = {"steps_per_epoch": 2, "epochs": 3, "verbose": 0}
+    options = {"steps_per_epoch": 2, "epochs": 3, "shuffle": False, "verbose": 0}
     model.fit(batches(STAGES[0], 0), callbacks=[Provoke(), guard], **options)
     assert guard.recovering and model.stop_training
     assert float(model.optimizer.learning_rate) == pytest.approx(2.5e-4)
@@ -343,7 +343,11 @@ def test_a_schedule_is_refused():
     model.compile(keras.optimizers.Adam(schedule))
     with pytest.raises(ValueError, match="constant learning rate"):
         model.fit(
-            batches(STAGES[0], 0), steps_per_epoch=1, callbacks=[watch()], verbose=0
+            batches(STAGES[0], 0),
+            steps_per_epoch=1,
+            shuffle=False,
+            callbacks=[watch()],
+            verbose=0,
         )
 
 
