@@ -65,7 +65,7 @@ def run_batches(
     return results
 
 
-def image_keys(seed: int, count: int, start: int) -> np.ndarray:
+def stream_keys(seed: int, count: int, start: int) -> np.ndarray:
     """Keys of the images `start … start + count - 1` of a stream.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.tasks.batches import image_keys, run_batches
+from keras_cfebm.tasks.batches import run_batches, stream_keys
 from keras_cfebm.tasks.chain import ChainState, chain_of
 from keras_cfebm.utils.validation import check_count, check_images
 
@@ -51,7 +51,7 @@ def generate(
     """
     chain = chain_of(energies, settings)
     count = check_count(count, "count")
-    keys = image_keys(seed, count, start)
+    keys = stream_keys(seed, count, start)
     labels = chain.check_labels(labels, count)
 
     def sample(keys, labels):
@@ -101,7 +101,7 @@ def interpolate(
     """
     chain = chain_of(energies, settings)
     rows, columns = check_count(rows, "rows"), check_count(columns, "columns", 2)
-    keys = image_keys(seed, 2 * rows, start)
+    keys = stream_keys(seed, 2 * rows, start)
     labels = chain.check_labels(labels, rows)
     left, right = (np.repeat(keys[side::2], columns, axis=0) for side in (0, 1))
     t = np.tile(np.linspace(0, 1, columns, dtype="float32"), rows)
@@ -162,7 +162,7 @@ def chain_states(
             )
         count = len(images)
     count = check_count(count, "count")
-    keys = ops.convert_to_tensor(image_keys(seed, count, start))
+    keys = ops.convert_to_tensor(stream_keys(seed, count, start))
     labels = chain.check_labels(labels, count)
     labels = None if labels is None else ops.convert_to_tensor(labels)
     if images is None:

@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_cfebm.backend import random
 from keras_cfebm.datasets.decode import decode
-from keras_cfebm.tasks.batches import MASK, image_keys
+from keras_cfebm.tasks.batches import MASK, stream_keys
 
 #: Masks that `hole_masks` knows by name.
 MASKS = ("center", "left_half", "random_25")
@@ -84,7 +84,7 @@ def _named(mask, count, height, width, seed, start):
         top, left = height // 4, width // 4
         hole[top : top + height // 2, left : left + width // 2] = True
         return hole
-    keys = random.fold_in(image_keys(seed, count, start), 0, MASK)
+    keys = random.fold_in(stream_keys(seed, count, start), 0, MASK)
     draws = ops.convert_to_numpy(random.uniform(keys, (height * width,)))
     ranks = draws.argsort(axis=1, kind="stable").argsort(axis=1)
     return (ranks < round(height * width / 4)).reshape(count, height, width)

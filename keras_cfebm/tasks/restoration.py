@@ -8,7 +8,7 @@ from keras import ops
 from keras_cfebm.backend import random
 from keras_cfebm.datasets.pixels import downsample
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.tasks.batches import WHITE_NOISE, image_keys, run_batches
+from keras_cfebm.tasks.batches import WHITE_NOISE, run_batches, stream_keys
 from keras_cfebm.tasks.chain import chain_of
 from keras_cfebm.tasks.masks import hole_masks
 from keras_cfebm.tasks.translation import run_from, single_chain_of
@@ -41,7 +41,7 @@ def add_noise(
     """
     images = check_images(images)
     check_number(sigma, "sigma", "[0, inf)")
-    keys = random.fold_in(image_keys(seed, len(images), start), 0, WHITE_NOISE)
+    keys = random.fold_in(stream_keys(seed, len(images), start), 0, WHITE_NOISE)
     noise = ops.convert_to_numpy(random.normal(keys, images.shape[1:]))
     return images + np.float32(sigma) * noise
 
@@ -134,7 +134,7 @@ def inpaint(
         raise ValueError(f"Expected fill to be 'noise' or 'image', received {fill!r}.")
     masks = hole_masks(mask, images.shape, seed, start)
     labels = chain.check_labels(labels, len(images))
-    keys = image_keys(seed, len(images), start)
+    keys = stream_keys(seed, len(images), start)
     halvings = len(chain.energies) - 1
     if any(side % 2**halvings for side in images.shape[1:3]):
         raise ValueError(

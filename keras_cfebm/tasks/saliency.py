@@ -19,8 +19,8 @@ from keras_cfebm.sampling import bind
 from keras_cfebm.tasks.batches import (
     SMOOTHING,
     check_labels_of,
-    image_keys,
     run_batches,
+    stream_keys,
 )
 from keras_cfebm.utils.validation import check_count, check_images, check_number
 
@@ -102,7 +102,7 @@ def smooth_grad(
             total = total + saliency(copies, labels)
         return total / samples
 
-    keys = image_keys(seed, len(images), start)
+    keys = stream_keys(seed, len(images), start)
     return run_batches(function, (images, keys, labels), batch_size)
 
 

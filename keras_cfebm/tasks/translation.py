@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.tasks.batches import image_keys, run_batches
+from keras_cfebm.tasks.batches import run_batches, stream_keys
 from keras_cfebm.tasks.chain import Chain, chain_of
 from keras_cfebm.utils.validation import check_images
 
@@ -79,7 +79,7 @@ def run_from(
 ) -> Any:
     """Runs a chain that starts at images, in batches; see `translate`."""
     labels = chain.check_labels(labels, len(images))
-    keys = image_keys(seed, len(images), start)
+    keys = stream_keys(seed, len(images), start)
 
     def sample(images, keys, labels):
         result, maps = chain.run(images, keys, labels)
