@@ -32,9 +32,8 @@ class CFEBM(EnergyLadder):
     """Coarse-to-fine energy-based model of images.
 
     Args:
-        ladder: list of `EnergyNetwork`s, each of twice the resolution of the one
-            before. The last one is trained, the others are frozen samplers. A single
-            network is a ladder of one.
+        ladder: `EnergyNetwork`s, see `EnergyLadder`. The last one is trained, the
+            others are frozen samplers.
         langevin: `Langevin`, the sampler of the negatives and of `generate`.
         fade_steps: int, training steps over which β goes from 0 to 1.
         data_noise: float, standard deviation of the Gaussian noise on data images.
@@ -42,10 +41,9 @@ class CFEBM(EnergyLadder):
         ema_decay: float in [0, 1) or None, decay of the running average of the weights
             that `generate`, `predict` and `evaluate` use; None uses the weights
             themselves.
-        chain_start: `"noise"`, where chains start at the coarsest level, or `"source"`:
-            one-sided translation (Sec. 4.4). Then data are pairs of target and source
-            images, the ladder is of the target domain, and negatives are chains at the
-            finest level that start at the source images; see `translate`.
+        chain_start: see `EnergyLadder`. With `"source"`, data are pairs of target and
+            source images, the ladder is of the target domain, and negatives are chains
+            at the finest level that start at the source images.
         accumulation: int, number of equal parts that a training batch is worked on in,
             one after the other: memory is that of a part, and the step is that of the
             whole batch but for rounding. Batches have to be a multiple of it.
@@ -53,9 +51,7 @@ class CFEBM(EnergyLadder):
             the step and the image's place in the batch.
 
     Raises:
-        ValueError: if the ladder's resolutions do not double, its channels or classes
-            differ, a number is out of range, or `chain_start` is unknown or of a model
-            with classes not `"noise"`.
+        ValueError: if a number is out of range; see also `EnergyLadder`.
 
     Example:
 
@@ -181,19 +177,16 @@ class CFEBM(EnergyLadder):
         return self.track(self.losses(positives, negatives, labels, network))
 
     def training_keys(self, images: Tensor, part: Tensor = 0) -> Tensor:
-        """Keys `(batch, 2)` of a step's images, or of those of one part of them.
-
-        Noise belongs to the step and to the image's place in the whole batch, that of
-        all replicas and parts.
-        """
+        """Keys `(batch, 2)` of a step's images, or of those of one part of them."""
         step = self.optimizer.iterations
         return self._keys(_TRAIN, step, images, part, self.accumulation)
 
     def _keys(self, stream, step, images, part=0, parts=1):
-        batch = ops.shape(images)[0]
-        replica, _ = backend.replica()
+        """Noise belongs to the step and to the place in the batch of all replicas."""
         noise_key = ops.cast(self.noise_key, "uint32")
         step_key = random.fold_in(noise_key, ops.convert_to_tensor(step), stream)
+        batch = ops.shape(images)[0]
+        replica, _ = backend.replica()
         before = (ops.cast(replica, "int32") * parts + ops.cast(part, "int32")) * batch
         return random.fold_in(step_key, before + ops.arange(batch, dtype="int32"))
 
