@@ -187,7 +187,8 @@ class FeatureStatistics:
             ValueError: if it is not a file of feature statistics.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            # Opened here, because np.load leaves a damaged file open.
+            with open(path, "rb") as file, np.load(file) as archive:
                 values = {k: v if v.ndim else v.item() for k, v in archive.items()}
             if values.pop("format") != FORMAT:
                 raise ValueError(f"Expected format {FORMAT}.")
