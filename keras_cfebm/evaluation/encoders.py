@@ -20,7 +20,7 @@ FRECHET_NAMES = {
 class Expects(NamedTuple):
     """The images an encoder takes: heights (= widths) and numbers of channels.
 
-    Args:
+    Attributes:
         resolutions: tuple of accepted resolutions, or None for any.
         channels: tuple of accepted numbers of channels.
     """

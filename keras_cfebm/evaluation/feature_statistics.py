@@ -24,7 +24,9 @@ class FeatureStatistics:
 
     Args:
         name: str, what the images are, such as `"fashion-mnist train 32"`.
-        encoder_name, encoder_hash, preprocessing: str, see `Encoder`.
+        encoder_name: str, see `Encoder`.
+        encoder_hash: str, see `Encoder`.
+        preprocessing: str, see `Encoder`.
         number: int, how many images there are.
         mean: float64 array `(d,)`.
         scatter: float64 array `(d, d)`, (number − 1) times the covariance.
