@@ -10,6 +10,7 @@ Run from the repository's root:
     python -m benchmarks.presets
 """
 
+import dataclasses
 import json
 import resource
 import subprocess
@@ -90,9 +91,9 @@ def measure(name, images=None, accumulation=1, dtype=None):
     preset = configs.find(name)
     config = preset.config
     if dtype is not None:
-        plain = config.to_dict()
-        plain["network"]["dtype"] = dtype
-        preset = configs.Preset(plain, preset.channels, preset.num_classes, "")
+        network = dataclasses.replace(config.network, dtype=dtype)
+        config = config.replace(network=network)
+        preset = dataclasses.replace(preset, config=config)
     size, stage = config.data.resolution, config.stages[-1]
     images = images or min(stage.batch_size, max(1, _PIXELS // size**2))
     model = grown_to_the_top(preset)
@@ -114,14 +115,13 @@ def measure(name, images=None, accumulation=1, dtype=None):
     assert model.step == 2
     levels = 1 if config.source else len(model.ladder)
     first = len(model.ladder) - levels
+    sizes = (size, preset.channels, config.network)
     return {
         "preset": name,
         "resolution": size,
-        "parameters": costs.parameters(size, preset.channels, config.network),
-        "ladder_parameters": costs.ladder_parameters(
-            size, preset.channels, config.network
-        ),
-        "langevin_flops": costs.langevin_flops(size, preset.channels, config.network),
+        "parameters": costs.network_parameters(*sizes),
+        "ladder_parameters": costs.ladder_parameters(*sizes),
+        "langevin_flops": costs.langevin_step_flops(*sizes),
         "langevin_steps": sum(
             model.langevin.steps_at(level) for level in range(first, len(model.ladder))
         ),

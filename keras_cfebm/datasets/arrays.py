@@ -91,7 +91,7 @@ def from_file(
 
 def arrays_of(path: pathlib.Path) -> list[str]:
     """Names of the arrays in a `.npz` file; ValueError if it cannot be read."""
-    with _reading(path), np.load(path, allow_pickle=False) as archive:
+    with _archive(path) as archive:
         return archive.files
 
 
@@ -105,6 +105,17 @@ def _reading(path):
         ) from error
 
 
+@contextlib.contextmanager
+def _archive(path):
+    # Opened here, because NumPy does not close a broken file that it has opened.
+    with (
+        _reading(path),
+        open(path, "rb") as file,
+        np.load(file, allow_pickle=False) as archive,
+    ):
+        yield archive
+
+
 def _arrays_in(path, split):
     prefix = "" if split is None else f"{split}_"
     places = {
@@ -112,7 +123,7 @@ def _arrays_in(path, split):
         "labels": f"{prefix}labels",
         "class_names": "class_names",
     }
-    with _reading(path), np.load(path, allow_pickle=False) as archive:
+    with _archive(path) as archive:
         names = sorted(archive.files)
         arrays = {key: archive[name] for key, name in places.items() if name in names}
     if "images" not in arrays:
