@@ -94,6 +94,7 @@ class EnergyNetwork(keras.Model):
         channels_of = level_widths(resolution, base_resolution, base_width, widths)
         dtype = kwargs.pop("dtype", None)
         trainable = kwargs.pop("trainable", True)
+        find_norms = kwargs.pop("find_norms", True)  # False where they are copied
         shared = {
             "activation": activation,
             "spectral_norm": spectral_norm,
@@ -145,9 +146,8 @@ class EnergyNetwork(keras.Model):
         # Last: given to the constructor it would not reach the layers.
         self.trainable = trainable
 
-        # A random vector is far from the leading one; some steps bring it near.
-        for _ in range(15):
-            self.power_iteration()
+        if find_norms:
+            _find_norms(self)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -262,11 +262,13 @@ class EnergyNetwork(keras.Model):
 
     def with_changes(self, **changes: Any) -> "EnergyNetwork":
         """A new network of changed arguments, weights copied where names match."""
-        copy = EnergyNetwork(**{**self._arguments(), **changes})
+        copy = EnergyNetwork(**{**self._arguments(), **changes}, find_norms=False)
         mine = self._named_parts()
         for name, part in copy._named_parts().items():
             if name in mine:
                 part.set_weights(mine[name].get_weights())
+            else:
+                _find_norms(part)
         return copy
 
     def _named_parts(self):
@@ -303,3 +305,11 @@ class EnergyNetwork(keras.Model):
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def _find_norms(part):
+    """Power iterations of the new: a random vector is far from the leading one."""
+    find = getattr(part, "spectral_convolutions", list)
+    for _ in range(15):
+        for convolution in find():
+            convolution.power_iteration()
