@@ -148,5 +148,5 @@ def test_two_devices_train_as_one_does():
 def test_jax_does_without_tensorflow(tmp_path):
     output = run_on_jax("without_tensorflow", tmp_path)
     assert "No logs for TensorBoard: Expected tensorflow, " in output
-    assert "cfebm saliency: error: tf-keras-vis" in output
+    assert "cfebm saliency: error: Expected the Keras backend" in output
     assert "cfebm train: error: Expected tensorflow, " in output
