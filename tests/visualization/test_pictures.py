@@ -282,7 +282,8 @@ def test_energy_curves_mark_the_stages(tmp_path):
     ]
     for panel in figure.axes[:3]:
         assert [line.get_xdata()[0] for line in stage_lines(panel)] == [3, 7]
-    assert Image.open(tmp_path / "curves.png").width > 1000
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.width > 1000
 
 
 def test_energy_curves_sort_by_step():
