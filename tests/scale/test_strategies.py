@@ -160,9 +160,13 @@ def test_the_guard_and_checkpoints_work_under_a_strategy(
     guard = DivergenceGuard()
     checkpoints = Checkpoints(tmp_path, companions=[guard])
     stages = [Stage(8, 0, stabilise_images=16, batch_size=4)]
-    options = {"report_steps": 2, "verbose": 0, "checkpoints": checkpoints}
     trained = fit_progressively(
-        model, lambda *_: images, stages, callbacks=[guard, Break()], **options
+        model,
+        lambda *_: images,
+        stages,
+        callbacks=[guard, Break(), checkpoints],
+        report_steps=2,
+        verbose=0,
     )
     assert [event["step"] for event in guard.events] == [3]
     assert np.isfinite(np.concatenate([v.ravel() for v in values(trained)])).all()
