@@ -23,8 +23,7 @@ import numpy as np
 from absl import app, flags
 
 from keras_cfebm import configs, evaluation, tasks, visualization
-from keras_cfebm.runs.report_data import read_metrics
-from keras_cfebm.runs.run_folder import RunFolder, load_ladder
+from keras_cfebm.runs.run_folder import RunFolder, load_ladder, read_metrics
 from keras_cfebm.runs.train import held_out_split, load_data
 from keras_cfebm.serving.export import export_saved_model
 

@@ -8,8 +8,7 @@ from absl import flags
 from keras_cfebm.cli.config_flags import config_from_flags, define_config_flags
 from keras_cfebm.datasets import EMBEDDED
 from keras_cfebm.evaluation import fashion_mnist_figures
-from keras_cfebm.runs.report_data import read_metrics
-from keras_cfebm.runs.run_folder import RunFolder
+from keras_cfebm.runs.run_folder import RunFolder, read_metrics
 from keras_cfebm.runs.train import train
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.visualization import image_grid

@@ -15,8 +15,13 @@ import keras
 
 from keras_cfebm import visualization
 from keras_cfebm.runs import report_data
-from keras_cfebm.runs.report_data import pairs, read_json, table, tables, text_of
-from keras_cfebm.runs.run_folder import RunError, RunFolder
+from keras_cfebm.runs.report_data import pairs, table, tables, text_of
+from keras_cfebm.runs.run_folder import (
+    RunError,
+    RunFolder,
+    read_json,
+    read_metrics,
+)
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.utils.version import __version__
@@ -85,7 +90,7 @@ def run_report(folder: PathLike) -> str:
         )
     now = datetime.datetime.now().astimezone()
     config = run.read_config()
-    rows = report_data.read_metrics(run)
+    rows = read_metrics(run)
     path = run.path / "figures.json"
     figures = read_json(path) if path.is_file() else None
     page = _PAGES.get_template("report.html").render(

@@ -1,10 +1,8 @@
 """What a run has written, read and made into values, tables and pictures for a page."""
 
 import base64
-import csv
 import dataclasses
 import io
-import json
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -12,59 +10,13 @@ from typing import Any
 
 import PIL.Image
 
-from keras_cfebm.runs.run_folder import RunError, RunFolder
-from keras_cfebm.visualization.curves import KEYS
-
 #: Longer tables end in a note; the file has the rest.
 MAXIMUM_ROWS = 100
 MAXIMUM_COLUMNS = 12
 MAXIMUM_DEPTH = 5
 _INLINE = 8
-_NEEDED = (*KEYS, "stage_step", "seconds")
 _ACRONYMS = "AUPR,AUROC,EMA,FID,FPR,FPR95,KID,L2,OOD,PCA,PSNR,ROC,SSIM,TPR"
 _SPELLED = {word.lower(): word for word in _ACRONYMS.split(",")}
-
-
-def read_json(path: pathlib.Path) -> Any:
-    """The value in a JSON file.
-
-    Raises:
-        RunError: if it cannot be read as JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(
-            f"Expected a JSON file at {path}, as cfebm writes it: {error}"
-        ) from error
-
-
-def read_metrics(run: RunFolder) -> list[dict[str, float]]:
-    """The rows of `metrics.csv`.
-
-    Args:
-        run: `RunFolder`.
-
-    Returns:
-        List of dicts of floats, see `keras_cfebm.callbacks.EnergyLog`; empty where
-        nothing has been logged yet. What the log left open is NaN.
-
-    Raises:
-        RunError: if the file is not such a log.
-    """
-    if not run.metrics.is_file():
-        return []
-    try:
-        with open(run.metrics, encoding="utf-8", newline="") as file:
-            return [
-                {name: float(row[name] or math.nan) for name in (*_NEEDED, *row)}
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise RunError(
-            f"Expected numbers under the columns {', '.join(_NEEDED)} in "
-            f"{run.metrics}: {error!r}"
-        ) from error
 
 
 def picture(source: pathlib.Path | bytes) -> dict[str, Any] | None:

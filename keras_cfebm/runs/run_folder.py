@@ -1,9 +1,13 @@
 """The folder of a training run, and reading what is in it."""
 
 import contextlib
+import csv
 import dataclasses
+import json
+import math
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -11,6 +15,10 @@ from keras_cfebm.configs.run_config import RunConfig
 from keras_cfebm.model import CFEBM
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.typing import PathLike
+from keras_cfebm.visualization.curves import KEYS
+
+#: Columns that a log of training has.
+_LOGGED = (*KEYS, "stage_step", "seconds")
 
 
 class RunError(Exception):
@@ -181,6 +189,48 @@ def load_ladder(path: PathLike) -> CFEBM:
     if not isinstance(model, CFEBM):
         raise RunError(f"{path} holds a {type(model).__name__}, expected a CFEBM.")
     return model
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        RunError: if it cannot be read as JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(
+            f"Expected a JSON file at {path}, as cfebm writes it: {error}"
+        ) from error
+
+
+def read_metrics(run: RunFolder) -> list[dict[str, float]]:
+    """The rows of `metrics.csv`.
+
+    Args:
+        run: `RunFolder`.
+
+    Returns:
+        List of dicts of floats, see `keras_cfebm.callbacks.EnergyLog`; empty where
+        nothing has been logged yet. What the log left open is NaN.
+
+    Raises:
+        RunError: if the file is not such a log.
+    """
+    if not run.metrics.is_file():
+        return []
+    try:
+        with open(run.metrics, encoding="utf-8", newline="") as file:
+            return [
+                {name: float(row[name] or math.nan) for name in (*_LOGGED, *row)}
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise RunError(
+            f"Expected numbers under the columns {', '.join(_LOGGED)} in "
+            f"{run.metrics}: {error!r}"
+        ) from error
 
 
 def _differences(old, new, place=""):
