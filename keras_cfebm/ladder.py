@@ -61,7 +61,7 @@ class EnergyLadder(keras.Model):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        ladder = list(ladder) if isinstance(ladder, (list, tuple)) else [ladder]
+        ladder = [ladder] if isinstance(ladder, EnergyNetwork) else list(ladder)
         _check_ladder(ladder)
         if chain_start not in ("noise", "source"):
             raise ValueError(

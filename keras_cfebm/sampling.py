@@ -95,7 +95,7 @@ class Langevin:
         return dataclasses.replace(self, **changes)
 
 
-def bind(energy: Energy, labels: Tensor | None = None) -> Energy:
+def bind(energy: Any, labels: Tensor | None = None) -> Energy:
     """Readies an energy for one chain: labels bound, weight-only work done.
 
     Args:
@@ -202,7 +202,7 @@ def upsample(x: Tensor) -> Tensor:
 
 
 def coarse_to_fine_states(
-    energies: Sequence[Energy],
+    energies: Sequence[Any],
     x: Tensor,
     keys: Tensor,
     settings: Langevin,

@@ -99,7 +99,9 @@ def read_font(path: PathLike) -> tuple[dict[tuple[int, ...], bytes], str]:
 def _spellings(font, bitmaps):
     """The sequence of code points that each picture is drawn for: {sequence: glyph}."""
     code_of = {glyph: code for code, glyph in font.getBestCmap().items()}
-    sequences = {glyph: [(code,)] for glyph, code in code_of.items()}
+    sequences: dict[str, list[tuple]] = {
+        glyph: [(code,)] for glyph, code in code_of.items()
+    }
     for lookup in font["GSUB"].table.LookupList.Lookup:
         for table in lookup.SubTable:
             for first, ligatures in getattr(table, "ligatures", {}).items():
@@ -128,7 +130,7 @@ def toned_pictures(
     Returns:
         By sequence without tone: the pictures by tone, `"yellow"` for that without.
     """
-    found = {}
+    found: dict[tuple, dict] = {}
     for sequence, data in pictures.items():
         base, tone = split_tone(sequence)
         found.setdefault(base, {})[tone or NO_TONE] = data
@@ -163,7 +165,7 @@ def make(output: PathLike, font: PathLike | None = None) -> dict[str, int]:
         for tone, data in tones.items():
             files[f"tones/{tone}/{_side(sequence)}", _name(sequence)] = data
 
-    counts = {}
+    counts: dict[str, int] = {}
     output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_files.new_folder(output) as draft:
         for (folder, name), data in files.items():

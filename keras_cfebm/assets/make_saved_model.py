@@ -89,8 +89,8 @@ def classifier_fid(images, config):
         [load_data(config.data).images()], encoder, "training images"
     )
     found = evaluation.FeatureStatistics.from_images([images], encoder, "samples")
-    held_out = load_data(config.data, held_out_split(config.data))
-    held_out = held_out.subset(limit=len(images), seed=0).images()
+    data = load_data(config.data, held_out_split(config.data))
+    held_out = data.subset(limit=len(images), seed=0).images()
     control = evaluation.controls(held_out, encoder, reference)["pixelated_to_16"]
     return evaluation.frechet_distance(found, reference), control
 

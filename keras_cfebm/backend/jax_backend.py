@@ -45,7 +45,7 @@ def compiled(function):
     """
 
     # By structure: None in place of a tensor may lead to other variables.
-    variables = {}
+    variables: dict = {}
 
     @jax.jit
     def run(values, arguments):
@@ -73,8 +73,10 @@ def fused(function):
     return function
 
 
-#: Around what is exported; JAX programs are XLA programs wherever they run.
-portable = contextlib.nullcontext
+@contextlib.contextmanager
+def portable():
+    """Around what is exported; JAX programs are XLA programs wherever they run."""
+    yield
 
 
 def replica():

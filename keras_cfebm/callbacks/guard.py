@@ -99,8 +99,9 @@ class DivergenceGuard(keras.callbacks.Callback):
         self._energy: float | None = None  # of the data, at the last step
         self._worst = 0.0  # this epoch's largest figure, in multiples of its median
         self._reason: str | None = None
-        self._good: list[np.ndarray] | None = None
-        self._good_step, self._good_history = -1, []
+        self._good: list[np.ndarray] = []  # nothing yet
+        self._good_step = -1
+        self._good_history: list[list[float]] = []
 
     # --- Travelling with checkpoints ------------------------------------------------
 
@@ -138,7 +139,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self._reason = state["reason"]
         self._good_step = state["good_step"]
         self._good_history = list(state["good_history"])
-        self._good = [arrays[name] for name in sorted(arrays)] or None
+        self._good = [arrays[name] for name in sorted(arrays)]
 
     # --- Watching -------------------------------------------------------------------
 
@@ -155,16 +156,16 @@ class DivergenceGuard(keras.callbacks.Callback):
             self._new_stage()
         self._resumed_at, self._resolution = None, self.model.resolution
         self._optimizer = self.model.optimizer
-        if self._good is None:
+        if not self._good:
             self._good, self._good_step = self.snapshot(), self._step()
             self._good_history = list(self._history)
-        if self.path is not None and self.events:
+        if self.events:
             self._write()
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         self._count, self._sums = 0, [0.0] * len(_LOGS)
 
-    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._reason = self._reason or _not_finite(logs)
         if self._reason is None:
             # Keras reports running means over the epoch; their differences are steps.
@@ -258,17 +259,18 @@ class DivergenceGuard(keras.callbacks.Callback):
             "learning_rate": rate,
         }
         self.events.append(event)
-        if self.path is not None:
-            self._write()
+        self._write()
         logging.warning("Divergence, rolled back: %s", event)
         self.recovering = True
         self.model.stop_training = True
 
     def _write(self) -> None:
-        atomic_files.write_text(self.path, json.dumps(self.events, indent=2) + "\n")
+        if self.path is not None:
+            text = json.dumps(self.events, indent=2) + "\n"
+            atomic_files.write_text(self.path, text)
 
 
-def _not_finite(logs: Mapping[str, float]) -> str | None:
+def _not_finite(logs):
     for name, value in logs.items():
         if not math.isfinite(value):
             return f"{name} is {value}"

@@ -80,7 +80,7 @@ class EnergyLog(keras.callbacks.Callback):
         self._began = time.monotonic(), time.process_time()
         self._count = 0
 
-    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._count += 1
         self._so_far = self._whole(logs)
 
@@ -114,8 +114,7 @@ class EnergyLog(keras.callbacks.Callback):
             **figures,
         }
         self.rows.append({name: row.get(name) for name in COLUMNS})
-        if self.path is not None:
-            self.write()
+        self.write()
 
     def _whole(self, logs: Mapping[str, float]) -> dict[str, float]:
         """Figures of the epoch up to now, the part before a resume included."""
@@ -133,7 +132,9 @@ class EnergyLog(keras.callbacks.Callback):
         return whole
 
     def write(self) -> None:
-        """Writes the rows to `path`."""
+        """Writes the rows to `path`, if there is one."""
+        if self.path is None:
+            return
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()

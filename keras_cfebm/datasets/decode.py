@@ -89,7 +89,9 @@ def as_channels(
         image = _reduce_grey(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        colour = np.broadcast_to(to_uint8(np.float32(background)), 3).tolist()
+        colour = np.broadcast_to(
+            to_uint8(np.asarray(background, np.float32)), 3
+        ).tolist()
         canvas = Image.new("RGBA", image.size, (*colour, 255))
         image = Image.alpha_composite(canvas, image)
     pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))

@@ -48,7 +48,7 @@ class ImageData:
         self.name = name
         self.class_names = None if class_names is None else tuple(class_names)
         self._source = source
-        self._labels = labels
+        self._labels: Any = labels
         self._indices = np.arange(source.shape[0]) if indices is None else indices
         if not len(self._indices):
             raise ValueError(f"Expected at least one image in {name!r}, received none.")

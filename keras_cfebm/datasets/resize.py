@@ -62,7 +62,7 @@ def check_size(
                 f"Expected {side} x {side} images with fit='exact', {received}. "
                 f"Choose fit='pad', 'resize' or 'crop'."
             )
-    elif fit == "pad" and max(height, width) > resolution:
+    elif fit == "pad" and resolution is not None and max(height, width) > resolution:
         raise ValueError(
             f"Expected images of at most {resolution} x {resolution} with fit='pad', "
             f"{received}. Choose fit='resize' or 'crop'."

@@ -58,7 +58,8 @@ def batch_order(
         `(order, flips)` of each batch: int64 and bool `(batch_size,)`.
     """
     position = start * batch_size
-    drawn, order, flips = None, None, None
+    drawn = None
+    order = flips = np.empty(0, dtype=int)
     while repeat or position < num_examples:
         end = position + batch_size
         if not repeat:
@@ -73,4 +74,5 @@ def batch_order(
             stop = min(slot + end - position, num_examples)
             pieces.append((order[slot:stop], flips[slot:stop]))
             position += stop - slot
-        yield tuple(np.concatenate(piece) for piece in zip(*pieces, strict=True))
+        orders, mirrored = zip(*pieces, strict=True)
+        yield np.concatenate(orders), np.concatenate(mirrored)

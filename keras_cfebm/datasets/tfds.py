@@ -93,7 +93,8 @@ def from_tfds(
                 "received None."
             )
     if None not in image_shape[:2]:
-        check_size(*image_shape[:2], resolution, fit, crop_size)
+        height, width = image_shape[:2]
+        check_size(height, width, resolution, fit, crop_size)
     _prepare(builder, MANUAL_FILES.get(tfds_name, "files"), download, tfds)
 
     def convert(file):
@@ -113,7 +114,8 @@ def from_tfds(
     shape = (int(dataset.cardinality()), resolution, resolution, channels)
 
     def fill(pixels):
-        labels, done = [], 0
+        labels: list[int] = []
+        done = 0
         with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
             # Batches are read ahead; more than one at a time would only take memory.
             for batch in dataset.batch(256).prefetch(1).as_numpy_iterator():

@@ -17,9 +17,9 @@ def default_width(resolution: int, base_width: int) -> int:
     """
     width = 4 * base_width
     while resolution > 32:
-        resolution /= 2
-        width /= 2
-    return max(1, int(width))
+        resolution //= 2
+        width //= 2
+    return max(1, width)
 
 
 def levels_of(resolution: int, base_resolution: int) -> list[int]:

@@ -1,5 +1,7 @@
 """Pictures of a run: its source images, and chains from noise to image."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_cfebm import tasks, visualization
@@ -42,6 +44,7 @@ def draw_chains(
             `(n, resolution, resolution, channels)`, of which the first `count` are
             shown; otherwise None.
     """
+    start: dict[str, Any]
     if sources is None:
         classes = model.num_classes
         labels = None if classes is None else np.arange(count) % classes

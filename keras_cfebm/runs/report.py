@@ -141,7 +141,7 @@ def _highlights(config, rows, figures):
 
 def _sample_grids(run):
     """The grids drawn in training: resolution -> epoch -> path, both ascending."""
-    grids = {}
+    grids: dict[int, dict] = {}
     for path in run.samples.glob("*.png"):
         if match := _GRID_NAME.fullmatch(path.stem):
             resolution, epoch = map(int, match.groups())
@@ -178,7 +178,7 @@ def _curves(run, rows):
 
 def _stages(rows):
     """The course of training in one row per resolution."""
-    stages = {}
+    stages: dict[int, list] = {}
     for row in rows:
         stages.setdefault(int(row["resolution"]), []).append(row)
     last = ("data_energy", "sample_energy", "gap", "gradient_norm")

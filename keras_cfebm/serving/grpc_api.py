@@ -37,7 +37,7 @@ def start_grpc(
         ImportError: if `tensorflow-serving-api` is not installed.
         OSError: if the port is taken.
     """
-    services = optional_import(
+    services: Any = optional_import(
         "tensorflow_serving.apis.prediction_service_pb2_grpc", "serve"
     )
     grpc = optional_import("grpc", "serve")

@@ -17,7 +17,7 @@ MASK, WHITE_NOISE, SMOOTHING = 8, 9, 10
 
 def run_batches(
     function: Callable,
-    arrays: Sequence[np.ndarray | None],
+    arrays: Sequence[Any],
     batch_size: int,
     progress: bool = False,
 ) -> Any:

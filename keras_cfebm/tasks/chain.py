@@ -248,7 +248,7 @@ def _put_back(fixed):
 class _Saliency:
     """Σ_k |x_{k+1} − x_k| of a chain so far, enlarged as its images are."""
 
-    map = None
+    map: Any = None
 
     def at(self, x):
         """The map at the resolution of `x`, zero at the start of a chain."""

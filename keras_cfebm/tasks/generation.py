@@ -155,13 +155,13 @@ def chain_states(
     every = check_count(every, "every")
     if images is not None:
         images = check_images(images, chain.start_shape, in_range=False)
-        if count not in (None, len(images)):
+        if count is not None and count != len(images):
             raise ValueError(
                 f"Expected count=None or {len(images)}, the number of images, received "
                 f"{count!r}."
             )
         count = len(images)
-    count = check_count(count, "count")
+    count = check_count(0 if count is None else count, "count")
     keys = ops.convert_to_tensor(stream_keys(seed, count, start))
     labels = chain.check_labels(labels, count)
     labels = None if labels is None else ops.convert_to_tensor(labels)

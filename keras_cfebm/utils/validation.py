@@ -21,7 +21,7 @@ GREY_OR_COLOUR = ("height", "width", (1, 3))
 #: What is said of a batch that `accumulation` does not divide.
 INDIVISIBLE = "Expected batches of a multiple of {parts} images, for accumulation"
 
-_warned = set()
+_warned: set[str] = set()
 
 
 def check_images(
