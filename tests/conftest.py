@@ -9,6 +9,29 @@ from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 
 
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    # A third of what starting a training costs is TensorFlow's search for a faster
+    # graph, which the few steps of a test do not repay. The commands that tests start
+    # in processes of their own do without this line.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+#: The longest modules. They start first, so that no worker is left alone with one.
+_LONGEST = ("test_kill", "test_tutorials", "test_faults", "test_task_commands")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Keeps modules together, whose tests share fixtures, and notebooks apart."""
+    for item in items:
+        is_notebook = "notebook_runs" in item.name
+        group = item.nodeid if is_notebook else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path.stem not in _LONGEST)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def compiled_no_longer_than_needed():
     """Frees what JAX has compiled, which would fill gigabytes by the last module."""

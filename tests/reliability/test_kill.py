@@ -20,10 +20,12 @@ KILLS = 20
 # threads at the first operation, so nothing is running yet when it forks.
 PARENT = """
 import os, pathlib, sys
+import tensorflow as tf
 from keras_cfebm import RunConfig
 from keras_cfebm.runs import train
 
 config = RunConfig.from_json(pathlib.Path(sys.argv[1]).read_text())
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
