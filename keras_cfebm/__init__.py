@@ -9,4 +9,7 @@ Each name is imported when it is first used, so that a command line answers at o
 
 import lazy_loader
 
+from keras_cfebm.utils import saved_classes
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+saved_classes.register()

@@ -1,6 +1,7 @@
 """Tell anomalies from normal images by their energy (Sec. 4.3)."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -9,8 +10,8 @@ from keras_cfebm import datasets, evaluation
 from keras_cfebm.cli.task import SHOWN, Task, two_parts
 from keras_cfebm.cli.text import print_table, write_json
 from keras_cfebm.datasets import ImageData
+from keras_cfebm.evaluation import DetectionReport
 from keras_cfebm.evaluation.anomalies import DIGITS
-from keras_cfebm.evaluation.detection import DetectionReport
 from keras_cfebm.tasks import AnomalyDetector
 from keras_cfebm.tasks.anomaly import SCORES
 from keras_cfebm.utils.typing import Tensor
@@ -42,7 +43,7 @@ def main(values: flags.FlagValues) -> None:
         label: _anomalies(task, name, normal, values)
         for label, name in zip(labels, names, strict=True)
     }
-    detectors = {
+    detectors: dict[str, Any] = {
         score: AnomalyDetector(task.model.sampling_network, score, values.batch_size)
         for score in SCORES
     }

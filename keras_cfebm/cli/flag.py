@@ -42,7 +42,7 @@ class Flag:
         """The lines of `--help`: name, meaning, type and default."""
         flag = self.define(flags.FlagValues())
         notes = [flag.parser.syntactic_help]
-        if self.default is not None:
+        if flag.default_as_str:
             notes.append(f"default: {flag.default_as_str[1:-1]}")
         if self.required:
             notes.append("required")

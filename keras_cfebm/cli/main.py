@@ -1,14 +1,15 @@
 """Entry point of the command `cfebm`: understands the command line, then runs it."""
 
 import difflib
+import importlib
 import logging
-import os
 import sys
 from collections.abc import Iterable, Sequence
 
 from absl import flags
 
 from keras_cfebm.cli.commands import COMMANDS, Command
+from keras_cfebm.cli.quiet import quiet_imports
 from keras_cfebm.utils.version import __version__
 
 USAGE = """usage: cfebm COMMAND [--flag=value ...]
@@ -47,10 +48,11 @@ def main(arguments: Sequence[str]) -> int:
             values = _parsed(COMMANDS[name], rest)
         except flags.Error as error:
             return _wrong(f"cfebm {name}", str(error))
-        # Only now: this imports Keras and TensorFlow.
-        from keras_cfebm.cli.execute import execute
+        with quiet_imports():  # of Keras and TensorFlow, which take seconds
+            from keras_cfebm.cli.execute import execute
 
-        return execute(name, values)
+            command = importlib.import_module(f"keras_cfebm.cli.{name}")
+        return execute(command, name, values)
     return 0
 
 
@@ -93,9 +95,6 @@ def _wrong(command: str, message: str) -> int:
 
 
 def run() -> None:
-    """Console entry point: a quiet start, then `main`."""
-    # TensorFlow tells at its start what it could do on other hardware, as errors too.
-    # What does go wrong is raised, and a user's own level is kept.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    """Console entry point."""
     logging.basicConfig(format="%(message)s")
     sys.exit(main(sys.argv[1:]))

@@ -115,13 +115,15 @@ class Task:
         flag: str,
     ) -> ImageData:
         """Loads what flags name, or else what the run has: `own`."""
-        if own is None and name is None:
+        if own is not None and (name is None or _same(name, own.name)):
+            config, other = own, False
+        elif name is not None:
+            config, other = self._other(name, own), True
+        else:
             raise ValueError(
                 f"Expected --{flag}, received none. There is no run's config.json "
                 "beside the model that says what it was trained on."
             )
-        other = own is None or not (name is None or _same(name, own.name))
-        config = self._other(name, own) if other else own
         changes: dict[str, Any] = {"resolution": self.model.resolution}
         if self.values.fit:
             changes["fit"] = self.values.fit
@@ -140,7 +142,7 @@ class Task:
             # Of other data too, not those that are judged.
             return load_data(config, "train" if other and held_out else None)
         split = split or held_out
-        if not other and (held_out is None or split == (own.split or "train")):
+        if not other and (held_out is None or split == (config.split or "train")):
             logging.warning(
                 "Figures are of images that the model was trained on: %s, split %s. "
                 "--data or --split names other ones.",

@@ -23,11 +23,18 @@ def main(values: flags.FlagValues) -> None:
             "--source=...), received one whose chains start at noise."
         )
     source, target = task.source(), task.data()
-    chosen = {"limit": min(values.count, len(source)), "seed": values.seed}
-    sources = source.subset(**chosen).images()
+    if values.paired and len(source) != len(target):
+        raise ValueError(
+            "Expected as many target images as source images with --paired, received "
+            f"{len(target)} and {len(source)}."
+        )
+    count = min(values.count, len(source))
+    sources = source.subset(limit=count, seed=values.seed).images()
     # Read before the chains run, as what does not fit is an error.
     targets = target.images()
-    truths = _truths(source, target, chosen) if values.paired else None
+    truths = None
+    if values.paired:  # One seed chooses the same places of as many images.
+        truths = target.subset(limit=count, seed=values.seed).images()
     translations, maps = tasks.translate(
         model.sampling_network,
         sources,
@@ -77,16 +84,6 @@ def main(values: flags.FlagValues) -> None:
 def _reference(task: Task, seed: int) -> np.ndarray:
     """Training images of the target, to measure the distance to."""
     return task.data(training=True).subset(limit=5000, seed=seed).images()
-
-
-def _truths(source: ImageData, target: ImageData, chosen: dict[str, int]) -> np.ndarray:
-    """The targets of the chosen places: one seed chooses the same of as many images."""
-    if len(source) != len(target):
-        raise ValueError(
-            "Expected as many target images as source images with --paired, received "
-            f"{len(target)} and {len(source)}."
-        )
-    return target.subset(**chosen).images()
 
 
 def _called(classifier: FashionClassifier | None, target: ImageData) -> dict[str, Any]:
