@@ -49,8 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         except flags.Error as error:
             return _wrong(f"cfebm {name}", str(error))
         with quiet_imports():  # of Keras and TensorFlow, which take seconds
-            from keras_cfebm.cli.execute import execute
-
+            execute = importlib.import_module("keras_cfebm.cli.execute").execute
             command = importlib.import_module(f"keras_cfebm.cli.{name}")
         return execute(command, name, values)
     return 0

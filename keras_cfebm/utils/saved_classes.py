@@ -4,7 +4,6 @@ import importlib
 import importlib.util
 import sys
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
 from typing import Any
 
 #: Module → what a saved model may name of it.
@@ -21,7 +20,7 @@ SAVED = {
 
 
 class Late:
-    """Stands for a class, or a function, until a saved model names it.
+    """Stands for a class or a function until it is imported, which replaces this.
 
     Args:
         module: str, where it is.
@@ -32,21 +31,18 @@ class Late:
         self.module = module
         self.name = name
 
-    def found(self) -> Any:
-        """The class or function itself; its import puts it in the place of this."""
-        return getattr(importlib.import_module(self.module), self.name)
-
     def from_config(self, config: dict[str, Any]) -> Any:
-        """An instance of the class."""
-        return self.found().from_config(config)
+        """An instance of the class, as a saved model describes it."""
+        found = getattr(importlib.import_module(self.module), self.name)
+        return found.from_config(config)
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, x: Any) -> Any:
         """What the function returns."""
-        return self.found()(*args)
+        return getattr(importlib.import_module(self.module), self.name)(x)
 
 
 def register() -> None:
-    """Tells Keras of all that a saved model may name: now, or once it is imported."""
+    """Tells Keras what a saved model may name: now, or as soon as Keras is imported."""
     if "keras" not in sys.modules:
         sys.meta_path.insert(0, _AfterKeras())
         return
@@ -57,22 +53,15 @@ def register() -> None:
 
 
 class _AfterKeras(MetaPathFinder):
-    """Calls `register` when Keras has been imported."""
+    """Lets the import of Keras end with `register`."""
 
-    def find_spec(
-        self, fullname: str, path: Any = None, target: Any = None
-    ) -> ModuleSpec | None:
-        """The specification of Keras, of which the loader registers at its end."""
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        """How to import Keras; None for all else, which is left to others."""
         if fullname != "keras":
             return None
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
+        spec: Any = importlib.util.find_spec(fullname)
+        if spec is not None:
             load = spec.loader.exec_module
-
-            def load_and_register(module: Any) -> None:
-                load(module)
-                register()
-
-            spec.loader.exec_module = load_and_register  # type: ignore[method-assign]
+            spec.loader.exec_module = lambda module: (load(module), register())
         return spec

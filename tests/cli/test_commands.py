@@ -11,9 +11,9 @@ from keras_cfebm.cli.config import DEFAULT_PRESET
 from keras_cfebm.cli.config_flags import CONFIG_FLAGS
 from keras_cfebm.cli.main import main
 from keras_cfebm.configs.run_config import NetworkConfig, RunConfig
+from keras_cfebm.configs.stages import Stage
 from keras_cfebm.datasets import resize
 from keras_cfebm.evaluation import ANOMALIES, SIGMAS
-from keras_cfebm.configs.stages import Stage
 from keras_cfebm.layers import activations
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.serving import export, image_files

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from keras_cfebm.cli.commands import COMMANDS
 from keras_cfebm.cli.main import main
+from keras_cfebm.cli.quiet import quiet_imports
 from keras_cfebm.utils.version import __version__
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -73,7 +75,21 @@ def test_a_command_is_quiet_but_for_its_own_lines(tmp_path):
     shown = run("-m", "keras_cfebm", "train", f"--run_dir={tmp_path}", *small)
     assert shown.returncode == 0, shown.stderr
     assert "Trained model" in shown.stdout
-    XXX
+    assert not re.search("oneDNN|cuda|cuInit|absl|INFO", shown.stderr, re.IGNORECASE)
+    assert re.search(r"^Stage 1 of 1: 8 × 8 pixels", shown.stderr, re.MULTILINE)
+
+
+def test_what_is_no_remark_of_a_library_is_shown(capfd, monkeypatch):
+    remark = b"I0000 00:00:17 1 port.cc:153] oneDNN custom operations are on.\n"
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    with pytest.raises(ImportError), quiet_imports():
+        os.write(2, remark + b"E0000 00:00:17 1 gpu.cc:1] out of memory\n")
+        raise ImportError
+    assert capfd.readouterr().err == "E0000 00:00:17 1 gpu.cc:1] out of memory\n"
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    with quiet_imports():
+        os.write(2, remark)
+    assert capfd.readouterr().err == remark.decode()
 
 
 # --- Wrong command lines --------------------------------------------------------------
