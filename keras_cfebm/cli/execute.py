@@ -1,8 +1,8 @@
 """Runs a command that was understood, and explains the errors it may end with."""
 
+import importlib
 import shlex
 import sys
-from types import ModuleType
 
 from absl import flags, logging
 
@@ -20,11 +20,10 @@ _EXPLAINED = (
 )
 
 
-def execute(command: ModuleType, name: str, values: flags.FlagValues) -> int:
+def execute(name: str, values: flags.FlagValues) -> int:
     """Runs a command.
 
     Args:
-        command: the module that does the work.
         name: str, a key of `COMMANDS`.
         values: its parsed flags.
 
@@ -32,6 +31,7 @@ def execute(command: ModuleType, name: str, values: flags.FlagValues) -> int:
         int, the exit code, see `main`.
     """
     logging.set_verbosity(logging.INFO)
+    command = importlib.import_module(f"keras_cfebm.cli.{name}")
     try:
         command.main(values)
     except Interrupted as stop:

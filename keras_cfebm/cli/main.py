@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from absl import flags
 
 from keras_cfebm.cli.commands import COMMANDS, Command
-from keras_cfebm.cli.quiet import quiet_imports
+from keras_cfebm.cli.quiet import quieten_tensorflow
 from keras_cfebm.utils.version import __version__
 
 USAGE = """usage: cfebm COMMAND [--flag=value ...]
@@ -48,10 +48,8 @@ def main(arguments: Sequence[str]) -> int:
             values = _parsed(COMMANDS[name], rest)
         except flags.Error as error:
             return _wrong(f"cfebm {name}", str(error))
-        with quiet_imports():  # of Keras and TensorFlow, which take seconds
-            execute = importlib.import_module("keras_cfebm.cli.execute").execute
-            command = importlib.import_module(f"keras_cfebm.cli.{name}")
-        return execute(command, name, values)
+        # Imported only now, as it imports Keras and TensorFlow, which take seconds.
+        return importlib.import_module("keras_cfebm.cli.execute").execute(name, values)
     return 0
 
 
@@ -95,5 +93,6 @@ def _wrong(command: str, message: str) -> int:
 
 def run() -> None:
     """Console entry point."""
+    quieten_tensorflow()
     logging.basicConfig(format="%(message)s")
     sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""A start without the lines in which TensorFlow tells of other hardware."""
+"""An import of TensorFlow that does not tell of the hardware that could be there."""
 
 import contextlib
 import os
@@ -7,24 +7,28 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+from keras_cfebm.utils.import_hooks import AroundImport
+
 #: Remarks that are written whatever the level, with the second line that one has.
 _REMARK = re.compile(
     rb"WARNING: All log messages before absl|[IW]\d{4} |To enable the following instr"
 )
 
 
-@contextlib.contextmanager
-def quiet_imports() -> Iterator[None]:
-    """Holds back the remarks of libraries that are imported inside, and quietens them.
+def quieten_tensorflow() -> None:
+    """Silences TensorFlow's C++ code, so that errors are left, raised in Python.
 
-    All else that is written to standard error meanwhile is shown after the imports. A
-    user who has set TF_CPP_MIN_LOG_LEVEL keeps that level, and sees all at level 0.
+    A user who has set TF_CPP_MIN_LOG_LEVEL keeps that level, and sees all at level 0.
     """
-    # Level 3, as the lack of a GPU is logged as an error. What does fail is raised too.
-    if os.environ.setdefault(_LEVEL, "3") == "0" or sys.stderr is None:
-        yield
-        return
+    # Level 3, as the lack of a GPU is logged as an error.
+    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if level != "0" and sys.stderr is not None:
+        sys.meta_path.insert(0, AroundImport("tensorflow", without_remarks))
+
+
+@contextlib.contextmanager
+def without_remarks() -> Iterator[None]:
+    """Holds standard error back, and then shows what of it is no remark."""
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)

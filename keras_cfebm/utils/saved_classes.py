@@ -1,10 +1,12 @@
 """Keras can load our saved models although their classes are imported late."""
 
+import contextlib
 import importlib
-import importlib.util
 import sys
-from importlib.abc import MetaPathFinder
+from collections.abc import Iterator
 from typing import Any
+
+from keras_cfebm.utils.import_hooks import AroundImport
 
 #: Module → what a saved model may name of it.
 SAVED = {
@@ -44,7 +46,7 @@ class Late:
 def register() -> None:
     """Tells Keras what a saved model may name: now, or as soon as Keras is imported."""
     if "keras" not in sys.modules:
-        sys.meta_path.insert(0, _AfterKeras())
+        sys.meta_path.insert(0, AroundImport("keras", _registering))
         return
     known = sys.modules["keras"].saving.get_custom_objects()
     for module, names in SAVED.items():
@@ -52,16 +54,8 @@ def register() -> None:
             known.setdefault(f"keras_cfebm>{name}", Late(module, name))
 
 
-class _AfterKeras(MetaPathFinder):
-    """Lets the import of Keras end with `register`."""
-
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
-        """How to import Keras; None for all else, which is left to others."""
-        if fullname != "keras":
-            return None
-        sys.meta_path.remove(self)
-        spec: Any = importlib.util.find_spec(fullname)
-        if spec is not None:
-            load = spec.loader.exec_module
-            spec.loader.exec_module = lambda module: (load(module), register())
-        return spec
+@contextlib.contextmanager
+def _registering() -> Iterator[None]:
+    """Registers at the end."""
+    yield
+    register()

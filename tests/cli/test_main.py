@@ -10,7 +10,7 @@ import pytest
 
 from keras_cfebm.cli.commands import COMMANDS
 from keras_cfebm.cli.main import main
-from keras_cfebm.cli.quiet import quiet_imports
+from keras_cfebm.cli.quiet import quieten_tensorflow, without_remarks
 from keras_cfebm.utils.version import __version__
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -79,17 +79,24 @@ def test_a_command_is_quiet_but_for_its_own_lines(tmp_path):
     assert re.search(r"^Stage 1 of 1: 8 × 8 pixels", shown.stderr, re.MULTILINE)
 
 
-def test_what_is_no_remark_of_a_library_is_shown(capfd, monkeypatch):
-    remark = b"I0000 00:00:17 1 port.cc:153] oneDNN custom operations are on.\n"
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    with pytest.raises(ImportError), quiet_imports():
-        os.write(2, remark + b"E0000 00:00:17 1 gpu.cc:1] out of memory\n")
+def test_what_is_no_remark_of_a_library_is_shown(capfd):
+    error = b"E0000 00:00:17 1 gpu.cc:1] out of memory\n"
+    with pytest.raises(ImportError), without_remarks():
+        os.write(2, b"I0000 00:00:17 1 port.cc:153] oneDNN is on.\n" + error)
         raise ImportError
-    assert capfd.readouterr().err == "E0000 00:00:17 1 gpu.cc:1] out of memory\n"
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
-    with quiet_imports():
-        os.write(2, remark)
-    assert capfd.readouterr().err == remark.decode()
+    assert capfd.readouterr().err == error.decode()
+
+
+@pytest.mark.parametrize("level", [None, "1", "0"])
+def test_a_user_decides_how_much_is_logged(monkeypatch, level):
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    if level:
+        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", level)
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    before = len(sys.meta_path)
+    quieten_tensorflow()
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == (level or "3")
+    assert len(sys.meta_path) == before + (level != "0")
 
 
 # --- Wrong command lines --------------------------------------------------------------
@@ -117,7 +124,7 @@ def test_what_is_no_remark_of_a_library_is_shown(capfd, monkeypatch):
         (["train", "--run_dir=x", "--seed=one"], 2, "seed"),
         (["train", "--run_dir=x", "extra"], 2, "unexpected argument 'extra'"),
         (["train", "--run_dir=x", "--preset=nope"], 1, "Expected a preset"),
-        (["train", "--run_dir=x", "--activation=sine"], 1, "Unknown activation"),
+        (["train", "--run_dir=x", "--activation=sine"], 1, "Expected an activation"),
         (["train", "--run_dir=x", "--resolution=24"], 1, "base_resolution"),
         (["train", "--run_dir=x", "--batch_size=8:x"], 1, "--batch_size as an integer"),
         (["train", "--run_dir=x", "--steps=a"], 1, "--steps as an integer"),
