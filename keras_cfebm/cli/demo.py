@@ -1,47 +1,37 @@
 """Train on the embedded Fashion-MNIST images and judge the samples beside controls."""
 
-import json
 import pathlib
 
 from absl import flags
 
-from keras_cfebm.cli.config_flags import config_from_flags, define_config_flags
+from keras_cfebm.cli.config import config_from_flags
+from keras_cfebm.cli.text import write_json
+from keras_cfebm.configs.run_config import RunConfig
 from keras_cfebm.datasets import EMBEDDED
 from keras_cfebm.evaluation import fashion_mnist_figures
 from keras_cfebm.runs.run_folder import RunFolder, read_metrics
 from keras_cfebm.runs.train import train
-from keras_cfebm.utils import atomic_files
 from keras_cfebm.visualization import image_grid
 
 
-def define_flags(values):
-    """Adds the flags of this command."""
-    flags.DEFINE_string("run_dir", "runs/demo", "Run folder.", flag_values=values)
-    flags.DEFINE_integer(
-        "samples", 2000, "Samples to judge.", lower_bound=65, flag_values=values
-    )
-    define_config_flags(values)
-
-
-def _check(config):
+def _check(config: RunConfig) -> None:
     """Raises, before hours of training, unless the samples can be judged after it."""
     of_fashion = config.data.name in (EMBEDDED, "fashion_mnist")
     plain = config.source is None and not config.network.conditional
     if not (of_fashion and plain and config.data.resolution in (8, 16, 32)):
         raise ValueError(
             "Expected Fashion-MNIST images of 8, 16 or 32 pixels, without classes and "
-            "without a source: the demo judges samples of just those. `cfebm train` "
-            f"trains anything. Received: data={config.data.name!r}, "
-            f"resolution={config.data.resolution}, "
-            f"conditional={config.network.conditional}, "
-            f"source={config.source and config.source.name!r}"
+            "without a source, as the demo judges samples of just those, received "
+            f"--data={config.data.name}, --resolution={config.data.resolution}, "
+            f"--conditional={config.network.conditional}, "
+            f"--source={config.source and config.source.name}. `cfebm train` trains "
+            "anything."
         )
 
 
-def main(values):
+def main(values: flags.FlagValues) -> None:
     """Trains, samples, and prints the classifier FID of samples and controls."""
-
-    config = config_from_flags(values, default_preset="fashion_mnist_quick")
+    config = config_from_flags(values)
     _check(config)
     model = train(config, values.run_dir)
     images = model.generate(values.samples, seed=config.seed + 1)
@@ -52,9 +42,7 @@ def main(values):
     image_grid(images[:64], path=grid)
     figures = fashion_mnist_figures(images)
     figures["training_minutes"] = round(minutes, 1)
-    atomic_files.write_text(
-        run.path / "figures.json", json.dumps(figures, indent=2) + "\n"
-    )
+    write_json(run.path / "figures.json", figures)
 
     print(f"\nTrained to {model.resolution} × {model.resolution} in {minutes:.1f} min.")
     print(f"Classifier FID against {figures['reference']} (0 is best):")

@@ -1,56 +1,33 @@
 """Tell anomalies from normal images by their energy (Sec. 4.3)."""
 
-import json
 import pathlib
+from typing import Any
 
+import numpy as np
 from absl import flags
 
 from keras_cfebm import datasets, evaluation
-from keras_cfebm.cli.task import (
-    SHOWN,
-    Task,
-    define_task_flags,
-    print_table,
-    two_parts,
-)
+from keras_cfebm.cli.task import SHOWN, Task, two_parts
+from keras_cfebm.cli.text import print_table, write_json
+from keras_cfebm.datasets import ImageData
+from keras_cfebm.evaluation import DetectionReport
 from keras_cfebm.evaluation.anomalies import DIGITS
 from keras_cfebm.tasks import AnomalyDetector
 from keras_cfebm.tasks.anomaly import SCORES
-from keras_cfebm.utils import atomic_files
-from keras_cfebm.visualization import comparison_grid, energy_histogram, roc_curves
+from keras_cfebm.utils.typing import Tensor
+from keras_cfebm.visualization import energy_histogram, roc_curves
 
+#: The name of the classes that a run has left out, as anomalies.
 HELD_OUT = "held_out_classes"
 
 
-def define_flags(values):
-    """Adds the flags of this command."""
-    define_task_flags(values, count=1000)
-    flags.DEFINE_list(
-        "against",
-        None,
-        f"Anomalies: {', '.join(evaluation.ANOMALIES)}, {HELD_OUT} (of a model of some "
-        "classes only), or image sets such as svhn_cropped; by default all but the "
-        "last.",
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "false_positive_rate",
-        0.05,
-        "Share of held-out normal images above the threshold.",
-        lower_bound=0,
-        upper_bound=1,
-        flag_values=values,
-    )
-
-
-def main(values):
+def main(values: flags.FlagValues) -> None:
     """Scores normal images and anomalies, and fits thresholds."""
-
     task = Task("detect", values)
     if task.model.num_classes is not None:
         raise ValueError(
-            "Expected a model without classes: a new image has no label to score it "
-            f"with. Received one of {task.model.num_classes} classes"
+            "Expected --model without classes, as a new image has no label to score "
+            f"it with, received one of {task.model.num_classes} classes."
         )
     test, train = task.data(), task.data(training=True)
     count = min(values.count, len(test) // 2)
@@ -59,14 +36,14 @@ def main(values):
     labels = [_label(name) for name in names]
     if len({*labels, "normal"}) != len(labels) + 1:
         raise ValueError(
-            "Expected sets of different names, none of them 'normal'. Received: "
-            f"--against={','.join(names)}"
+            "Expected --against with sets of different names, none of them 'normal', "
+            f"received {','.join(names)}."
         )
     anomalies = {
         label: _anomalies(task, name, normal, values)
         for label, name in zip(labels, names, strict=True)
     }
-    detectors = {
+    detectors: dict[str, Any] = {
         score: AnomalyDetector(task.model.sampling_network, score, values.batch_size)
         for score in SCORES
     }
@@ -91,8 +68,7 @@ def main(values):
         values.false_positive_rate,
     )
     _draw(task, report, {"normal": normal.images(SHOWN), **anomalies})
-    thresholds = json.dumps(report.thresholds, indent=2) + "\n"
-    atomic_files.write_text(task.output / "thresholds.json", thresholds)
+    write_json(task.output / "thresholds.json", report.thresholds)
     print_table(
         ["AUROC", *detectors],
         [
@@ -113,7 +89,8 @@ def main(values):
     )
 
 
-def _against(task, values):
+def _against(task: Task, values: flags.FlagValues) -> list[str]:
+    """The names of the anomalies to compare with."""
     if values.against:
         return values.against
     config = task.config
@@ -121,13 +98,16 @@ def _against(task, values):
     return [*evaluation.ANOMALIES, *([HELD_OUT] if some_classes else [])]
 
 
-def _label(name):
+def _label(name: str) -> str:
     """A path's last part; other names as they are."""
     path = pathlib.Path(name)
     return path.stem if path.exists() else name
 
 
-def _anomalies(task, name, normal, values):
+def _anomalies(
+    task: Task, name: str, normal: ImageData, values: flags.FlagValues
+) -> np.ndarray:
+    """The anomalies of a name; at most as many as there are normal images."""
     if name in evaluation.ANOMALIES:
         count = min(len(normal), DIGITS) if name == "digits" else len(normal)
         return evaluation.anomaly_images(name, normal.images(), count, values.seed)
@@ -144,19 +124,17 @@ def _anomalies(task, name, normal, values):
     return data.subset(limit=len(normal), seed=values.seed).images()
 
 
-def anomaly_fit(task, name, values):
+def anomaly_fit(task: Task, name: str, values: flags.FlagValues) -> str:
     """As normal images are read, or scores would tell apart how the two were read."""
     own = None if task.config is None else task.config.data.fit
     usual = "pad" if name == datasets.EMBEDDED else "resize"
     return values.fit or (usual if own in (None, "exact") else own)
 
 
-def _draw(task, report, images):
-    shown = min(SHOWN, *map(len, images.values()))
-    comparison_grid(
-        {name: some[:shown] for name, some in images.items()},
-        path=task.output / "images.png",
-    )
+def _draw(task: Task, report: DetectionReport, images: dict[str, Tensor]) -> None:
+    """Draws some images of each kind, and of each score the histogram and the ROC."""
+    shown = min(map(len, images.values()))
+    task.show({name: some[:shown] for name, some in images.items()}, "images.png")
     for name, scores in report.scores.items():
         energy_histogram(
             scores,

@@ -5,47 +5,17 @@ import dataclasses
 from absl import flags
 
 from keras_cfebm import evaluation
-from keras_cfebm.cli.task import (
-    SHOWN,
-    Task,
-    chain_settings,
-    define_chain_flags,
-    define_task_flags,
-    print_table,
-    two_parts,
-)
-from keras_cfebm.tasks.masks import MASKS
+from keras_cfebm.cli.task import Task, two_parts
+from keras_cfebm.cli.text import print_table
 from keras_cfebm.tasks.restoration import INPAINTING, LADDER_INPAINTING
-from keras_cfebm.visualization import comparison_grid
 
 
-def define_flags(values):
-    """Adds the flags of this command."""
-    define_task_flags(values, count=100)
-    define_chain_flags(values)
-    flags.DEFINE_string(
-        "mask",
-        "center",
-        f"{', '.join(MASKS)}, or an image file that is white where pixels are missing.",
-        flag_values=values,
-    )
-    flags.DEFINE_boolean(
-        "ladder",
-        True,
-        "Fill from coarse to fine; --noladder fills at the finest level alone.",
-        flag_values=values,
-    )
-
-
-def main(values):
+def main(values: flags.FlagValues) -> None:
     """Hides parts of held-out images and fills them."""
-
     task = Task("inpaint", values)
     model = task.model
     test, _ = two_parts(task.data(), values.count, 1, values.seed)
-    settings = chain_settings(
-        values, LADDER_INPAINTING if values.ladder else INPAINTING
-    )
+    settings = task.langevin(LADDER_INPAINTING if values.ladder else INPAINTING)
     found = evaluation.evaluate_inpainting(
         model.sampling_ladder if values.ladder else model.sampling_network,
         test.images(),
@@ -56,10 +26,7 @@ def main(values):
         batch_size=values.batch_size,
         progress=True,
     )
-    comparison_grid(
-        {label: images[:SHOWN] for label, images in found.images.items()},
-        path=task.output / "inpainted.png",
-    )
+    task.show(found.images, "inpainted.png")
     figures = dict(found.figures)
     missing = figures.pop("missing")
     print_table(

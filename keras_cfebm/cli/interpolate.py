@@ -3,24 +3,13 @@
 from absl import flags
 
 from keras_cfebm import evaluation, tasks
-from keras_cfebm.cli.task import Task, define_task_flags, print_table
+from keras_cfebm.cli.task import Task
+from keras_cfebm.cli.text import print_table
 from keras_cfebm.visualization import image_grid
 
 
-def define_flags(values):
-    """Adds the flags of this command."""
-    define_task_flags(values, count=8, data=False)
-    flags.DEFINE_integer(
-        "columns", 8, "Images per row.", lower_bound=2, flag_values=values
-    )
-    flags.DEFINE_integer(
-        "label", None, "Class, for a conditional model.", flag_values=values
-    )
-
-
-def main(values):
+def main(values: flags.FlagValues) -> None:
     """Draws --count rows of interpolations."""
-
     task = Task("interpolate", values)
     task.require_noise()
     images = tasks.interpolate(

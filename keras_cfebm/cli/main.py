@@ -1,49 +1,27 @@
-"""Entry point of the command `cfebm`: finds the subcommand, reports errors."""
+"""Entry point of the command `cfebm`: understands the command line, then runs it."""
 
+import difflib
 import importlib
-import shlex
+import logging
 import sys
+from collections.abc import Iterable, Sequence
 
-from absl import flags, logging
+from absl import flags
 
-from keras_cfebm.callbacks import CheckpointError, DivergenceError, Interrupted
-from keras_cfebm.runs.run_folder import RunError
-
-COMMANDS = {
-    "train": "train a model, or go on with a run that was stopped",
-    "presets": "list the named configurations of training",
-    "sample": "generate images with a trained model",
-    "demo": "train on the embedded images and judge the samples",
-    "interpolate": "go from one sample to another through the noise",
-    "neighbours": "show samples beside their nearest training images",
-    "denoise": "remove noise from images, beside classical filters",
-    "inpaint": "fill missing pixels, beside classical methods",
-    "detect": "tell anomalies from normal images, with a threshold",
-    "translate": "turn images of one domain into another's",
-    "saliency": "show what a chain changes and an energy looks at",
-    "export": "write a SavedModel for TensorFlow Serving",
-    "serve": "answer requests to a SavedModel, for development",
-    "evaluate": "measure the distance of samples to real images",
-    "report": "turn a run folder into one HTML page",
-}
+from keras_cfebm.cli.commands import COMMANDS, Command
+from keras_cfebm.cli.quiet import quieten_tensorflow
+from keras_cfebm.utils.version import __version__
 
 USAGE = """usage: cfebm COMMAND [--flag=value ...]
 
 Coarse-to-fine energy-based image models.
 
-{commands}
+{}
 
-cfebm COMMAND --help shows the flags of a command.
-"""
-
-
-def usage():
-    """The help text of the command itself."""
-    lines = [f"  {name:<12} {summary}" for name, summary in COMMANDS.items()]
-    return USAGE.format(commands="\n".join(lines))
+cfebm COMMAND --help shows the flags of a command, cfebm --version the version."""
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> int:
     """Runs a command line.
 
     Args:
@@ -53,62 +31,68 @@ def main(arguments):
         int, the exit code: 0 for success, 1 for an error that is explained on standard
         error, 2 for a wrong command line, 128 + n when stopped by signal n.
     """
-    if not arguments or arguments[0] in ("help", "--help", "-h"):
-        print(usage())
+    name, *rest = arguments or ["help"]
+    if name == "--version":
+        print(f"cfebm {__version__}")
+    elif name == "help" or _asks_for_help([name]):
+        lines = [f"  {n:<12} {command.summary}" for n, command in COMMANDS.items()]
+        print(USAGE.format("\n".join(lines)))
         return 0 if arguments else 2
-    name, *rest = arguments
-    if name not in COMMANDS:
-        print(f"cfebm: unknown command {name!r}\n\n{usage()}", file=sys.stderr)
-        return 2
-    command = importlib.import_module(f"keras_cfebm.cli.{name}")
-    values = flags.FlagValues()
-    command.define_flags(values)
-    if any(flag in rest for flag in ("--help", "-h", "-?")):
-        print(f"cfebm {name}: {command.__doc__}\n{values.get_help()}")
-        return 0
-    try:
-        positional = values([f"cfebm {name}", *rest])[1:]
-        if positional:
-            raise flags.Error(f"unexpected argument {positional[0]!r}")
-    except flags.Error as error:
-        print(f"cfebm {name}: {error}\nSee cfebm {name} --help.", file=sys.stderr)
-        return 2
-    return _run(command, name, values)
-
-
-def _run(command, name, values):
-    logging.set_verbosity(logging.INFO)
-    expected = (
-        CheckpointError,
-        DivergenceError,
-        RunError,
-        ImportError,  # of an optional extra
-        ValueError,
-        OSError,
-    )
-    try:
-        command.main(values)
-    except Interrupted as stop:
-        print(
-            f"\n{stop} The state is saved; the same command goes on from there:\n"
-            f"  cfebm {name} {shlex.join(_given(values))}",
-            file=sys.stderr,
-        )
-        return stop.exit_code
-    except KeyboardInterrupt:
-        print(f"\ncfebm {name}: stopped.", file=sys.stderr)
-        return 130
-    except expected as error:
-        print(f"cfebm {name}: error: {error}", file=sys.stderr)
-        return 1
+    elif name not in COMMANDS:
+        hint = _hint(name, [*COMMANDS, "help", "--help", "--version"])
+        return _wrong("cfebm", f"unknown command {name!r}{hint}")
+    elif _asks_for_help(rest):
+        print(f"usage: cfebm {name} [--flag=value ...]\n\n{COMMANDS[name].described()}")
+    else:
+        try:
+            values = _parsed(COMMANDS[name], rest)
+        except flags.Error as error:
+            return _wrong(f"cfebm {name}", str(error))
+        # Imported only now, as it imports Keras and TensorFlow, which take seconds.
+        return importlib.import_module("keras_cfebm.cli.execute").execute(name, values)
     return 0
 
 
-def _given(values):
-    """The flags that were given, as a command line."""
-    return [values[n].serialize() for n in sorted(values) if values[n].present]
+def _asks_for_help(arguments: Iterable[str]) -> bool:
+    """Whether one of the arguments asks what there is."""
+    return not {"--help", "-h", "-?"}.isdisjoint(arguments)
 
 
-def run():
+def _parsed(command: Command, arguments: Sequence[str]) -> flags.FlagValues:
+    """The flags of a command line.
+
+    Raises:
+        flags.Error: if it cannot be understood.
+    """
+    values = command.flag_values()
+    try:
+        positional = values(["cfebm", *arguments])[1:]
+    except flags.UnrecognizedFlagError as error:
+        flag = f"--{error.flagname}"
+        hint = _hint(flag, [f"--{name}" for name in values])
+        raise flags.Error(f"unknown flag {flag!r}{hint}") from error
+    if positional:
+        raise flags.Error(f"unexpected argument {positional[0]!r}")
+    for row in command.rows:
+        if row.required and values[row.name].value is None:
+            raise flags.Error(f"expected --{row.name}, received none.")
+    return values
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: what may have been meant."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "."
+
+
+def _wrong(command: str, message: str) -> int:
+    """Explains a wrong command line; returns its exit code."""
+    print(f"{command}: {message}\nSee {command} --help.", file=sys.stderr)
+    return 2
+
+
+def run() -> None:
     """Console entry point."""
+    quieten_tensorflow()
+    logging.basicConfig(format="%(message)s")
     sys.exit(main(sys.argv[1:]))

@@ -3,31 +3,13 @@
 from absl import flags
 
 from keras_cfebm import evaluation, tasks
-from keras_cfebm.cli.task import SHOWN, Task, define_task_flags, print_table
+from keras_cfebm.cli.task import SHOWN, Task
+from keras_cfebm.cli.text import print_table
 from keras_cfebm.visualization import saliency_overlay
 
 
-def define_flags(values):
-    """Adds the flags of this command."""
-    define_task_flags(values, count=SHOWN)
-    flags.DEFINE_enum(
-        "of",
-        None,
-        ["denoise", "translate"],
-        "Task whose chain is shown; by default translate of a model that translates.",
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "sigma", 0.3, "Noise that denoise starts with.", flag_values=values
-    )
-    flags.DEFINE_string("source", None, "Source set.", flag_values=values)
-    flags.DEFINE_string("source_split", None, "Its split.", flag_values=values)
-    flags.DEFINE_list("source_classes", None, "Its classes.", flag_values=values)
-
-
-def main(values):
+def main(values: flags.FlagValues) -> None:
     """Runs the chain, explains the energy, and lays the maps over the images."""
-
     task = Task("saliency", values)
     model = task.model
     translates = model.chain_start == "source"
@@ -35,8 +17,8 @@ def main(values):
     of = values.of or ("translate" if translates and not denoises else "denoise")
     if of == "translate" and not translates:
         raise ValueError(
-            "--of=translate: expected a model that was trained to translate. Received "
-            "one whose chains start at noise"
+            "Expected --model that was trained to translate for --of=translate, "
+            "received one whose chains start at noise."
         )
     data = task.source() if of == "translate" else task.data()
     data = data.subset(limit=values.count, seed=values.seed)

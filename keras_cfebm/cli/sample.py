@@ -9,30 +9,8 @@ from keras_cfebm.runs.run_folder import load_ladder
 from keras_cfebm.visualization import image_grid
 
 
-def define_flags(values):
-    """Adds the flags of this command."""
-    flags.DEFINE_string("model", None, "Run folder or .keras file.", flag_values=values)
-    flags.mark_flag_as_required("model", flag_values=values)
-    flags.DEFINE_string(
-        "output", "samples.png", "PNG grid; the .npy goes beside.", flag_values=values
-    )
-    flags.DEFINE_integer(
-        "count", 64, "Number of images.", lower_bound=1, flag_values=values
-    )
-    flags.DEFINE_integer(
-        "seed", 0, "Stream of images.", lower_bound=0, flag_values=values
-    )
-    flags.DEFINE_integer(
-        "label", None, "Class, for a conditional model.", flag_values=values
-    )
-    flags.DEFINE_integer(
-        "batch_size", 64, "Images per chain.", lower_bound=1, flag_values=values
-    )
-
-
-def main(values):
+def main(values: flags.FlagValues) -> None:
     """Generates and writes."""
-
     model = load_ladder(values.model)
     images = model.generate(
         values.count,

@@ -1,85 +1,25 @@
-"""What the task commands share: flags, model and data of a run, output, tables."""
+"""What the task commands share: the model, the images of its run, and the output."""
 
 import dataclasses
-import json
 import pathlib
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from absl import flags, logging
 
 from keras_cfebm import datasets
+from keras_cfebm.cli.text import write_json
 from keras_cfebm.configs.run_config import DataConfig, RunConfig
 from keras_cfebm.datasets import ImageData
 from keras_cfebm.evaluation import FashionClassifier, fashion_classifier
 from keras_cfebm.runs.run_folder import RunError, RunFolder, load_ladder
 from keras_cfebm.runs.train import held_out_split, load_data
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.typing import Tensor
+from keras_cfebm.visualization import comparison_grid
 
 #: Columns of the pictures.
 SHOWN = 8
-
-
-def define_model_flags(values: flags.FlagValues) -> None:
-    """Adds the flag of every command that needs a trained model."""
-    flags.DEFINE_string("model", None, "Run folder or .keras file.", flag_values=values)
-    flags.mark_flag_as_required("model", flag_values=values)
-
-
-def define_data_flags(values: flags.FlagValues) -> None:
-    """Adds the flags that say which images a command reads."""
-    flags.DEFINE_string(
-        "data", None, "Image set; by default that of the run.", flag_values=values
-    )
-    flags.DEFINE_string(
-        "split", None, "Split; by default the test split.", flag_values=values
-    )
-    flags.DEFINE_string("fit", None, "exact, pad, resize or crop.", flag_values=values)
-    flags.DEFINE_list("classes", None, "Classes to keep.", flag_values=values)
-
-
-def define_task_flags(values: flags.FlagValues, count: int, data: bool = True) -> None:
-    """Adds the flags of every task.
-
-    Args:
-        values: where to add them.
-        count: int, default of --count.
-        data: bool, whether the task reads images.
-    """
-    define_model_flags(values)
-    flags.DEFINE_string(
-        "output",
-        None,
-        "Folder of pictures and figures; by default tasks/<task> beside the model.",
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "count", count, "Number of images.", lower_bound=1, flag_values=values
-    )
-    flags.DEFINE_integer("seed", 0, "Of all noise.", lower_bound=0, flag_values=values)
-    flags.DEFINE_integer(
-        "batch_size", 64, "Images at a time.", lower_bound=1, flag_values=values
-    )
-    if data:
-        define_data_flags(values)
-
-
-def define_chain_flags(values: flags.FlagValues) -> None:
-    """Adds the flags that change the task's Langevin settings."""
-    flags.DEFINE_integer(
-        "steps", None, "Langevin steps per level.", lower_bound=0, flag_values=values
-    )
-    flags.DEFINE_float("step_size", None, "η.", flag_values=values)
-    flags.DEFINE_float("noise_scale", None, "σ of the first step.", flag_values=values)
-
-
-def chain_settings(values: flags.FlagValues, default: Langevin) -> Langevin:
-    """A task's Langevin settings, with what the flags change."""
-    names = ("steps", "step_size", "noise_scale")
-    given = {name: values[name].value for name in names}
-    return default.replace(**{k: v for k, v in given.items() if v is not None})
 
 
 class Task:
@@ -87,7 +27,7 @@ class Task:
 
     Args:
         name: str, the task.
-        values: parsed flags, see `define_task_flags`.
+        values: parsed flags of the command.
 
     Attributes:
         model: `CFEBM`.
@@ -122,12 +62,22 @@ class Task:
         """Raises ValueError if the model's chains start at source images."""
         if self.model.chain_start == "source":
             raise ValueError(
-                "Expected a model whose chains start at noise. Received one that "
-                "translates: see cfebm translate."
+                "Expected --model of chains that start at noise, received one that "
+                "translates. See cfebm translate."
             )
 
+    def langevin(self, default: Langevin) -> Langevin:
+        """The task's Langevin settings, with what the flags change."""
+        names = ("steps", "step_size", "noise_scale")
+        given = {name: self.values[name].value for name in names}
+        return default.replace(**{k: v for k, v in given.items() if v is not None})
+
     def data(self, training: bool = False) -> ImageData:
-        """The images of the task: held-out ones, or those of the training."""
+        """The images of the task: held-out ones, or those of the training.
+
+        Raises:
+            ValueError: if neither a flag nor a run names them, or they do not fit.
+        """
         v = self.values
         own = None if self.config is None else self.config.data
         return self._load(own, v.data, v.split, v.classes, training, "data")
@@ -148,21 +98,32 @@ class Task:
         own = None if self.config is None else self.config.data
         if own is None or own.classes is None:
             raise ValueError(
-                "Expected a run that was trained on some classes only (--classes). "
-                "Received one of all, or a model without its config.json"
+                "Expected --model of a run that was trained on some classes only, "
+                "received one of all, or one without its config.json."
             )
         split = held_out_split(own)
         whole = load_data(dataclasses.replace(own, classes=None), split)
         return whole.subset(exclude_classes=own.classes)
 
-    def _load(self, own, name, split, classes, training, flag):
-        if own is None and name is None:
+    def _load(
+        self,
+        own: DataConfig | None,
+        name: str | None,
+        split: str | None,
+        classes: list[str] | None,
+        training: bool,
+        flag: str,
+    ) -> ImageData:
+        """Loads what flags name, or else what the run has: `own`."""
+        if own is not None and (name is None or _same(name, own.name)):
+            config, other = own, False
+        elif name is not None:
+            config, other = self._other(name, own), True
+        else:
             raise ValueError(
-                f"Expected --{flag}: there is no run's config.json beside the model "
-                "that says what it was trained on."
+                f"Expected --{flag}, received none. There is no run's config.json "
+                "beside the model that says what it was trained on."
             )
-        other = own is None or not (name is None or _same(name, own.name))
-        config = self._other(name, own) if other else own
         changes: dict[str, Any] = {"resolution": self.model.resolution}
         if self.values.fit:
             changes["fit"] = self.values.fit
@@ -181,7 +142,7 @@ class Task:
             # Of other data too, not those that are judged.
             return load_data(config, "train" if other and held_out else None)
         split = split or held_out
-        if not other and (held_out is None or split == (own.split or "train")):
+        if not other and (held_out is None or split == (config.split or "train")):
             logging.warning(
                 "Figures are of images that the model was trained on: %s, split %s. "
                 "--data or --split names other ones.",
@@ -193,21 +154,21 @@ class Task:
             self._check_classes(data, own)
         return data
 
-    def _check_classes(self, data, own):
+    def _check_classes(self, data: ImageData, own: DataConfig) -> None:
         """Sub-folders are numbered within one root: labels need the same ones."""
         if self.model.num_classes is None:
             return
         trained = load_data(own).class_names
         if data.class_names != trained:
             raise ValueError(
-                f"Expected sub-folders for the classes of the training, {trained}. "
-                f"Received: {data.class_names}"
+                f"Expected sub-folders for the classes of the training, {trained}, "
+                f"received {data.class_names}."
             )
 
-    def _other(self, name, own):
+    def _other(self, name: str, own: DataConfig | None) -> DataConfig:
         """Data that the run does not know, read as the model needs them."""
         fit = "pad" if name == datasets.EMBEDDED else "exact"
-        options = {}
+        options: dict[str, Any] = {}
         if name != datasets.EMBEDDED and not name.endswith((".npy", ".npz")):
             options["channels"] = self.model.image_shape[-1]
             if not _is_folder(name) and own is not None and "data_dir" in own.options:
@@ -226,6 +187,22 @@ class Task:
         """Labels for the energies of images: None without classes."""
         return None if self.model.num_classes is None else data.labels()
 
+    def sample_labels(self, data: ImageData) -> np.ndarray | None:
+        """Labels to sample with, each class as often as in data; None without."""
+        if self.model.num_classes is None:
+            return None
+        return np.resize(data.subset(seed=self.values.seed).labels(), self.values.count)
+
+    def show(self, images: dict[str, Tensor], name: str) -> None:
+        """Writes the first of each version of the images, one row each.
+
+        Args:
+            images: dict of label → images.
+            name: str, name of the file.
+        """
+        shown = {label: some[:SHOWN] for label, some in images.items()}
+        comparison_grid(shown, path=self.output / name)
+
     def finish(self, figures: Any, **settings: Any) -> None:
         """Writes figures.json and says where everything is.
 
@@ -241,17 +218,17 @@ class Task:
             **settings,
             "figures": figures,
         }
-        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         self.output.mkdir(parents=True, exist_ok=True)
-        atomic_files.write_text(self.output / "figures.json", text)
+        write_json(self.output / "figures.json", record)
         print(f"\nPictures and figures.json: {self.output}")
 
 
-def _is_folder(name):
+def _is_folder(name: str) -> bool:
+    """Whether an image set is a folder."""
     return pathlib.Path(name).expanduser().is_dir()
 
 
-def _same(name, other):
+def _same(name: str, other: str) -> bool:
     """Whether two names are of one image set, or two spellings of one path."""
     paths = [pathlib.Path(text).expanduser() for text in (name, other)]
     if all(path.exists() for path in paths):
@@ -277,27 +254,8 @@ def two_parts(
         ValueError: if there are fewer than two images.
     """
     if len(data) < 2:
-        raise ValueError(f"Expected at least two images. Received: {data!r}")
+        raise ValueError(f"Expected at least two images, received {data!r}.")
     others = min(others, len(data) // 2)
     count = min(count, len(data) - others)
     drawn = data.subset(limit=count + others, seed=seed)
     return drawn.part(0, count), drawn.part(count, count + others)
-
-
-def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Prints a table: first column to the left, numbers to the right."""
-    cells = [[str(name) for name in header]]
-    cells += [[_cell(value) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        first, *rest = (
-            f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}"
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        print("  ".join([first, *rest]).rstrip())
-
-
-def _cell(value):
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)

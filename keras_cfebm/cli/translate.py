@@ -1,47 +1,40 @@
 """Translate held-out source images, and judge what came out (Sec. 4.4)."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from absl import flags
 
 from keras_cfebm import evaluation, tasks
-from keras_cfebm.cli.task import SHOWN, Task, define_task_flags, print_table
-from keras_cfebm.visualization import comparison_grid
+from keras_cfebm.cli.task import Task
+from keras_cfebm.cli.text import print_table
+from keras_cfebm.datasets import ImageData
+from keras_cfebm.evaluation import FashionClassifier
 
 
-def define_flags(values):
-    """Adds the flags of this command; --data and its like are the target domain."""
-    define_task_flags(values, count=200)
-    flags.DEFINE_string(
-        "source", None, "Source set; by default the run's.", flag_values=values
-    )
-    flags.DEFINE_string("source_split", None, "Its split.", flag_values=values)
-    flags.DEFINE_list("source_classes", None, "Its classes.", flag_values=values)
-    flags.DEFINE_bool(
-        "paired",
-        False,
-        "Whether target i is the true translation of source i, to judge by.",
-        flag_values=values,
-    )
-
-
-def main(values):
+def main(values: flags.FlagValues) -> None:
     """Translates and compares with doing nothing and with a random target image."""
-
     task = Task("translate", values)
     model = task.model
     if model.chain_start != "source":
         raise ValueError(
-            "Expected a model that was trained to translate (cfebm train "
-            "--source=...). Received one whose chains start at noise"
+            "Expected --model that was trained to translate (cfebm train "
+            "--source=...), received one whose chains start at noise."
         )
     source, target = task.source(), task.data()
-    chosen = {"limit": min(values.count, len(source)), "seed": values.seed}
-    sources = source.subset(**chosen).images()
+    if values.paired and len(source) != len(target):
+        raise ValueError(
+            "Expected as many target images as source images with --paired, received "
+            f"{len(target)} and {len(source)}."
+        )
+    count = min(values.count, len(source))
+    sources = source.subset(limit=count, seed=values.seed).images()
     # Read before the chains run, as what does not fit is an error.
     targets = target.images()
-    truths = _truths(source, target, chosen) if values.paired else None
+    truths = None
+    if values.paired:  # One seed chooses the same places of as many images.
+        truths = target.subset(limit=count, seed=values.seed).images()
     translations, maps = tasks.translate(
         model.sampling_network,
         sources,
@@ -69,10 +62,7 @@ def main(values):
         truths=truths,
         seed=values.seed,
     )
-    comparison_grid(
-        {label: images[:SHOWN] for label, images in found.images.items()},
-        path=task.output / "translations.png",
-    )
+    task.show(found.images, "translations.png")
     names = list(found.figures["translation"])
     print_table(
         ["", *(name.replace("_", " ") for name in names)],
@@ -91,21 +81,12 @@ def main(values):
     )
 
 
-def _reference(task, seed):
+def _reference(task: Task, seed: int) -> np.ndarray:
+    """Training images of the target, to measure the distance to."""
     return task.data(training=True).subset(limit=5000, seed=seed).images()
 
 
-def _truths(source, target, chosen):
-    """The targets of the chosen places: one seed chooses the same of as many images."""
-    if len(source) != len(target):
-        raise ValueError(
-            "Expected as many target images as source images with --paired. Received: "
-            f"{len(target)} and {len(source)}"
-        )
-    return target.subset(**chosen).images()
-
-
-def _called(classifier, target):
+def _called(classifier: FashionClassifier | None, target: ImageData) -> dict[str, Any]:
     """The classifier, where the target is one of its classes."""
     if classifier is None or target.class_names != classifier.class_names:
         return {}

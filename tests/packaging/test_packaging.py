@@ -28,6 +28,7 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_what_the_package_needs(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for name in (
+        "keras_cfebm/__init__.pyi",
         "keras_cfebm/py.typed",
         "keras_cfebm/assets/fashion_mnist_12k.npz",
         "keras_cfebm/assets/fashion_mnist_LICENSE.txt",

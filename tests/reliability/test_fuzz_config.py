@@ -12,7 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from keras_cfebm import EnergyNetwork, Langevin, Stage, configs
-from keras_cfebm.cli.config_flags import config_from_flags, define_config_flags
+from keras_cfebm.cli.commands import COMMANDS
+from keras_cfebm.cli.config import config_from_flags
+from keras_cfebm.cli.config_flags import CONFIG_FLAGS
 from keras_cfebm.configs.run_config import RunConfig
 from keras_cfebm.configs.stages import default_stages
 
@@ -110,9 +112,9 @@ def test_damaged_configuration_files(place, text):
 
 # --- Command lines ------------------------------------------------------------------
 
-FLAGS = flags.FlagValues()
-define_config_flags(FLAGS)
-NAMES = sorted(set(FLAGS) - {"config"})
+NAMES = sorted(
+    {row.name for rows in CONFIG_FLAGS.values() for row in rows} - {"config"}
+)
 VALUES = st.one_of(
     NUMBERS.map(str),
     st.sampled_from(["", "8", "16", "8:1", "8:1,16:2", "8:1:2", ":", ",", "1e999"]),
@@ -125,8 +127,7 @@ VALUES = st.one_of(
 @fuzz(1500)
 @given(st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=4))
 def test_command_lines(given_flags):
-    values = flags.FlagValues()
-    define_config_flags(values)
+    values = COMMANDS["train"].flag_values()
     line = [f"--{name}={value}" for name, value in given_flags]
     if outcome(values, ["cfebm", *line], errors=(flags.Error,)) is None:
         return
@@ -143,8 +144,7 @@ def test_command_lines(given_flags):
 def test_configuration_files_of_any_bytes(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "fuzz.json"
     path.write_bytes(content)
-    values = flags.FlagValues()
-    define_config_flags(values)
+    values = COMMANDS["train"].flag_values()
     values(["cfebm", f"--config={path}"])
     assert outcome(config_from_flags, values, "tiny") is None
 

@@ -1,6 +1,5 @@
 """The task commands, each once, on two runs of a few steps; and wrong input."""
 
-import dataclasses
 import json
 import shutil
 import types
@@ -9,11 +8,9 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
-from absl import flags
 
 from keras_cfebm import datasets, evaluation, load_ladder
 from keras_cfebm.cli import detect
-from keras_cfebm.cli import task as common
 from keras_cfebm.cli.main import main
 from keras_cfebm.runs.run_folder import RunFolder
 from keras_cfebm.tasks import AnomalyDetector
@@ -183,82 +180,6 @@ def test_detect_against_another_set(run, noise_images, tmp_path):
     assert record["anomalies"] == {"noise": 5}
 
 
-def test_other_data_are_judged_apart_from_their_training_images(
-    run, tmp_path, monkeypatch
-):
-    for split in ("train", "test"):
-        (tmp_path / split).mkdir()
-    loaded = []
-    monkeypatch.setattr(common, "load_data", lambda *given: loaded.append(given))
-    values = flags.FlagValues()
-    common.define_task_flags(values, count=4)
-    values(["cfebm", f"--model={run}", f"--data={tmp_path}"])
-    task = common.Task("neighbours", values)
-    task.data()
-    task.data(training=True)
-    assert [split for _, split in loaded] == ["test", "train"]
-    assert {config.options["channels"] for config, _ in loaded} == {1}
-
-
-@pytest.mark.parametrize("spelling", ["{}", "{}/../{}"])
-@pytest.mark.parametrize(("split", "judged"), [(None, None), ("train", "test")])
-def test_a_folder_seen_as_a_whole_leaves_nothing_to_judge(
-    run, tmp_path, monkeypatch, caplog, split, judged, spelling
-):
-    (tmp_path / "test").mkdir()
-    loaded = []
-    monkeypatch.setattr(common, "load_data", lambda *given: loaded.append(given))
-    values = flags.FlagValues()
-    common.define_task_flags(values, count=4)
-    data = spelling.format(tmp_path, tmp_path.name)
-    values(["cfebm", f"--model={run}", f"--data={data}"])
-    task = common.Task("neighbours", values)
-    own = dataclasses.replace(
-        task.config.data, name=str(tmp_path), split=split, classes=None
-    )
-    task.config = task.config.replace(data=own)
-    caplog.set_level("WARNING", "absl")
-    task.data()
-    assert [split for _, split in loaded] == [judged]
-    assert ("trained on" in caplog.text) == (judged is None)
-    assert loaded[0][0].options == {"channels": 1}
-
-
-def test_sub_folders_of_a_split_have_to_be_the_classes_of_the_training(
-    run, tmp_path, monkeypatch
-):
-    names = {None: ("cat", "dog", "horse"), "test": ("cat", "horse")}
-    (tmp_path / "test").mkdir()
-
-    def load(config, split=None):
-        return types.SimpleNamespace(class_names=names[split])
-
-    monkeypatch.setattr(common, "load_data", load)
-    values = flags.FlagValues()
-    common.define_task_flags(values, count=4)
-    values(["cfebm", f"--model={run}"])
-    task = common.Task("denoise", values)
-    own = dataclasses.replace(
-        task.config.data, name=str(tmp_path), split="train", classes=None
-    )
-    task.config = task.config.replace(data=own)
-    assert task.data().class_names == ("cat", "horse")  # an energy without classes
-    task.model = types.SimpleNamespace(num_classes=3, resolution=32, image_shape=(1,))
-    with pytest.raises(ValueError, match=r"Received: \('cat', 'horse'\)"):
-        task.data()
-    names["test"] = names[None]
-    assert task.data().class_names == names[None]
-
-
-def test_a_model_file_may_lie_beside_anything(run, tmp_path):
-    shutil.copy(run / "ladder.keras", tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    values = flags.FlagValues()
-    common.define_task_flags(values, count=4)
-    values(["cfebm", f"--model={tmp_path / 'ladder.keras'}"])
-    assert common.Task("denoise", values).config is None
-
-
 def test_mirrored_copies_would_be_found(run, tmp_path, monkeypatch):
     whole = tmp_path / "run"
     shutil.copytree(run, whole)
@@ -366,7 +287,7 @@ def odd_files(tmp_path_factory):
         (["inpaint", "--mask={odd}/known.png"], "no pixel to fill"),
         (["inpaint", "--mask={odd}/absent.png"], "absent.png"),
         (["denoise", "--sigma=-0.1"], "sigma in (0, inf)"),
-        (["denoise", "--sigma=much"], "--sigma: expected numbers"),
+        (["denoise", "--sigma=much"], "--sigma as a number"),
         (["denoise", "--classes=Hat"], "received 'Hat'"),
         (["denoise", "--data={odd}/colour.npy"], "(n, 32, 32, 1)"),
         (["denoise", "--data={odd}/none.npy"], "none.npy"),

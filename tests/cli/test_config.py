@@ -3,18 +3,17 @@
 import dataclasses
 
 import pytest
-from absl import flags
 
 from keras_cfebm import configs
-from keras_cfebm.cli.config_flags import config_from_flags, define_config_flags
+from keras_cfebm.cli.commands import COMMANDS
+from keras_cfebm.cli.config import config_from_flags
 from keras_cfebm.sampling import Langevin
 
 BIG = "celeb_a_hq_512"
 
 
 def config_of(*arguments):
-    values = flags.FlagValues()
-    define_config_flags(values)
+    values = COMMANDS["demo"].flag_values()
     values(["cfebm", *arguments])
     return config_from_flags(values, "tiny")
 

@@ -1,0 +1,93 @@
+"""The table of commands and flags: complete, and in step with the library."""
+
+import dataclasses
+import importlib
+
+import pytest
+
+from keras_cfebm import configs
+from keras_cfebm.cli.commands import COMMANDS
+from keras_cfebm.cli.config import DEFAULT_PRESET
+from keras_cfebm.cli.config_flags import CONFIG_FLAGS
+from keras_cfebm.cli.main import main
+from keras_cfebm.configs.run_config import NetworkConfig, RunConfig
+from keras_cfebm.configs.stages import Stage
+from keras_cfebm.datasets import resize
+from keras_cfebm.evaluation import ANOMALIES, SIGMAS
+from keras_cfebm.layers import activations
+from keras_cfebm.sampling import Langevin
+from keras_cfebm.serving import export, image_files
+from keras_cfebm.tasks.anomaly import SCORES
+from keras_cfebm.tasks.masks import MASKS
+
+
+def flag(command, name):
+    (row,) = [row for row in COMMANDS[command].rows if row.name == name]
+    return row
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_explains_each_flag_with_its_default(name, capsys):
+    assert main([name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: cfebm {name} ")
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    for row in COMMANDS[name].rows:
+        (text,) = [
+            part
+            for part in shown.replace("[no]", "").split("\n  --")[1:]
+            if part.split()[0] == row.name
+        ]
+        if row.required:
+            assert "(required)" in text
+        elif row.default is not None:
+            assert "default: " in " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_a_module_that_does_it(name):
+    assert callable(importlib.import_module(f"keras_cfebm.cli.{name}").main)
+
+
+@pytest.mark.parametrize(
+    ("section", "described", "without"),
+    [
+        ("network", NetworkConfig, {"widths"}),
+        ("langevin", Langevin, {"clip"}),
+        ("stages", Stage, {"resolution", "langevin"}),
+    ],
+)
+def test_each_value_of_a_configuration_has_its_flag(section, described, without):
+    fields = {field.name for field in dataclasses.fields(described)}
+    assert {row.name for row in CONFIG_FLAGS[section]} == fields - without
+
+
+def test_each_value_of_a_run_has_its_flag():
+    own = {row.name for row in CONFIG_FLAGS["training"]}
+    fields = {field.name for field in dataclasses.fields(RunConfig)}
+    parts = {"data", "source", "network", "langevin", "stages", "source_noise"}
+    assert own == fields - parts
+    assert "source_noise" in {row.name for row in CONFIG_FLAGS["source"]}
+
+
+def test_choices_and_defaults_are_those_of_the_library():
+    assert flag("export", "max_steps").default == export.MAX_STEPS
+    assert flag("export", "max_rows").default == export.MAX_ROWS
+    assert tuple(flag("export", "image_fit").limits["enum_values"]) == image_files.FITS
+    assert tuple(flag("export", "score").limits["enum_values"]) == SCORES
+    assert flag("export", "score").default == SCORES[0]
+    assert tuple(map(float, flag("denoise", "sigma").default)) == SIGMAS
+    assert flag("inpaint", "mask").default == MASKS[0]
+    for row, names in [
+        (flag("inpaint", "mask"), MASKS),
+        (flag("detect", "against"), ANOMALIES),
+        (flag("detect", "fit"), resize.FITS),
+        (flag("train", "fit"), resize.FITS),
+        (flag("train", "activation"), activations.ACTIVATIONS),
+    ]:
+        assert all(name in row.text for name in names)
+
+
+def test_the_preset_that_the_help_names_is_the_default():
+    assert DEFAULT_PRESET in configs.PRESETS
+    assert DEFAULT_PRESET in flag("train", "preset").text

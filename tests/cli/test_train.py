@@ -1,0 +1,167 @@
+"""`cfebm train`, on 32 images, with `cfebm sample` of what it leaves."""
+
+import dataclasses
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from keras_cfebm import configs, datasets, load_ladder
+from keras_cfebm.cli.main import main
+from keras_cfebm.configs.run_config import RunConfig
+from keras_cfebm.runs.run_folder import RunError, RunFolder
+from keras_cfebm.runs.train import new_model
+
+SMALL = [
+    "--preset=tiny",
+    "--fade_images=8",
+    "--stabilise_images=8:32,16:8",
+    "--batch_size=8",
+    "--steps=2,1",
+    "--fit=exact",
+    "--resolution=16",
+]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder of 32 small grey images."""
+    folder = tmp_path_factory.mktemp("photos")
+    images = datasets.load(datasets.EMBEDDED, resolution=16, fit="resize").images(32)
+    for index, image in enumerate(datasets.to_uint8(images)):
+        PIL.Image.fromarray(image[..., 0]).save(folder / f"{index:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(photos, tmp_path_factory):
+    """The folder of a finished run."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    assert main(["train", f"--data={photos}", f"--run_dir={folder}", *SMALL]) == 0
+    return folder
+
+
+def test_a_run_leaves_everything_it_promises(finished):
+    run = RunFolder(finished)
+    for path in (run.config, run.metrics, run.energies, run.chain, run.film):
+        assert path.stat().st_size > 0
+    assert list(run.tensorboard.rglob("events.out.tfevents.*"))
+    assert run.checkpoints.is_dir()
+    assert len(list(run.samples.glob("*.png"))) == len(
+        run.metrics.read_text(encoding="utf-8").splitlines()[1:]
+    )
+    model = load_ladder(finished)
+    assert [network.resolution for network in model.ladder] == [8, 16]
+    assert not model.network.fading
+
+
+def test_flags_override_the_preset(finished):
+    config = RunFolder(finished).read_config()
+    assert config.langevin.steps == (2, 1)
+    assert [stage.stabilise_images for stage in config.stages] == [32, 8]
+    assert [stage.batch_size for stage in config.stages] == [8, 8]
+    assert config.network.widths == {4: 8, 8: 8, 16: 8, 32: 4}  # the preset's own
+
+
+def test_the_config_recreates_the_run(finished, tmp_path):
+    config = finished / "config.json"
+    again = tmp_path / "again"
+    assert main(["train", f"--config={config}", f"--run_dir={again}"]) == 0
+    a, b = load_ladder(finished), load_ladder(again)
+    for x, y in zip(a.network.weights, b.network.weights, strict=True):
+        np.testing.assert_array_equal(x.numpy(), y.numpy())
+
+
+def test_a_finished_run_stays_as_it_is(finished, photos):
+    before = (finished / "metrics.csv").read_text(encoding="utf-8")
+    assert main(["train", f"--data={photos}", f"--run_dir={finished}", *SMALL]) == 0
+    assert (finished / "metrics.csv").read_text(encoding="utf-8") == before
+
+
+def test_sample_writes_a_grid_and_the_numbers(finished, tmp_path):
+    grid = tmp_path / "grid.png"
+    assert main(["sample", f"--model={finished}", f"--output={grid}", "--count=5"]) == 0
+    images = np.load(tmp_path / "grid.npy")
+    assert images.shape == (5, 16, 16, 1)
+    assert np.abs(images).max() <= 1
+    np.testing.assert_allclose(images, load_ladder(finished).generate(5), atol=1e-6)
+    PIL.Image.open(grid).verify()
+
+
+def test_another_configuration_is_refused_with_the_difference(finished, capsys):
+    code = main(["train", "--preset=tiny", f"--run_dir={finished}", "--seed=9"])
+    message = capsys.readouterr().err
+    assert code == 1
+    assert "seed: 0 there, 9 now" in message and "--replace_config" in message
+
+
+def test_a_network_with_checkpoints_cannot_be_replaced(finished, photos, capsys):
+    config = (finished / "config.json").read_text(encoding="utf-8")
+    arguments = [f"--data={photos}", f"--run_dir={finished}", *SMALL]
+    code = main(["train", *arguments, "--base_width=3", "--replace_config"])
+    message = capsys.readouterr().err
+    assert code == 1 and "checkpoints of another network" in message
+    assert "base_width: 16 there, 3 now" in message
+    assert (finished / "config.json").read_text(encoding="utf-8") == config
+
+
+def test_a_finer_stage_than_all_new_ones_is_not_lost(finished, photos, capsys):
+    kept = [finished / name for name in ("config.json", "ladder.keras")]
+    before = [path.read_bytes() for path in kept]
+    arguments = [f"--data={photos}", f"--run_dir={finished}", *SMALL[:-1]]
+    coarse = ["--stabilise_images=8", "--resolution=8", "--steps=2"]
+    code = main(["train", *arguments, *coarse, "--replace_config"])
+    assert code == 1 and "at least 16 pixels" in capsys.readouterr().err
+    assert [path.read_bytes() for path in kept] == before
+
+
+def test_a_refused_first_command_does_not_take_the_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run = RunFolder("~/run")
+    assert run.path == tmp_path / "run"
+    first, second = configs.config("tiny"), configs.config("tiny").replace(seed=9)
+    run.prepare(first)
+    run.prepare(second)
+    assert run.read_config() == second
+    run.ladder.touch()
+    with pytest.raises(RunError, match="another configuration"):
+        run.prepare(first)
+
+
+def test_classes_without_images_are_named(noise_images, caplog):
+    config = configs.config("tiny")
+    network = dataclasses.replace(config.network, conditional=True)
+    data = datasets.from_arrays(noise_images(4, 16), [0, 2, 2, 0])
+    caplog.set_level("WARNING", "absl")
+    assert new_model(config.replace(network=network), data).num_classes == 3
+    assert "[0, 2], of 3 classes" in caplog.text
+
+
+def test_two_processes_cannot_share_a_folder(finished, photos, capsys):
+    config = (finished / "config.json").read_text(encoding="utf-8")
+    arguments = [f"--data={photos}", f"--run_dir={finished}", *SMALL, "--seed=9"]
+    with RunFolder(finished).locked():
+        code = main(["train", *arguments, "--replace_config"])
+    assert (finished / "config.json").read_text(encoding="utf-8") == config
+    assert code == 1
+    assert "Another process is training" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path, capsys):
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"not a zip file")
+    assert main(["sample", f"--model={path}"]) == 1
+    assert "cannot be read as a Keras model" in capsys.readouterr().err
+
+
+def test_data_of_another_resolution_is_refused(photos, tmp_path, capsys):
+    arguments = ["--preset=tiny", "--fit=exact", "--resolution=32"]
+    run = f"--run_dir={tmp_path / 'run'}"
+    assert main(["train", f"--data={photos}", run, *arguments]) == 1
+    assert "32" in capsys.readouterr().err
+
+
+def test_figures_of_the_config_are_plain_json(finished):
+    text = (finished / "config.json").read_text(encoding="utf-8")
+    assert RunConfig.from_dict(json.loads(text)) == RunFolder(finished).read_config()
