@@ -2,14 +2,17 @@
 
 An energy maps images to numbers, **low = likely**: p(x) = exp(−E(x)) / Z. The modules
 read in this order: `layers`, `network`, `sampling`, `model`, `growing`; then `tasks`.
-
-Each name is imported when it is first used, so that a command line answers at once.
-`__init__.pyi` lists the names.
+`__init__.pyi` lists the public names.
 """
+
+import pathlib
+import sys
 
 import lazy_loader
 
-from keras_cfebm.utils import saved_classes
-
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
-saved_classes.register()
+
+# The command `cfebm` (or `python -m keras_cfebm`) answers before it imports Keras. All
+# others get our classes registered at once: `keras.saving.load_model` looks for them.
+if pathlib.Path(sys.argv[0]).stem not in ("cfebm", "-m"):
+    import keras_cfebm.model  # noqa: F401

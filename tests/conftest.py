@@ -8,7 +8,6 @@ from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 
-
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 

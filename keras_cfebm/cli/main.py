@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from absl import flags
 
 from keras_cfebm.cli.commands import COMMANDS, Command
-from keras_cfebm.cli.quiet import quieten_tensorflow
+from keras_cfebm.cli.quiet import quiet_tensorflow
 from keras_cfebm.utils.version import __version__
 
 USAGE = """usage: cfebm COMMAND [--flag=value ...]
@@ -49,7 +49,9 @@ def main(arguments: Sequence[str]) -> int:
         except flags.Error as error:
             return _wrong(f"cfebm {name}", str(error))
         # Imported only now, as it imports Keras and TensorFlow, which take seconds.
-        return importlib.import_module("keras_cfebm.cli.execute").execute(name, values)
+        with quiet_tensorflow():
+            module = importlib.import_module("keras_cfebm.cli.execute")
+        return module.execute(name, values)
     return 0
 
 
@@ -93,6 +95,5 @@ def _wrong(command: str, message: str) -> int:
 
 def run() -> None:
     """Console entry point."""
-    quieten_tensorflow()
     logging.basicConfig(format="%(message)s")
     sys.exit(main(sys.argv[1:]))

@@ -7,23 +7,25 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from keras_cfebm.utils.import_hooks import AroundImport
-
 #: Remarks that are written whatever the level, with the second line that one has.
 _REMARK = re.compile(
     rb"WARNING: All log messages before absl|[IW]\d{4} |To enable the following instr"
 )
 
 
-def quieten_tensorflow() -> None:
-    """Silences TensorFlow's C++ code, so that errors are left, raised in Python.
+@contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """For the import of TensorFlow, whose C++ code then keeps quiet to the end.
 
     A user who has set TF_CPP_MIN_LOG_LEVEL keeps that level, and sees all at level 0.
     """
-    # Level 3, as the lack of a GPU is logged as an error.
+    # Level 3, as the lack of a GPU is logged as an error; real ones come from Python.
     level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if level != "0" and sys.stderr is not None:
-        sys.meta_path.insert(0, AroundImport("tensorflow", without_remarks))
+    if level == "0" or sys.stderr is None:
+        yield
+        return
+    with without_remarks():
+        yield
 
 
 @contextlib.contextmanager
