@@ -1,5 +1,6 @@
 # make demo   trains on the embedded images and shows what came out
-# make test   runs ruff and the tests, on TensorFlow and then in part on JAX
+# make test   lints, builds the docs and runs the tests, on TensorFlow and in part on JAX
+# make test-quick   runs the tests of the method, the tasks and the data: minutes
 # make tutorials   runs all notebooks with their full parameters, and writes them
 # make lint / make format / make docs
 
@@ -14,13 +15,19 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 QUICK := --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.pytest_cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
-JAX_TESTS := tests/backend tests/layers \
+JAX_TESTS := tests/backend tests/layers/test_blocks.py \
 	$(patsubst %,tests/test_%.py,network sampling model growing) \
 	tests/tasks/test_tasks.py \
 	tests/callbacks/test_checkpoints.py::test_resumed_run_is_bitwise_the_uninterrupted_one[1] \
 	tests/callbacks/test_guard.py::test_a_diverging_run_is_turned_back_and_recorded
 
-.PHONY: demo test docs tutorials lint format clean
+# What fails first when the method, a task, data or a picture is broken.
+QUICK_TESTS := tests/layers tests/utils tests/datasets tests/evaluation tests/runs \
+	tests/visualization tests/docs tests/test_network.py tests/test_sampling.py \
+	tests/configs/test_run_config.py tests/configs/test_stages.py \
+	tests/tasks/test_tasks.py tests/backend/test_random.py
+
+.PHONY: demo test test-quick docs tutorials lint format clean
 
 demo: $(STAMP)
 	$(BIN)/cfebm demo --run_dir=runs/demo
@@ -29,6 +36,10 @@ test: export XLA_FLAGS := $(QUICK)
 test: lint docs
 	$(BIN)/python -m pytest
 	KERAS_BACKEND=jax $(BIN)/python -m pytest $(JAX_TESTS)
+
+test-quick: export XLA_FLAGS := $(QUICK)
+test-quick: $(STAMP)
+	$(BIN)/python -m pytest --durations=5 $(QUICK_TESTS)
 
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -39,6 +50,7 @@ tutorials: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 format: $(STAMP)
 	$(BIN)/ruff format .
