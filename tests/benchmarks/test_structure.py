@@ -39,11 +39,29 @@ def test_a_sound_package_passes_and_its_path_is_counted(report):
     assert status == 0
     assert "0 circles" in shown and "0 imports that run upwards" in shown
     # model, layers, layers.blocks and utils.files, and nothing of cli
-    assert "4 files, 7 lines on the path to CFEBM.train_step" in shown
+    assert "4 files, 7 lines are imported by made_up.model" in shown
     assert "2 modules at the top level" in shown
     assert [row for row in shown.splitlines() if row.split()[:1] == ["layers"]] == [
         "  layers             2 files      4 lines"
     ]
+
+
+def test_what_is_read_for_the_step_is_what_it_calls(report):
+    model = (
+        "from made_up import layers\nfrom made_up.utils import files\n"
+        "class CFEBM:\n"
+        "    def train_step(self):\n"
+        "        return self.loss() + layers.Block().bind()\n"
+        "    def loss(self):\n        return 1\n"
+        "    def save(self):\n        return files.write()\n"
+    )
+    blocks = "class Block:\n    def bind(self):\n        return 2\n"
+    files = {"model.py": model, "layers/blocks.py": blocks}
+    files["utils/files.py"] = "def write():\n    return 3\n"
+    _, shown = report({**SOUND, **files})
+    assert "2 files, 6 lines on the path to train_step" in shown
+    assert "4 of    9  made_up.model" in shown
+    assert "2 of    3  made_up.layers.blocks" in shown
 
 
 @pytest.mark.parametrize("kind", ["at the top", "in a function", "in a stub"])

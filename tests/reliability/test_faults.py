@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import PIL.Image
 import pytest
+import tensorflow as tf
 
 from keras_cfebm import datasets, load_ladder
 from keras_cfebm.callbacks import Checkpoints, DivergenceGuard, EnergyLog
@@ -30,6 +31,14 @@ SMALL = [
     "--fade_images=16",
     "--stabilise_images=8:64,16:16",
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def graphs_as_in_a_command():
+    """A run in this process is compared with runs in processes of their own."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(scope="module")
