@@ -9,7 +9,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 # Of what tests take, much is the time that XLA compiles: do it quickly, and once.
 QUICK := --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true

@@ -14,5 +14,5 @@ __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 # The command `cfebm` (or `python -m keras_cfebm`) answers before it imports Keras. All
 # others get our classes registered at once: `keras.saving.load_model` looks for them.
-if pathlib.Path(sys.argv[0]).stem not in ("cfebm", "-m"):
+if pathlib.Path("".join(sys.argv[:1])).stem not in ("cfebm", "-m"):
     import keras_cfebm.model  # noqa: F401

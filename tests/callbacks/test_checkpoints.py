@@ -140,32 +140,39 @@ def test_a_resumed_run_takes_the_settings_of_the_given_model(tmp_path):
         assert [settings[name] for name in names] == [0.1, 0.2, 0.5]
 
 
-def stopped_in_the_fade(folder):
-    """Checkpoints of a run killed after two of the four steps over which β goes up."""
+@pytest.fixture(scope="module")
+def killed_in_the_fade(tmp_path_factory):
+    """The folder of a run killed after two of the four steps over which β goes up."""
+    folder = tmp_path_factory.mktemp("killed")
     with pytest.raises(StopAt.Killed):
         fit(callbacks=[StopAt(4)], checkpoints=Checkpoints(folder))
-    return Checkpoints(folder)
+    return folder
+
+
+@pytest.fixture
+def stopped_in_the_fade(tmp_path, killed_in_the_fade):
+    """A copy of its checkpoints."""
+    shutil.copytree(killed_in_the_fade, tmp_path / "copy")
+    return Checkpoints(tmp_path / "copy")
 
 
 @pytest.mark.parametrize("images", [8, 12])
-def test_a_resumed_stage_fades_at_its_new_pace(tmp_path, images):
-    checkpoints = stopped_in_the_fade(tmp_path)
+def test_a_resumed_stage_fades_at_its_new_pace(stopped_in_the_fade, images):
     stages = [STAGES[0], Stage(16, images, 0, batch_size=4)]
     seen = []
     log = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: seen.append(logs["beta"])
     )
-    model = fit([log], checkpoints, stages=stages)
+    model = fit([log], stopped_in_the_fade, stages=stages)
     assert not model.network.fading
     # After 3 of 3 steps; or 2 of 2 had been made already.
     assert seen[-1:] == ([1.0] if images == 12 else [])
 
 
 @pytest.mark.parametrize("stages", [STAGES[:1], [STAGES[0], Stage(32, 4, 4)]])
-def test_stages_have_to_lead_to_the_checkpoint(tmp_path, stages):
-    checkpoints = stopped_in_the_fade(tmp_path)
+def test_stages_have_to_lead_to_the_checkpoint(stopped_in_the_fade, stages):
     with pytest.raises(ValueError, match="number 2 at 16 pixels"):
-        fit(checkpoints=checkpoints, stages=stages)
+        fit(checkpoints=stopped_in_the_fade, stages=stages)
 
 
 def test_companions_travel_with_the_checkpoint(tmp_path):

@@ -151,11 +151,21 @@ def test_run_folder_below_a_file(array_file, capsys):
 # --- Signals and processes ----------------------------------------------------------
 
 
+LONG = ["--stabilise_images=8:800,16:16", "--report_steps=20"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, array_file):
+    """The folder of a run long enough to be disturbed, which was not."""
+    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
+    assert train(array_file, folder, *LONG) == 0
+    return folder
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_to_a_process(tmp_path, array_file, number, capsys):
-    long = ["--stabilise_images=8:800,16:16", "--report_steps=20"]
+def test_signals_to_a_process(tmp_path, array_file, undisturbed, number, capsys):
     run = tmp_path / "run with a space"
-    flags = [f"--data={array_file}", f"--run_dir={run}", *SMALL, *long]
+    flags = [f"--data={array_file}", f"--run_dir={run}", *SMALL, *LONG]
     process = subprocess.Popen(
         [sys.executable, "-m", "keras_cfebm", "train", *flags],
         stdout=subprocess.DEVNULL,
@@ -179,8 +189,6 @@ def test_signals_to_a_process(tmp_path, array_file, number, capsys):
     assert not (run / "ladder.keras").exists()
 
     assert main(["train", *flags]) == 0
-    undisturbed = tmp_path / "undisturbed"
-    assert train(array_file, undisturbed, *long) == 0
     assert_same_weights(run, undisturbed)
 
 
