@@ -24,7 +24,8 @@ from keras_cfebm.utils.validation import check_count, check_number
 
 #: Streams of the training key; those of an image's own key are in `sampling`.
 _TRAIN, _TEST, _DATA_NOISE = 2, 3, 4
-_METRICS = ("loss", "data_energy", "sample_energy", "gap", "gradient_norm", "beta")
+_LOSSES = ("loss", "data_energy", "sample_energy", "gap")
+_METRICS = (*_LOSSES, "gradient_norm", "beta")
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -158,7 +159,10 @@ class CFEBM(EnergyLadder):
             loss = functools.partial(self.losses, positives, negatives, labels)
             return backend.gradients(loss, weights, self.optimizer)
 
-        gradients, logs = backend.mean_over_parts(gradients_of, data, self.accumulation)
+        parts = self.accumulation
+        gradients, logs = backend.mean_over_parts(
+            gradients_of, data, parts, weights, _LOSSES
+        )
         logs["gradient_norm"] = backend.global_norm(gradients)
         self.optimizer.apply(gradients, weights)  # sums over replicas by itself
         self.fade()

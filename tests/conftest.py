@@ -21,13 +21,7 @@ if keras.backend.backend() == "tensorflow":
 _LONGEST = ("test_kill", "test_tutorials", "test_faults", "test_task_commands")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Keeps modules together, whose tests share fixtures, and notebooks apart."""
-    for item in items:
-        is_notebook = "notebook_runs" in item.name
-        group = item.nodeid if is_notebook else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: item.path.stem not in _LONGEST)
 
 

@@ -112,34 +112,35 @@ def scope(model):
     return contextlib.nullcontext()
 
 
-def mean_over_parts(function, data, parts):
-    """Mean of `function(part of data, index of the part)`, one part after the other.
+def mean_over_parts(gradients_of, data, parts, weights, names):
+    """Means of `gradients_of(part of data, index of the part)`, one part at a time.
 
     A loop, not a sum of calls: no more than one part is in memory at a time.
 
     Args:
-        function: returns a structure of float tensors.
+        gradients_of: function that returns a pair, see `gradients`.
         data: structure of tensors of shape `(batch, …)`.
         parts: int, number of equal parts.
+        weights: list of Keras variables, those of the gradients.
+        names: keys of the dict.
 
     Returns:
-        Structure of the means.
+        Pair of the mean gradients and the dict of mean scalars.
 
     Raises:
         ValueError: if the batch cannot be divided.
     """
     if parts == 1:
-        return function(data, 0)
+        return gradients_of(data, 0)
     rows = len(jax.tree.leaves(data)[0])
     if rows % parts:
         raise ValueError(f"{INDIVISIBLE.format(parts=parts)}, received {rows}.")
     split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), data)
 
     def add(total, part):
-        return jax.tree.map(jnp.add, total, function(*part)), None
+        return jax.tree.map(jnp.add, total, gradients_of(*part)), None
 
-    first = jax.eval_shape(function, jax.tree.map(lambda x: x[0], split), 0)
-    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), first)
+    zeros = [jnp.zeros(w.shape) for w in weights], dict.fromkeys(names, jnp.zeros(()))
     total, _ = jax.lax.scan(add, zeros, (split, jnp.arange(parts)))
     return jax.tree.map(lambda x: x / parts, total)
 

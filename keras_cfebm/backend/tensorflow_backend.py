@@ -135,25 +135,27 @@ def mean_over_replicas(values):
     return over_replicas("MEAN", values)
 
 
-def mean_over_parts(function, data, parts):
-    """Mean of `function(part of data, index of the part)`, one part after the other.
+def mean_over_parts(gradients_of, data, parts, weights, names):
+    """Means of `gradients_of(part of data, index of the part)`, one part at a time.
 
     A loop, not a sum of calls: no more than one part is in memory at a time.
 
     Args:
-        function: returns a structure of float tensors.
+        gradients_of: function that returns a pair, see `gradients`.
         data: structure of tensors of shape `(batch, …)`.
         parts: int, number of equal parts.
+        weights: list of Keras variables, those of the gradients.
+        names: keys of the dict.
 
     Returns:
-        Structure of the means.
+        Pair of the mean gradients and the dict of mean scalars.
 
     Raises:
         ValueError: if the batch cannot be divided, where its size is known; otherwise
             TensorFlow reports it at the step.
     """
     if parts == 1:
-        return function(data, 0)
+        return gradients_of(data, 0)
     rows = tf.nest.flatten(data)[0].shape[0]
     message = INDIVISIBLE.format(parts=parts)
     if rows is not None and rows % parts:
@@ -170,19 +172,11 @@ def mean_over_parts(function, data, parts):
 
     split_data = tf.nest.map_structure(split, data)
 
-    def part_of(index):
-        return tf.nest.map_structure(lambda x: x[index], split_data)
-
-    # Traced once, which also tells the shapes of what it returns.
-    traced = tf.function(function, autograph=False).get_concrete_function(
-        part_of(0), tf.constant(0)
-    )
-    zeros = tf.nest.map_structure(
-        lambda spec: tf.zeros(spec.shape, spec.dtype), traced.structured_outputs
-    )
+    zeros = [tf.zeros(w.shape) for w in weights], dict.fromkeys(names, tf.zeros(()))
 
     def add(index, total):
-        values = traced(part_of(index), index)
+        part = tf.nest.map_structure(lambda x: x[index], split_data)
+        values = gradients_of(part, index)
         return index + 1, tf.nest.map_structure(tf.add, total, values)
 
     _, total = tf.while_loop(

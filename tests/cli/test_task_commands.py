@@ -66,7 +66,8 @@ def test_a_translation_run_leaves_everything_it_promises(translator):
     assert [network.resolution for network in model.ladder] == [8, 16, 32]
     grids = sorted(path.name for path in run.samples.glob("*.png"))
     assert [name[:6] for name in grids] == ["0008px", "0016px", "0032px"]
-    wide, high = PIL.Image.open(run.samples / grids[-1]).size
+    with PIL.Image.open(run.samples / grids[-1]) as grid:
+        wide, high = grid.size
     assert wide > 4 * high  # sixteen sources above their translations
     PIL.Image.open(run.chain).verify()
 
