@@ -71,6 +71,7 @@ def measure(model, batches, folder, options):
     model.fit(
         batches,
         steps_per_epoch=_WARM_UP + options.steps,
+        shuffle=False,
         callbacks=[log, guard, times],
         verbose=0,
     )
