@@ -83,9 +83,6 @@ def grown_to(model: CFEBM, stage: Stage) -> CFEBM:
         ValueError: if the stage's resolution is neither.
     """
     if stage.resolution == 2 * model.resolution:
-        # New weights are a function of seed and resolution, not of what has drawn
-        # random numbers before: a resumed run grows as the uninterrupted one does.
-        keras.utils.set_random_seed((model.seed + stage.resolution) % 2**32)
         model = model.grown(fade_steps=stage.fade_steps)
     elif stage.resolution != model.resolution:
         raise ValueError(
@@ -119,7 +116,7 @@ def _check_stages(stages, replicas, parts):
 def _fit_stage(model, make_dataset, stage, callbacks, report_steps, verbose):
     """Trains to the end of a stage; False if a callback stopped it before.
 
-    Where training stands is read off the optimizer, which a checkpoint restores and
+    Where training stands is read off the model's steps, which a checkpoint restores and
     the divergence guard turns back.
     """
     callbacks = list(callbacks)

@@ -60,7 +60,8 @@ class EnergyLadder(keras.Model):
         chain_start: str = "noise",
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        # The networks have policies of their own; images come to them as they are.
+        super().__init__(**{"dtype": "float32", **kwargs})
         ladder = [ladder] if isinstance(ladder, EnergyNetwork) else list(ladder)
         _check_ladder(ladder)
         if chain_start not in ("noise", "source"):
@@ -268,7 +269,6 @@ class EnergyLadder(keras.Model):
         Returns:
             Model of the first stage's resolution.
         """
-        keras.utils.set_random_seed(config.seed % 2**32)
         arguments = dataclasses.asdict(config.network)
         conditional = arguments.pop("conditional")
         network = EnergyNetwork(
@@ -277,6 +277,7 @@ class EnergyLadder(keras.Model):
             num_classes=num_classes if conditional else None,
             **arguments,
         )
+        network.draw_weights(config.seed)
         return cls([network], **cls._arguments_of(config))
 
     @classmethod

@@ -18,7 +18,7 @@ from keras_cfebm.backend import random
 from keras_cfebm.ladder import EnergyLadder
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, uniform_start
-from keras_cfebm.utils.training_data import first_batch, unpack
+from keras_cfebm.utils.training_data import Batch, first_batch, unpack
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_count, check_number
 
@@ -120,28 +120,31 @@ class CFEBM(EnergyLadder):
             trainable=False,
             aggregation="only_first_replica",
         )
-        for network in self.ladder[:-1]:
-            network.trainable = False
-        self.ema_network = None
-        if ema_decay is not None:
-            self.ema_network = self.network.copy()
-            self.ema_network.trainable = False
-        self._trackers = {name: keras.metrics.Mean(name=name) for name in _METRICS}
+        self.steps = self.add_weight(
+            name="steps",
+            shape=(),
+            dtype="int",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+        # Copies, because the caller may train the same networks in another model.
+        *coarser, finest = self.ladder
+        self.ladder = [*(n.frozen() for n in coarser), finest]
+        self.ema_network = None if ema_decay is None else finest.copy().frozen()
+        self._trackers = {
+            name: keras.metrics.Mean(name=name, dtype="float32") for name in _METRICS
+        }
 
     @property
     def sampling_network(self) -> EnergyNetwork:
         """The finest network that samples are drawn from: the averaged one, if any."""
         return self.network if self.ema_network is None else self.ema_network
 
-    def unpack(self, data: Any) -> tuple:
-        """The images, labels or None, and source images or None of a batch."""
-        translates = self.chain_start == "source"
-        return unpack(data, self.image_shape, self.num_classes, translates)
-
     @property
     def step(self) -> int:
-        """Training steps that the optimizer has made."""
-        return int(np.asarray(self.optimizer.iterations))
+        """Training steps that this model has made."""
+        return int(np.asarray(self.steps))
 
     # --- One step -------------------------------------------------------------------
 
@@ -150,49 +153,64 @@ class CFEBM(EnergyLadder):
         """One step along ∂θ of mean E(x⁺) − mean E(x⁻), in the compiled graph."""
         self.network.power_iteration()
         weights = self.network.trainable_weights
+        batch = self.unpack(data)
 
-        def gradients_of(data, part):
-            images, labels, sources = self.unpack(data)
-            keys = self.training_keys(images, part)
-            positives = self.with_data_noise(images, keys)
-            negatives = self.negatives(keys, labels, sources)  # no tape is open
-            loss = functools.partial(self.losses, positives, negatives, labels)
+        def gradients_of(part):  # of the rows that one core works on
+            keys = self.training_keys(part.places)
+            positives = self.with_data_noise(part.images, keys)
+            negatives = self.negatives(keys, part.labels, part.sources)  # without tape
+            loss = functools.partial(self.losses, positives, negatives, part)
             return backend.gradients(loss, weights, self.optimizer)
 
-        parts = self.accumulation
-        gradients, logs = backend.mean_over_parts(
-            gradients_of, data, parts, weights, _LOSSES
+        gradients, logs = backend.sum_over_parts(
+            gradients_of, batch, self.accumulation, weights, _LOSSES
         )
-        logs["gradient_norm"] = backend.global_norm(gradients)
+        logs = backend.sum_over_replicas(logs)
+        logs["gradient_norm"] = backend.global_norm(gradients, self.optimizer)
         self.optimizer.apply(gradients, weights)  # sums over replicas by itself
+        self.steps.assign_add(1)
         self.fade()
         self.average()
-        return self.track(logs)
+        return self.track(logs, batch)
 
     @backend.step_function
     def test_step(self, data):
         """The same losses with the averaged weights and other noise."""
-        images, labels, sources = self.unpack(data)
-        keys = self._keys(_TEST, self.test_batches, images)
-        self.test_batches.assign_add(1)
+        batch = self.unpack(data)
         network = self.sampling_network
-        positives = self.with_data_noise(images, keys)
-        negatives = self.negatives(keys, labels, sources, network)
-        return self.track(self.losses(positives, negatives, labels, network))
 
-    def training_keys(self, images: Tensor, part: Tensor = 0) -> Tensor:
-        """Keys `(batch, 2)` of a step's images, or of those of one part of them."""
-        step = self.optimizer.iterations
-        return self._keys(_TRAIN, step, images, part, self.accumulation)
+        def losses_of(part):
+            keys = self._keys(_TEST, self.test_batches, part.places)
+            positives = self.with_data_noise(part.images, keys)
+            negatives = self.negatives(keys, part.labels, part.sources, network)
+            return self.losses(positives, negatives, part, network)
 
-    def _keys(self, stream, step, images, part=0, parts=1):
-        """Noise belongs to the step and to the place in the batch of all replicas."""
+        logs = backend.sum_over_parts(losses_of, batch)
+        self.test_batches.assign_add(1)
+        return self.track(backend.sum_over_replicas(logs), batch)
+
+    def unpack(self, data: Any) -> Batch:
+        """The images of a batch and what belongs to each, see `Batch`."""
+        translates = self.chain_start == "source"
+        images, labels, sources, weights = unpack(
+            data, self.image_shape, self.num_classes, translates
+        )
+        places, count = backend.places(ops.shape(images)[0])
+        shares = data_shares = ops.ones(ops.shape(places), "float32") / count
+        if weights is not None:
+            data_shares = weights / backend.sum_over_replicas(ops.sum(weights))
+        return Batch(images, places, data_shares, shares, labels, sources)
+
+    def training_keys(self, places: Tensor) -> Tensor:
+        """Keys `(batch, 2)` of this step's images, at those places in the batch."""
+        return self._keys(_TRAIN, self.steps, places)
+
+    def _keys(self, stream, step, places):
+        """Noise belongs to the run, the resolution, the step and the place."""
         noise_key = ops.cast(self.noise_key, "uint32")
-        step_key = random.fold_in(noise_key, ops.convert_to_tensor(step), stream)
-        batch = ops.shape(images)[0]
-        replica, _ = backend.replica()
-        before = (ops.cast(replica, "int32") * parts + ops.cast(part, "int32")) * batch
-        return random.fold_in(step_key, before + ops.arange(batch, dtype="int32"))
+        level_key = random.fold_in(noise_key, self.resolution, stream)
+        step_key = random.fold_in(level_key, ops.convert_to_tensor(step))
+        return random.fold_in(step_key, places)
 
     def with_data_noise(self, images: Tensor, keys: Tensor) -> Tensor:
         """The positives x⁺: images `(batch, r, r, c)` with Gaussian noise, if any."""
@@ -237,7 +255,7 @@ class CFEBM(EnergyLadder):
         self,
         positives: Tensor,
         negatives: Tensor,
-        labels: Tensor | None = None,
+        batch: Batch,
         network: EnergyNetwork | None = None,
     ) -> dict[str, Tensor]:
         """The loss mean E(x⁺) − mean E(x⁻) plus an L2 penalty, if any.
@@ -245,7 +263,8 @@ class CFEBM(EnergyLadder):
         Args:
             positives: float32 tensor of images `(batch, r, r, c)`.
             negatives: float32 tensor of the same shape.
-            labels: int32 tensor of shape `(batch,)`; with classes only.
+            batch: `Batch`, for the labels and for each image's share in the means. Of
+                a part of a batch, results are terms of the whole batch's.
             network: `EnergyNetwork`; None for the one in training.
 
         Returns:
@@ -254,13 +273,16 @@ class CFEBM(EnergyLadder):
         """
         network = self.network if network is None else network
         images = ops.concatenate([positives, negatives], axis=0)
+        labels = batch.labels
         if labels is not None:
             labels = ops.concatenate([labels, labels], axis=0)
-        energies = network.bind(labels)(images)
-        data_energy, sample_energy = map(ops.mean, ops.split(energies, 2))
+        positive, negative = ops.split(network.bind(labels)(images), 2)
+        data_energy = ops.sum(batch.data_shares * positive)
+        sample_energy = ops.sum(batch.shares * negative)
         loss = data_energy - sample_energy
         if self.energy_l2:
-            loss = loss + 2.0 * self.energy_l2 * ops.mean(ops.square(energies))
+            squares = ops.square(positive) + ops.square(negative)
+            loss = loss + self.energy_l2 * ops.sum(batch.shares * squares)
         return {
             "loss": loss,
             "data_energy": data_energy,
@@ -271,7 +293,7 @@ class CFEBM(EnergyLadder):
     def fade(self) -> None:
         """Moves β, which reaches 1 after `fade_steps` steps."""
         if self.network.fading:
-            step = ops.cast(self.optimizer.iterations, "float32")
+            step = ops.cast(self.steps, "float32")
             beta = ops.minimum(step / max(self.fade_steps, 1), 1.0)
             self.network.blocks[0].beta.assign(beta)
 
@@ -279,7 +301,7 @@ class CFEBM(EnergyLadder):
         """Moves the running average of the weights, fast in the first steps."""
         if self.ema_network is None:
             return
-        step = ops.cast(self.optimizer.iterations, "float32")
+        step = ops.cast(self.steps, "float32")
         decay = ops.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
         averages = self.ema_network.weights
         for average, weight in zip(averages, self.network.weights, strict=True):
@@ -287,14 +309,15 @@ class CFEBM(EnergyLadder):
                 average.assign(decay * average + (1.0 - decay) * weight)
             else:
                 average.assign(weight)
+        self.ema_network.power_iteration()
 
-    def track(self, logs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Feeds the metrics with one step's figures; returns their running means."""
-        logs = backend.mean_over_replicas(logs)
+    def track(self, logs: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Feeds the metrics with a batch's figures; returns their running means."""
+        rows = ops.shape(batch.images)[0]
         fading = self.network.fading
         beta = ops.convert_to_tensor(self.network.blocks[0].beta) if fading else 1.0
         for name, value in {**logs, "beta": beta}.items():
-            self._trackers[name].update_state(value)
+            self._trackers[name].update_state(value, sample_weight=rows)
         names = [*logs, "beta"]
         return backend.as_logs({name: self._trackers[name].result() for name in names})
 
@@ -308,6 +331,25 @@ class CFEBM(EnergyLadder):
         self.noise_key.assign(ops.cast(noise_key, self.noise_key.dtype))
 
     # --- Keras' methods -------------------------------------------------------------
+
+    def compile(self, optimizer="rmsprop", **kwargs):
+        """Sets the optimizer; see `keras.Model.compile`. The loss is the model's own.
+
+        Raises:
+            ValueError: if a loss or metrics are given.
+        """
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.get(name) is not None:
+                raise ValueError(
+                    f"Expected no {name}: a CFEBM minimises mean E(x⁺) − mean E(x⁻), "
+                    f"and reports {', '.join(_METRICS)}, received {kwargs[name]!r}."
+                )
+        super().compile(optimizer, **kwargs)
+
+    def compile_from_config(self, config):
+        # Keras leaves a loaded model uncompiled whose `compile` is its own.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the finest network; see `keras.Model.fit`.
@@ -351,8 +393,7 @@ class CFEBM(EnergyLadder):
         Raises:
             ValueError: if the network is still fading (β < 1).
         """
-        finest = self.sampling_network.without_fade()
-        return self.with_ladder([*self.ladder[:-1], finest])
+        return self.with_ladder([*self.ladder[:-1], self._result()])
 
     def grown(self, fade_steps: int) -> Self:
         """The next stage's model: one level more on the ladder.
@@ -362,14 +403,30 @@ class CFEBM(EnergyLadder):
 
         Returns:
             New, uncompiled `CFEBM` of twice the resolution. Its finest network starts
-            from this model's averaged one, which becomes a frozen sampler.
+            from this model's averaged one, which becomes a frozen sampler; `seed`
+            decides its new weights.
 
         Raises:
             ValueError: if the network is still fading (β < 1).
         """
-        finest = self.sampling_network.without_fade()
-        ladder = [*self.ladder[:-1], finest, finest.grown()]
+        result = self._result()
+        ladder = [*self.ladder[:-1], result.frozen(), result.grown(self.seed)]
         return self.with_ladder(ladder, fade_steps=fade_steps)
+
+    def _result(self):
+        result = self.sampling_network.without_fade()
+        result.converge()
+        return result
+
+    def with_ladder(self, ladder: Sequence[EnergyNetwork], **changes: Any) -> Self:
+        """A new model of other networks, and else of the same arguments.
+
+        Its noise continues this model's: a key that follows from its key and step.
+        """
+        model = super().with_ladder(ladder, **changes)
+        model.noise_key.assign(self.noise_key)
+        model.renew_noise(self.step)
+        return model
 
     def arguments(self):
         return {

@@ -21,7 +21,7 @@ from keras_cfebm.layers import (
 )
 from keras_cfebm.layers.levels import checked_widths, level_widths, levels_of
 from keras_cfebm.utils.typing import Energy, PathLike, Tensor
-from keras_cfebm.utils.validation import check_count
+from keras_cfebm.utils.validation import check_count, check_number, check_seed
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -31,7 +31,7 @@ class EnergyNetwork(keras.Model):
     Args:
         resolution: int, side of the images; `base_resolution` times a power of two.
         channels: int, image channels (1 grey, 3 colour).
-        base_resolution: int, side of the coarsest level; 7 and 8 are usual.
+        base_resolution: int, side of the coarsest level; 8 is usual, 7 leads to 28.
         base_width: int, sets the channels of each level, see
             `keras_cfebm.layers.levels.default_width`.
         widths: optional dict of resolution → channels that overrides single levels;
@@ -50,7 +50,7 @@ class EnergyNetwork(keras.Model):
 
     Raises:
         ValueError: if the resolution is not `base_resolution` · 2^k, or a size, width
-            or name is out of range.
+            or name is out of range, or the weights of `dtype` are not float32.
 
     Example:
 
@@ -92,7 +92,7 @@ class EnergyNetwork(keras.Model):
             )
         widths = checked_widths(widths or {})
         channels_of = level_widths(resolution, base_resolution, base_width, widths)
-        dtype = kwargs.pop("dtype", None)
+        dtype = _policy(kwargs.pop("dtype", None))
         trainable = kwargs.pop("trainable", True)
         find_norms = kwargs.pop("find_norms", True)  # False where they are copied
         shared = {
@@ -120,7 +120,9 @@ class EnergyNetwork(keras.Model):
         head = EnergyHead(features, num_classes=num_classes, name="head", **shared)
 
         # === Functional model ===
-        images = keras.Input((resolution, resolution, channels), name="images")
+        images = keras.Input(
+            (resolution, resolution, channels), dtype="float32", name="images"
+        )
         x = images
         for block in blocks:
             x = block(x)
@@ -147,7 +149,7 @@ class EnergyNetwork(keras.Model):
         self.trainable = trainable
 
         if find_norms:
-            _find_norms(self)
+            self.converge()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -165,15 +167,20 @@ class EnergyNetwork(keras.Model):
             raise ValueError(
                 f"Expected no β, which is 1 without a fade path, received {value}."
             )
-        self.blocks[0].beta.assign(value)
+        self.blocks[0].beta.assign(check_number(value, "β", "[0, 1]"))
 
     def spectral_convolutions(self) -> list[SpectralConv2D]:
         """Returns the spectrally normalised convolutions, outermost first."""
         parts = [*self.blocks, self.head]
         return [conv for part in parts for conv in part.spectral_convolutions()]
 
+    def converge(self) -> None:
+        """Makes the σ of each spectrally normalised convolution exact."""
+        for convolution in self.spectral_convolutions():
+            convolution.converge()
+
     def power_iteration(self) -> None:
-        """Moves each σ estimate one step; once per training step."""
+        """Moves each σ estimate towards its kernel's σ; once per training step."""
         for convolution in self.spectral_convolutions():
             convolution.power_iteration()
 
@@ -240,8 +247,12 @@ class EnergyNetwork(keras.Model):
             )
         return self.with_changes(fading=False)
 
-    def grown(self) -> "EnergyNetwork":
+    def grown(self, seed: int | None = None) -> "EnergyNetwork":
         """One level larger: at β = 0 it computes E(mean_pool(x)) of this network.
+
+        Args:
+            seed: int that alone decides the new weights, see `draw_weights`; None to
+                draw them as Keras does.
 
         Returns:
             `EnergyNetwork` of twice the resolution with `fading=True` and β = 0. This
@@ -250,9 +261,32 @@ class EnergyNetwork(keras.Model):
         Raises:
             ValueError: if this network is still fading (β < 1).
         """
-        return self.without_fade().with_changes(
+        mine = self._named_parts()
+        grown = self.without_fade().with_changes(
             resolution=2 * self.resolution, fading=True
         )
+        if seed is not None:
+            parts = grown._named_parts()
+            _draw_weights([parts[n] for n in parts if n not in mine], seed)
+        return grown
+
+    def draw_weights(self, seed: int) -> None:
+        """Draws all weights anew, as a function of a seed and the sizes alone.
+
+        Keras' own initial weights depend on what else has drawn random numbers.
+
+        Args:
+            seed: int in [0, 2**63).
+        """
+        _draw_weights(self._named_parts().values(), seed)
+
+    def frozen(self) -> "EnergyNetwork":
+        """This network if it is not trainable, or else a copy that is not."""
+        if not self.trainable:
+            return self
+        copy = self.copy()
+        copy.trainable = False
+        return copy
 
     def copy(self) -> "EnergyNetwork":
         """A network of its own with the same config and weights, β included."""
@@ -268,7 +302,7 @@ class EnergyNetwork(keras.Model):
             if name in mine:
                 part.set_weights(mine[name].get_weights())
             else:
-                _find_norms(part)
+                _converge(part)
         return copy
 
     def _named_parts(self):
@@ -307,9 +341,32 @@ class EnergyNetwork(keras.Model):
         return cls(**config)
 
 
-def _find_norms(part):
-    """Power iterations of the new: a random vector is far from the leading one."""
-    find = getattr(part, "spectral_convolutions", list)
-    for _ in range(15):
-        for convolution in find():
-            convolution.power_iteration()
+def _policy(dtype):
+    """The dtype policy of the layers, whose weights are float32."""
+    policy = keras.dtype_policies.get(dtype)
+    if dtype is None and policy.variable_dtype != "float32":
+        return keras.dtype_policies.get("float32")  # whatever Keras' floatx is
+    if policy.variable_dtype != "float32":
+        raise ValueError(
+            "Expected a dtype policy whose weights are float32, such as 'float32' or "
+            f"'mixed_bfloat16', received {policy.name!r}."
+        )
+    return policy
+
+
+def _converge(part):
+    for convolution in getattr(part, "spectral_convolutions", list)():
+        convolution.converge()
+
+
+def _draw_weights(parts, seed):
+    """He-normal kernels, zeros elsewhere, and norms that fit."""
+    rng = np.random.default_rng(check_seed(seed))
+    for part in parts:
+        for weight in part.trainable_weights:
+            if weight.name == "kernel":
+                he_normal = keras.initializers.HeNormal(int(rng.integers(2**31)))
+                weight.assign(he_normal(weight.shape))
+            else:
+                weight.assign(np.zeros(weight.shape, "float32"))
+        _converge(part)

@@ -186,7 +186,7 @@ def langevin(
             observed = observe(observed, x, new_x, energies)
         return new_x, observed
 
-    observed = ops.zeros(()) if observe is None else observed
+    observed = ops.zeros((), "float32") if observe is None else observed
     x, observed = ops.fori_loop(0, longest, body, (x, observed))
     return x if observe is None else (x, observed)
 

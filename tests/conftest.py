@@ -89,11 +89,11 @@ def make_model(make_network):
 def drawn():
     """A function that returns what a training step draws: positives and negatives."""
 
-    def draw(model, data, part=0):
-        images, labels, sources = model.unpack(data)
-        keys = model.training_keys(images, part)
-        negatives = model.negatives(keys, labels, sources)
-        return model.with_data_noise(images, keys), negatives
+    def draw(model, data, first=0):
+        batch = model.unpack(data)
+        keys = model.training_keys(first + batch.places)
+        negatives = model.negatives(keys, batch.labels, batch.sources)
+        return model.with_data_noise(batch.images, keys), negatives
 
     return draw
 

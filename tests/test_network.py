@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_cfebm import backend
 from keras_cfebm.layers import mean_pool
 from keras_cfebm.layers.levels import default_width, levels_of
 from keras_cfebm.network import EnergyNetwork
@@ -217,3 +218,27 @@ def test_a_config_keeps_whether_the_network_is_trainable(trainable):
     again = EnergyNetwork.from_config(network.get_config())
     assert again.trainable is trainable
     assert bool(again.trainable_weights) is trainable
+
+
+def test_an_energy_of_28_pixels_sees_all_edges_alike(noise_images):
+    keras.utils.set_random_seed(0)
+    network = EnergyNetwork(28, channels=1, base_resolution=7, base_width=4)
+    _, gradient = backend.value_and_input_gradient(
+        network.bind(), ops.convert_to_tensor(noise_images(64, 28))
+    )
+    rows = np.abs(gradient).mean(axis=(0, 2, 3))
+    columns = np.abs(gradient).mean(axis=(0, 1, 3))
+    assert min(rows.min(), columns.min()) > 0.5 * rows.mean()
+
+
+def test_weights_that_are_not_float32_are_refused():
+    with pytest.raises(ValueError, match=r"weights are float32.*received 'float16'"):
+        EnergyNetwork(8, dtype="float16")
+
+
+def test_scaled_kernels_give_the_same_energies(make_network, noise_images):
+    network = make_network()
+    expected = np.array(network(noise_images(4, 8)))
+    for convolution in network.spectral_convolutions():
+        convolution.kernel.assign(convolution.kernel * 1e-6)
+    np.testing.assert_allclose(network(noise_images(4, 8)), expected, rtol=1e-4)

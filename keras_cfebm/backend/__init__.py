@@ -13,10 +13,9 @@ if keras.backend.backend() == "tensorflow":
         fused,
         global_norm,
         gradients,
-        mean_over_parts,
-        mean_over_replicas,
         portable,
         step_function,
+        sum_over_replicas,
         traced_once,
         value_and_input_gradient,
     )
@@ -28,6 +27,11 @@ if keras.backend.backend() == "tensorflow":
         scope,
         strategy,
     )
+    from keras_cfebm.backend.tensorflow_parts import (
+        in_parallel,
+        places,
+        sum_over_parts,
+    )
 elif keras.backend.backend() == "jax":
     from keras_cfebm.backend.jax_backend import (
         as_logs,
@@ -35,15 +39,17 @@ elif keras.backend.backend() == "jax":
         fused,
         global_norm,
         gradients,
+        in_parallel,
         is_chief,
-        mean_over_parts,
-        mean_over_replicas,
+        places,
         portable,
         replica,
         replicas,
         scope,
         step_function,
         strategy,
+        sum_over_parts,
+        sum_over_replicas,
         traced_once,
         value_and_input_gradient,
     )
@@ -61,15 +67,17 @@ __all__ = [
     "fused",
     "global_norm",
     "gradients",
+    "in_parallel",
     "is_chief",
-    "mean_over_parts",
-    "mean_over_replicas",
+    "places",
     "portable",
     "replica",
     "replicas",
     "scope",
     "step_function",
     "strategy",
+    "sum_over_parts",
+    "sum_over_replicas",
     "traced_once",
     "value_and_input_gradient",
 ]

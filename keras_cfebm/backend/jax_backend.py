@@ -112,37 +112,48 @@ def scope(model):
     return contextlib.nullcontext()
 
 
-def mean_over_parts(gradients_of, data, parts, weights, names):
-    """Means of `gradients_of(part of data, index of the part)`, one part at a time.
+def in_parallel(function):
+    """The function as it is: XLA uses all cores for a batch as a whole."""
+    return function
+
+
+def places(rows):
+    """Indices of the images in the batch, and its size."""
+    return jnp.arange(rows), rows
+
+
+def sum_over_parts(function, batch, parts=1, weights=(), names=()):
+    """Sums `function(part of the batch)`, one part at a time.
 
     A loop, not a sum of calls: no more than one part is in memory at a time.
 
     Args:
-        gradients_of: function that returns a pair, see `gradients`.
-        data: structure of tensors of shape `(batch, …)`.
+        function: returns gradients and a dict of scalars, see `gradients`; with one
+            part, any structure of tensors.
+        batch: structure of tensors of shape `(batch, …)`, or None.
         parts: int, number of equal parts.
         weights: list of Keras variables, those of the gradients.
         names: keys of the dict.
 
     Returns:
-        Pair of the mean gradients and the dict of mean scalars.
+        The sums, in the structure of what the function returns.
 
     Raises:
         ValueError: if the batch cannot be divided.
     """
     if parts == 1:
-        return gradients_of(data, 0)
-    rows = len(jax.tree.leaves(data)[0])
+        return function(batch)
+    rows = len(jax.tree.leaves(batch)[0])
     if rows % parts:
         raise ValueError(f"{INDIVISIBLE.format(parts=parts)}, received {rows}.")
-    split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), data)
+    split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
 
     def add(total, part):
-        return jax.tree.map(jnp.add, total, gradients_of(*part)), None
+        return jax.tree.map(jnp.add, total, function(part)), None
 
     zeros = [jnp.zeros(w.shape) for w in weights], dict.fromkeys(names, jnp.zeros(()))
-    total, _ = jax.lax.scan(add, zeros, (split, jnp.arange(parts)))
-    return jax.tree.map(lambda x: x / parts, total)
+    total, _ = jax.lax.scan(add, zeros, split)
+    return total
 
 
 class step_function:
@@ -211,12 +222,13 @@ def gradients(loss, weights, optimizer):
     return jax.grad(function, has_aux=True)([weight.value for weight in weights])
 
 
-def global_norm(gradients):
-    """Norm of all gradients together."""
-    return jnp.sqrt(sum(jnp.sum(jnp.square(gradient)) for gradient in gradients))
+def global_norm(gradients, optimizer):
+    """Norm of all gradients together, unscaled."""
+    squares = sum(jnp.sum(jnp.square(gradient)) for gradient in gradients)
+    return jnp.sqrt(squares) / optimizer.scale_loss(jnp.ones(()))
 
 
-def mean_over_replicas(values):
+def sum_over_replicas(values):
     """The values: there is one replica."""
     return values
 

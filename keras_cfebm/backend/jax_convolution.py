@@ -6,6 +6,8 @@ import jax
 from jax import numpy as jnp
 from keras import ops
 
+_conv = functools.partial(ops.conv, data_format="channels_last")
+
 
 def conv(x, kernel, strides=1, padding="valid"):
     """Convolution, channels last.
@@ -21,16 +23,16 @@ def conv(x, kernel, strides=1, padding="valid"):
     """
     if jax.default_backend() == "cpu":
         return _conv_on_cpu(x, kernel, strides, padding)
-    return ops.conv(x, kernel, strides, padding)
+    return _conv(x, kernel, strides, padding)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _conv_on_cpu(x, kernel, strides, padding):
-    return ops.conv(x, kernel, strides, padding)
+    return _conv(x, kernel, strides, padding)
 
 
 def _conv_forward(x, kernel, strides, padding):
-    return ops.conv(x, kernel, strides, padding), (x, kernel)
+    return _conv(x, kernel, strides, padding), (x, kernel)
 
 
 def _conv_backward(strides, padding, residuals, upstream):
@@ -57,7 +59,7 @@ def _conv_backward(strides, padding, residuals, upstream):
         lhs_dilation=(strides, strides),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
-    _, pull_back = jax.vjp(lambda kernel: ops.conv(x, kernel, strides, padding), kernel)
+    _, pull_back = jax.vjp(lambda kernel: _conv(x, kernel, strides, padding), kernel)
     return gradient, *pull_back(upstream)
 
 

@@ -103,8 +103,17 @@ def image_keys(seed: int, count: int, start: int = 0) -> Tensor:
 
     Returns:
         uint32 tensor of shape `(count, 2)`.
+
+    Raises:
+        ValueError: if a number is out of range; a stream has 2**32 images.
     """
-    return fold_in(key(seed), ops.arange(start, start + count, dtype="int32"))
+    if not 0 <= start <= start + count <= _WORD + 1:
+        raise ValueError(
+            "Expected images of a stream, which has 2**32, received "
+            f"start={start}, count={count}."
+        )
+    places = np.arange(start, start + count, dtype="uint32")
+    return fold_in(key(seed), ops.convert_to_tensor(places))
 
 
 def _bits(keys, count):

@@ -1,4 +1,4 @@
-"""The TensorFlow side: gradients, compilation, parts of a batch."""
+"""The TensorFlow side: gradients and compilation."""
 
 import contextlib
 import contextvars
@@ -7,11 +7,10 @@ import functools
 import tensorflow as tf
 from keras import ops
 
-from keras_cfebm.backend.tensorflow_distribution import over_replicas, replica
-from keras_cfebm.utils.validation import INDIVISIBLE
+from keras_cfebm.backend.tensorflow_distribution import over_replicas
 
 #: `conv(x, kernel, strides=1, padding="valid")`, channels last.
-conv = ops.conv
+conv = functools.partial(ops.conv, data_format="channels_last")
 
 _without_xla = contextvars.ContextVar("without_xla", default=False)
 
@@ -46,14 +45,30 @@ def compiled(function):
     """Compiles a function of tensors; XLA only where a GPU pays for it.
 
     On CPU, XLA's convolutions inside a loop are several times slower than TensorFlow's.
+    The batch may change from call to call; for images of another size, or another
+    argument that is None, it is compiled anew.
     """
     has_gpu = bool(tf.config.list_logical_devices("GPU"))
-    return tf.function(
-        function,
-        autograph=False,
-        reduce_retracing=True,
-        jit_compile=has_gpu and not _without_xla.get(),
-    )
+
+    @functools.cache
+    def graph_for(*shapes):
+        # One function per shape: of two, TensorFlow would forget all but the rank.
+        return tf.function(
+            functools.partial(function),
+            autograph=False,
+            reduce_retracing=True,
+            jit_compile=has_gpu and not _without_xla.get(),
+        )
+
+    @functools.wraps(function)
+    def call(*arguments):
+        return graph_for(*map(_image_shape, tf.nest.flatten(arguments)))(*arguments)
+
+    return call
+
+
+def _image_shape(x):
+    return None if x is None else (x.dtype, *x.shape[1:])
 
 
 def traced_once(function):
@@ -116,70 +131,19 @@ def gradients(loss, weights, optimizer):
     Returns:
         Pair of a list of tensors and the dict.
     """
-    _, replicas = replica()
     with tf.GradientTape() as tape:
         logs = loss()
-        # Gradients are summed over replicas.
-        scaled = optimizer.scale_loss(logs["loss"] / replicas)
+        scaled = optimizer.scale_loss(logs["loss"])
     found = tape.gradient(scaled, weights)
     return [tf.convert_to_tensor(gradient) for gradient in found], logs
 
 
-def global_norm(gradients):
-    """Norm of all gradients together, of the whole batch of all replicas."""
-    return tf.linalg.global_norm(over_replicas("SUM", gradients))
+def global_norm(gradients, optimizer):
+    """Norm of all gradients together, of the whole batch of all replicas, unscaled."""
+    norm = tf.linalg.global_norm(over_replicas("SUM", gradients))
+    return norm / optimizer.scale_loss(tf.ones(()))
 
 
-def mean_over_replicas(values):
-    """Mean of a structure of tensors over the replicas."""
-    return over_replicas("MEAN", values)
-
-
-def mean_over_parts(gradients_of, data, parts, weights, names):
-    """Means of `gradients_of(part of data, index of the part)`, one part at a time.
-
-    A loop, not a sum of calls: no more than one part is in memory at a time.
-
-    Args:
-        gradients_of: function that returns a pair, see `gradients`.
-        data: structure of tensors of shape `(batch, …)`.
-        parts: int, number of equal parts.
-        weights: list of Keras variables, those of the gradients.
-        names: keys of the dict.
-
-    Returns:
-        Pair of the mean gradients and the dict of mean scalars.
-
-    Raises:
-        ValueError: if the batch cannot be divided, where its size is known; otherwise
-            TensorFlow reports it at the step.
-    """
-    if parts == 1:
-        return gradients_of(data, 0)
-    rows = tf.nest.flatten(data)[0].shape[0]
-    message = INDIVISIBLE.format(parts=parts)
-    if rows is not None and rows % parts:
-        raise ValueError(f"{message}, received {rows}.")
-    size = None if rows is None else rows // parts
-
-    def split(x):
-        if rows is None:
-            check = tf.debugging.assert_equal(tf.shape(x)[0] % parts, 0, message)
-            with tf.control_dependencies([check]):
-                x = tf.identity(x)
-        x = tf.reshape(x, (parts, -1 if size is None else size, *x.shape[1:]))
-        return tf.ensure_shape(x, (parts, size, *x.shape[2:]))
-
-    split_data = tf.nest.map_structure(split, data)
-
-    zeros = [tf.zeros(w.shape) for w in weights], dict.fromkeys(names, tf.zeros(()))
-
-    def add(index, total):
-        part = tf.nest.map_structure(lambda x: x[index], split_data)
-        values = gradients_of(part, index)
-        return index + 1, tf.nest.map_structure(tf.add, total, values)
-
-    _, total = tf.while_loop(
-        lambda index, _: index < parts, add, (0, zeros), parallel_iterations=1
-    )
-    return tf.nest.map_structure(lambda x: x / parts, total)
+def sum_over_replicas(values):
+    """Sum of a structure of tensors over the replicas."""
+    return over_replicas("SUM", values)

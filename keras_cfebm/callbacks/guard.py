@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from absl import logging
 
+from keras_cfebm.callbacks.learning_rate import scale_learning_rate
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.typing import PathLike
 
@@ -35,10 +36,10 @@ class DivergenceGuard(keras.callbacks.Callback):
     energy from one step to the next| are held against their medians over the stage's
     last thousand steps. Beyond `tolerance` times the median, or at the first figure
     that is not finite, the run is diverging: weights, average and optimizer become
-    those of the last good epoch again, the learning rate is multiplied by
-    `learning_rate_factor`, the noise is drawn from a new key, and training goes on. An
-    epoch is good if it has stayed within √tolerance: one that is already on its way up
-    is no place to return to.
+    those of the last good epoch again, the learning rate (or its schedule) is
+    multiplied by `learning_rate_factor`, the noise is drawn from a new key, and
+    training goes on. An epoch is good if it has stayed within √tolerance: one that is
+    already on its way up is no place to return to.
 
     A gradient norm below a thousandth of its usual is diverging too: such a network is
     dead, its energy the same for all images.
@@ -147,11 +148,6 @@ class DivergenceGuard(keras.callbacks.Callback):
         self.recovering = False
         if self.model.optimizer is self._optimizer:
             return  # the same stage goes on
-        if not hasattr(self.model.optimizer.learning_rate, "assign"):
-            raise ValueError(
-                "Expected a constant learning rate, which the divergence guard can "
-                "lower, received a schedule."
-            )
         if self._resumed_at != self.model.resolution:
             self._new_stage()
         self._resumed_at, self._resolution = None, self.model.resolution
@@ -246,9 +242,7 @@ class DivergenceGuard(keras.callbacks.Callback):
                 "size, more data noise, or an L2 penalty on the energies."
             )
         self._rollbacks += 1
-        optimizer = self.model.optimizer
-        rate = float(np.asarray(optimizer.learning_rate)) * self.learning_rate_factor
-        optimizer.learning_rate.assign(rate)
+        rate = scale_learning_rate(self.model, self.learning_rate_factor)
         self.model.renew_noise(self._rollbacks)
         self._good = self.snapshot()
         event = {

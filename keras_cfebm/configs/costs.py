@@ -62,7 +62,7 @@ def convolutions(
     base = config.base_resolution
     widths = level_widths(resolution, base, config.base_width, config.widths)
     for level, (width, filters) in widths.items():
-        below, computed = level // 2, width
+        below, computed = -(-level // 2), width
         name = f"residual_{level}"
         if level == resolution:
             yield Convolution(f"from_image_{level}", 1, channels, width, 0, 0)
@@ -70,7 +70,7 @@ def convolutions(
         yield Convolution(f"{name}/conv1", 3, width, width, level, computed)
         yield Convolution(f"{name}/conv2", 3, width, filters, below, width)
         yield Convolution(f"{name}/skip", 1, width, filters, below, computed)
-    side = base // 2
+    side = -(-base // 2)
     yield Convolution("head/conv", 3, filters, filters, side, filters)
     yield Convolution("head/to_vector", side, filters, filters, 1, filters)
     yield Convolution("head/linear", 1, filters, 1, 1, filters)

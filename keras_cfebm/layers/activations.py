@@ -23,9 +23,9 @@ def swish(x: Tensor) -> Tensor:
 ACTIVATIONS = {
     "swish": swish,
     "silu": ops.silu,
-    "gelu": ops.gelu,
+    "gelu": functools.partial(ops.gelu, approximate=False),
     "elu": ops.elu,
-    "celu": ops.celu,
+    "celu": functools.partial(ops.celu, alpha=1.1),
     "relu": ops.relu,
     "leaky_relu": ops.leaky_relu,
 }
@@ -37,7 +37,8 @@ def get(name: str) -> Callable[[Tensor], Tensor]:
 
     Args:
         name: one of `"swish"` (default of the method), `"silu"`, `"gelu"`, `"elu"`,
-            `"celu"`, `"relu"`, `"leaky_relu"`.
+            `"celu"`, `"relu"`, `"leaky_relu"`; as the authors have them, gelu is the
+            exact one and the α of celu is 1.1.
 
     Returns:
         A function of one tensor.

@@ -16,6 +16,7 @@ from keras_cfebm.layers.convolution import (
     conv1x1,
     conv_mean_pool,
     mean_pool,
+    to_even,
 )
 from keras_cfebm.utils.typing import Tensor
 
@@ -25,6 +26,8 @@ _SQRT_HALF = math.sqrt(0.5)
 @keras.saving.register_keras_serializable(package="keras_cfebm")
 class ResidualBlock(Block):
     """Halves the resolution: (act(pool(conv(act(conv(x))))) + pool(conv1×1(x))) / √2.
+
+    Odd sides get a row or column of zeros first.
 
     Args:
         width: int, channels of the inner convolution.
@@ -36,7 +39,7 @@ class ResidualBlock(Block):
         x: tensor of shape `(batch, height, width, channels)`.
 
     Returns:
-        Tensor of shape `(batch, height // 2, width // 2, filters)`.
+        Tensor of shape `(batch, ⌈height / 2⌉, ⌈width / 2⌉, filters)`.
     """
 
     def __init__(
@@ -76,7 +79,7 @@ class ResidualBlock(Block):
         conv2 = self.conv2.affine()
 
         def block(x):
-            (x,) = self.computed(x)
+            (x,) = self.computed(to_even(x))
             main = self._activate(backend.conv(x, kernel1, padding="same") + bias1)
             main = self._activate(conv_mean_pool(main, *conv2))  # rewrite 1
             skipped = backend.conv(mean_pool(x), skip_kernel) + skip_bias  # rewrite 2
@@ -92,7 +95,7 @@ class ResidualBlock(Block):
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
-        return (batch, height // 2, width // 2, self.filters)
+        return (batch, -(-height // 2), -(-width // 2), self.filters)
 
     def get_config(self):
         return {
@@ -121,7 +124,7 @@ class PrimalBlock(Block):
         x: images of shape `(batch, resolution, resolution, channels)`.
 
     Returns:
-        Tensor of shape `(batch, resolution // 2, resolution // 2, filters)`.
+        Tensor of shape `(batch, ⌈resolution / 2⌉, ⌈resolution / 2⌉, filters)`.
     """
 
     def __init__(

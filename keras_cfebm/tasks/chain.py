@@ -73,12 +73,11 @@ class Chain:
             )
         self.settings = Langevin() if settings is None else settings
         self._segments = [
-            backend.compiled(functools.partial(self._segment, energy))
+            backend.compiled(_in_parallel(self._segment, energy))
             for energy in self.energies
         ]
         self._scores = [
-            backend.compiled(functools.partial(_score, energy))
-            for energy in self.energies
+            backend.compiled(_in_parallel(_score, energy)) for energy in self.energies
         ]
 
     @property
@@ -179,9 +178,9 @@ class Chain:
         fixed = [_pooled(known, len(self.energies) - 1 - level) for level in levels]
 
         def run(level, x, keys, settings, *, steps, first_step, total_steps, **_):
-            # A tensor, because a new Python number would be traced anew.
+            # One for each image, as all that a compiled segment is given.
             span = [
-                ops.convert_to_tensor(number, dtype="int32")
+                ops.broadcast_to(number, ops.shape(keys)[:1])
                 for number in (first_step, steps, total_steps)
             ]
             span = ops.stack(span, axis=-1)
@@ -231,6 +230,10 @@ def chain_of(
             f"{settings}."
         )
     return energies
+
+
+def _in_parallel(function, energy):
+    return backend.in_parallel(functools.partial(function, energy))
 
 
 def _score(energy, x, labels):

@@ -33,6 +33,8 @@ def textbook_residual(block, x):
         textbook_conv(c.normalized_kernel(), ops.convert_to_tensor(c.bias))
         for c in (block.conv1, block.conv2)
     )
+    height, width = x.shape[1:3]
+    x = keras.layers.ZeroPadding2D(((0, height % 2), (0, width % 2)))(x)
     main = activate(pool(conv2(activate(conv1(x)))))
     return keras.layers.Add()([main, pool(block.skip(x))]) / math.sqrt(2.0)
 

@@ -83,6 +83,25 @@ def test_a_chain_is_traced_once_for_all_batches_and_segments():
     assert first > 0 and len(traces) == first
 
 
+def test_one_chain_serves_every_shape_and_option():
+    chain = tasks.Chain(quadratic, QUIET)
+
+    def moved(images, **options):
+        keys = random.image_keys(0, len(images))
+        return np.array(chain.run(ops.convert_to_tensor(images), keys, **options)[0])
+
+    for x in (images(3), images(2), images(2, side=16), images(2, channels=3)):
+        np.testing.assert_allclose(moved(x), after(x, 7), atol=1e-6)
+    x, steps = images(3), np.array([0, 1, 20], "int32")
+    expected = after(x, np.array([7, 1, 20]).reshape(3, 1, 1, 1))
+    received = moved(x, steps=ops.convert_to_tensor(steps))
+    np.testing.assert_allclose(received, expected, atol=1e-6)
+    free = ops.ones((3, 8, 8, 1), "bool")
+    known = (ops.convert_to_tensor(x), free)
+    np.testing.assert_allclose(moved(x, known=known), after(x, 7), atol=1e-6)
+    np.testing.assert_allclose(moved(x), after(x, 7), atol=1e-6)
+
+
 # --- Generation ---------------------------------------------------------------------
 
 
