@@ -67,27 +67,14 @@ class Encoder:
         return FRECHET_NAMES.get(self.name, f"Fréchet distance on {self.name}")
 
     def check(self, images: Tensor) -> np.ndarray:
-        """Returns `images` as float32, or raises if this encoder cannot take them.
-
-        Args:
-            images: float array `(n, h, w, c)` in [-1, 1].
-
-        Returns:
-            float32 array of the same shape.
-
-        Raises:
-            ValueError: if images are malformed or not what `expects` says.
-        """
+        """Returns images as float32; ValueError unless they are what `expects` says."""
         images = check_images(images, strict=True)
         height, width, channels = images.shape[1:]
-        if height != width or (
-            self.expects.resolutions is not None
-            and height not in self.expects.resolutions
-        ):
-            accepted = self.expects.resolutions or "any"
+        accepted = self.expects.resolutions
+        if height != width or (accepted is not None and height not in accepted):
             raise ValueError(
-                f"Expected square images of resolution {accepted} for {self.name}, "
-                f"received {height}x{width}."
+                f"Expected square images of resolution {accepted or 'any'} for "
+                f"{self.name}, received {height}x{width}."
             )
         if channels not in self.expects.channels:
             raise ValueError(

@@ -22,7 +22,7 @@ class FeatureStatistics:
 
     Made by `from_images`, `from_features` or `load`.
 
-    Args:
+    Attributes:
         name: str, what the images are, such as `"fashion-mnist train 32"`.
         encoder_name: str, see `Encoder`.
         encoder_hash: str, see `Encoder`.
@@ -73,17 +73,7 @@ class FeatureStatistics:
         kept_features: int = 10_000,
         seed: int = 0,
     ) -> "FeatureStatistics":
-        """Encodes batches of images and gathers their statistics.
-
-        Args:
-            batches: iterable of float arrays `(n, h, w, c)` in [-1, 1].
-            encoder: `Encoder`.
-            name: str, what the images are.
-            kept_features: int, rows kept for the kernel distance.
-            seed: int, of the choice of those rows.
-
-        Returns:
-            `FeatureStatistics`.
+        """Encodes batches of images `(n, h, w, c)` in [-1, 1]; see `from_features`.
 
         Raises:
             ValueError: if there are no batches, or the encoder refuses one.

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops, tree
 
 from keras_cfebm.backend import random
-from keras_cfebm.utils.validation import check_count, check_labels
+from keras_cfebm.utils.validation import check_count, check_images, check_labels
 
 #: Streams of an image's key; those of chains and training are in `sampling`, `model`.
 MASK, WHITE_NOISE, SMOOTHING = 8, 9, 10
@@ -81,6 +81,12 @@ def stream_keys(seed: int, count: int, start: int) -> np.ndarray:
     """
     start = check_count(start, "start", 0)
     return ops.convert_to_numpy(random.image_keys(seed, count, start))
+
+
+def check_inputs(energy: Any, images: np.ndarray, labels: Any) -> tuple:
+    """Images and labels that fit an energy; see `check_images`, `check_labels_of`."""
+    images = check_images(images, getattr(energy, "image_shape", None))
+    return images, check_labels_of(energy, labels, len(images))
 
 
 def check_labels_of(energy: Any, labels: Any, count: int) -> np.ndarray | None:

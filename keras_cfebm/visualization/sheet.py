@@ -57,7 +57,7 @@ def in_rows(tiles: np.ndarray, columns: int | None = None) -> list[np.ndarray]:
 
 
 def compose(
-    rows: Sequence[Sequence[np.ndarray]],
+    rows: Sequence[np.ndarray | Sequence[np.ndarray]],
     padding: int,
     row_captions: Sequence[str] | None = None,
     column_captions: Sequence[str] | None = None,
