@@ -75,14 +75,9 @@ def tone_takers(emoji: Iterable[tuple[int, ...]]) -> set[int]:
 
 
 def split_tone(sequence: tuple[int, ...]) -> tuple[tuple[int, ...], str | None]:
-    """Takes the skin tone out of an emoji.
+    """An emoji without its skin tone, and the tone, a value of `TONES`.
 
-    Args:
-        sequence: tuple of code points.
-
-    Returns:
-        `(sequence without it, tone)`, the tone a value of `TONES`. Without a tone, or
-        with several (people of different tones), `(sequence, None)`.
+    Without a tone, or with several (people of different ones), itself and None.
     """
     tones = set(sequence) & set(TONES)
     if len(tones) != 1:
@@ -94,12 +89,7 @@ def split_tone(sequence: tuple[int, ...]) -> tuple[tuple[int, ...], str | None]:
 def group_of(sequence: tuple[int, ...], takers: Iterable[int] = ()) -> str:
     """What an emoji shows, roughly as Unicode's charts group it.
 
-    Args:
-        sequence: tuple of code points.
-        takers: code points of people and parts of them, see `tone_takers`.
-
-    Returns:
-        One of flags, people, faces, nature, food, symbols, objects.
+    `takers` are code points of people and parts of them, see `tone_takers`.
     """
     for group, blocks in _GROUPS.items():
         if any(_within(code, blocks) for code in sequence):
@@ -110,14 +100,7 @@ def group_of(sequence: tuple[int, ...], takers: Iterable[int] = ()) -> str:
 
 
 def is_test(sequence: tuple[int, ...]) -> bool:
-    """Whether an emoji is a test image; one in five is, and all its variants with it.
-
-    Args:
-        sequence: tuple of code points, in any order.
-
-    Returns:
-        bool, a fixed function of the code points but for tone and gender.
-    """
+    """Whether an emoji is a test image; one in five is, with all of its variants."""
     same = {MAN: PERSON, WOMAN: PERSON}
     codes = sorted(same.get(code, code) for code in sequence if code not in _VARIANT)
     digest = hashlib.sha256(" ".join(f"{code:x}" for code in codes).encode()).digest()

@@ -56,9 +56,8 @@ def run_batches(
                 outputs,
             )
         end = min(first + size, count)
-        for result, output in zip(
-            tree.flatten(results), tree.flatten(outputs), strict=True
-        ):
+        parts = zip(tree.flatten(results), tree.flatten(outputs), strict=True)
+        for result, output in parts:
             result[first:end] = output[: end - first]
         if bar is not None:
             bar.update(end)
@@ -66,18 +65,10 @@ def run_batches(
 
 
 def stream_keys(seed: int, count: int, start: int) -> np.ndarray:
-    """Keys of the images `start … start + count - 1` of a stream.
-
-    Args:
-        seed: int in [0, 2**63), the stream.
-        count: int, number of images.
-        start: int of at least 0, index of the first one.
-
-    Returns:
-        uint32 NumPy array of shape `(count, 2)`.
+    """Keys, uint32 `(count, 2)`, of the images from `start` on of the stream `seed`.
 
     Raises:
-        ValueError: if `seed` or `start` is out of range.
+        ValueError: if `seed` is not in [0, 2**63), or `start` below 0.
     """
     start = check_count(start, "start", 0)
     return ops.convert_to_numpy(random.image_keys(seed, count, start))
@@ -90,16 +81,13 @@ def check_inputs(energy: Any, images: np.ndarray, labels: Any) -> tuple:
 
 
 def check_labels_of(energy: Any, labels: Any, count: int) -> np.ndarray | None:
-    """Labels in the form that an energy takes them.
+    """Labels as an energy takes them, int32 `(count,)` or None.
 
     Args:
         energy: function of images, or of images and labels. If it has an attribute
             `num_classes`, that tells which labels fit it.
         labels: None, an int for all images, or an integer array `(count,)`.
         count: int, number of images.
-
-    Returns:
-        int32 NumPy array of shape `(count,)`, or None.
 
     Raises:
         ValueError: if the labels do not fit.
