@@ -44,21 +44,17 @@ class DivergenceGuard(keras.callbacks.Callback):
     """Rolls a diverging run back to its last good epoch.
 
     Every ten steps the means of |energy gap|, gradient norm and |change of the data
-    energy from one step to the next| are held against their medians over the stage's
-    last thousand steps. Beyond `tolerance` times the median, or at the first figure
-    that is not finite, the run is diverging: weights, average and optimizer become
-    those of the last good epoch again, the learning rate is multiplied by
-    `learning_rate_factor`, the noise is drawn from a new key, and training goes on. An
-    epoch is good if it has stayed within √tolerance: one that is already on its way up
-    is no place to return to.
+    energy from one step to the next|, over β, with which they grow, are held against
+    their medians over the stage's last thousand steps. Beyond `tolerance` times the
+    median, or at the first figure that is not finite, the run is diverging: weights,
+    average and optimizer become those of the last good epoch again, the learning rate
+    is multiplied by `learning_rate_factor`, the noise is drawn from a new key, and
+    training goes on. An epoch is good if it has stayed within √tolerance: one that is
+    already on its way up is no place to return to.
 
     A gradient norm below a thousandth of its usual is diverging too: such a network is
-    dead, its energy the same for all images.
-
-    The median does not follow a few steps of growth, as a maximum would. Figures are
-    divided by β, with which they grow during a fade-in. The jumps of the energy tell
-    where spectral normalisation keeps gap and gradients of a broken model within
-    bounds.
+    dead, its energy the same for all images. The jumps of the energy tell where
+    spectral normalisation keeps gap and gradients of a broken model within bounds.
 
     Args:
         path: JSON file that lists the rollbacks, or None.
