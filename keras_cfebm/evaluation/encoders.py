@@ -84,13 +84,7 @@ class Encoder:
         return images
 
     def __call__(self, images: Tensor) -> np.ndarray:
-        """Encodes images, `batch_size` at a time.
-
-        Args:
-            images: float array `(n, h, w, c)` in [-1, 1].
-
-        Returns:
-            float32 array `(n, d)`.
+        """Encodes images `(n, h, w, c)` to float32 `(n, d)`, `batch_size` at a time.
 
         Raises:
             ValueError: if the images are not what the encoder expects, or the features
@@ -106,14 +100,10 @@ class Encoder:
 
 
 def weights_hash(weights: Iterable[Tensor]) -> str:
-    """Hashes weights: the identity of an encoder.
+    """Hashes weights, arrays in a fixed order: the identity of an encoder.
 
-    Args:
-        weights: iterable of arrays, in a fixed order.
-
-    Returns:
-        str, hexadecimal SHA-256 of their shapes and float32 values (little endian, so
-        that it does not depend on the machine).
+    It is the hexadecimal SHA-256 of their shapes and float32 values (little endian, so
+    that it does not depend on the machine).
     """
     digest = hashlib.sha256()
     for weight in weights:

@@ -64,13 +64,10 @@ class FashionClassifier:
         )
 
     def predict_probabilities(self, images: Tensor) -> np.ndarray:
-        """Class probabilities of images.
+        """Class probabilities, float32 `(n, 10)` in the order of `class_names`.
 
         Args:
             images: float array `(n, 32, 32, 1)` or `(n, 28, 28, 1)` in [-1, 1].
-
-        Returns:
-            float32 array `(n, 10)`, in the order of `class_names`.
 
         Raises:
             ValueError: if the images are of another shape or range.

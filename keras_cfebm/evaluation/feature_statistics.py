@@ -104,9 +104,6 @@ class FeatureStatistics:
             kept_features: int, rows kept for the kernel distance.
             seed: int, of the choice of those rows.
 
-        Returns:
-            `FeatureStatistics`.
-
         Raises:
             ValueError: if there are no batches, or one is malformed.
 
@@ -143,11 +140,7 @@ class FeatureStatistics:
 
     @property
     def covariance(self) -> np.ndarray:
-        """Float64 array `(d, d)`: the unbiased estimate (divided by n − 1).
-
-        Raises:
-            ValueError: with fewer than two images.
-        """
+        """Float64 `(d, d)`, divided by n − 1; ValueError with fewer than two images."""
         if self.number < 2:
             raise ValueError(
                 f"Expected at least 2 images of {self.name} for a covariance, "
@@ -156,23 +149,13 @@ class FeatureStatistics:
         return self.scatter / (self.number - 1)
 
     def save(self, path: PathLike) -> None:
-        """Writes the statistics as `.npz`: all of them, or nothing.
-
-        Args:
-            path: file to write. Exactly this name; nothing is appended.
-        """
+        """Writes the statistics as `.npz` to exactly this path: all, or nothing."""
         with atomic_files.replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, format=FORMAT, **vars(self))
 
     @classmethod
     def load(cls, path: PathLike) -> "FeatureStatistics":
         """Reads what `save` wrote. Nothing is unpickled.
-
-        Args:
-            path: file to read.
-
-        Returns:
-            `FeatureStatistics`.
 
         Raises:
             FileNotFoundError: if there is no such file.

@@ -47,9 +47,6 @@ def write_report(folder: PathLike, output: PathLike | None = None) -> pathlib.Pa
         folder: path of the run folder; the run may be unfinished.
         output: HTML file to write; None for `report.html` in the run folder.
 
-    Returns:
-        `pathlib.Path` of the file.
-
     Raises:
         RunError: see `run_report`.
         OSError: if the page cannot be written.

@@ -100,9 +100,6 @@ def train(
             together.
         verbose: as in `keras.Model.fit`.
 
-    Returns:
-        The trained `CFEBM`.
-
     Raises:
         RunError: the folder is of another configuration, in use or not writable.
         CheckpointError, DivergenceError, Interrupted: see `keras_cfebm.callbacks`.

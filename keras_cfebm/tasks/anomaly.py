@@ -142,9 +142,6 @@ class AnomalyDetector:
                 anomalous.
             labels: of a conditional energy, an int or an integer array `(n,)`.
 
-        Returns:
-            This detector.
-
         Raises:
             ValueError: if the rate is out of range or the images do not fit.
         """
@@ -167,28 +164,15 @@ class AnomalyDetector:
         return self._typical(self._computed(images, labels))
 
     def detect(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
-        """Says which images are anomalous.
+        """Whether each image is anomalous, bool `(n,)`: its score above the threshold.
 
-        Args:
-            images: float array of shape `(n, h, w, c)` in [-1, 1].
-            labels: of a conditional energy, an int or an integer array `(n,)`.
-
-        Returns:
-            Boolean NumPy array of shape `(n,)`, True where the score is above the
-            threshold.
-
-        Raises:
-            ValueError: before `fit`, or if the images do not fit the energy.
+        Arguments and errors are those of `scores`; also a ValueError before `fit`.
         """
         self._require_fit()
         return self.scores(images, labels) > self.threshold
 
     def state(self) -> dict[str, Any]:
-        """What `fit` found, as a dict that JSON can hold; not the energy itself.
-
-        Raises:
-            ValueError: before `fit`.
-        """
+        """What `fit` found, as a dict that JSON can hold; ValueError before `fit`."""
         self._require_fit()
         return {
             "score": self.score,

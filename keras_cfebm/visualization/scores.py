@@ -34,9 +34,6 @@ def energy_histogram(
         xlabel: label of the energy axis.
         path: where to save the figure as well.
 
-    Returns:
-        A `matplotlib.figure.Figure`.
-
     Raises:
         ValueError: if there is no set, or a set is empty or not finite.
     """
