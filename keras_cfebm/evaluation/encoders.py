@@ -11,10 +11,7 @@ from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_features, check_images
 
 #: Published "FID" numbers are comparable only in that network; see `inception.py`.
-FRECHET_NAMES = {
-    "inception-2015-12-05": "FID",
-    "fashion-classifier": "classifier FID",
-}
+FRECHET_NAMES = {"inception-2015-12-05": "FID", "fashion-classifier": "classifier FID"}
 
 
 class Expects(NamedTuple):

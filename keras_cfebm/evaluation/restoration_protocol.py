@@ -162,19 +162,11 @@ def evaluate_inpainting(
     """
     images = check_images(images, strict=True)
     holes = tasks.hole_masks(mask, images.shape, seed)
-    versions = {
-        "model": tasks.inpaint(
-            energies,
-            images,
-            holes,
-            seed,
-            settings,
-            labels,
-            batch_size,
-            progress=progress,
-        ),
-        "mean": inpainted("mean", images, holes),
-        "biharmonic": inpainted("biharmonic", images, holes),
+    model = tasks.inpaint(
+        energies, images, holes, seed, settings, labels, batch_size, progress=progress
+    )
+    versions = {"model": model} | {
+        name: inpainted(name, images, holes) for name in ("mean", "biharmonic")
     }
     figures: dict[str, Any] = {
         name: mean_figures(version, images, holes) for name, version in versions.items()

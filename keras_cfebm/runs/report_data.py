@@ -61,7 +61,7 @@ def text_of(value: Any, decimals: int | None = None) -> str:
 def _number_text(value, decimals):
     if isinstance(value, int) and (decimals is None or not _is_number(value)):
         return f"{value:,}"
-    if value and not 1e-4 <= abs(value) < 1e9:  # nor infinite, nor NaN
+    if value and not 1e-4 <= abs(value) < 1e9:  # and infinity, NaN
         return f"{value:.3e}"
     if decimals is not None:
         return f"{value:,.{decimals}f}"

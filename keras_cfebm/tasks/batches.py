@@ -16,10 +16,7 @@ MASK, WHITE_NOISE, SMOOTHING = 8, 9, 10
 
 
 def run_batches(
-    function: Callable,
-    arrays: Sequence[Any],
-    batch_size: int,
-    progress: bool = False,
+    function: Callable, arrays: Sequence[Any], batch_size: int, progress: bool = False
 ) -> Any:
     """Calls a function on equal batches of arrays and puts the results together.
 

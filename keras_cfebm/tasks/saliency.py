@@ -16,12 +16,7 @@ from keras import ops
 
 from keras_cfebm.backend import random
 from keras_cfebm.sampling import bind
-from keras_cfebm.tasks.batches import (
-    SMOOTHING,
-    check_inputs,
-    run_batches,
-    stream_keys,
-)
+from keras_cfebm.tasks.batches import SMOOTHING, check_inputs, run_batches, stream_keys
 from keras_cfebm.utils.validation import check_count, check_number
 
 
