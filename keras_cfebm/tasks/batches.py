@@ -26,17 +26,12 @@ def run_batches(
 
     Args:
         function: of one tensor per array, of shape `(batch, …)`, that returns a tensor
-            or a structure of tensors of shape `(batch, …)`.
+            or a structure of tensors of shape `(batch, …)`. What is put together is
+            NumPy arrays of shape `(n, …)`.
         arrays: NumPy arrays of shape `(n, …)`, the first of which is not None; in place
             of the others, None is handed through.
-        batch_size: int, the largest number of rows of one call.
+        batch_size: int of at least 1, the largest number of rows of one call.
         progress: bool, whether a Keras progress bar is shown.
-
-    Returns:
-        NumPy array of shape `(n, …)`, or a structure of such.
-
-    Raises:
-        ValueError: if `batch_size` is below 1.
     """
     count = len(arrays[0])
     batch_size = check_count(batch_size, "batch_size")
