@@ -45,12 +45,13 @@ class DivergenceGuard(keras.callbacks.Callback):
 
     Every ten steps the means of |energy gap|, gradient norm and |change of the data
     energy from one step to the next|, over β, with which they grow, are held against
-    their medians over the stage's last thousand steps. Beyond `tolerance` times the
-    median, or at the first figure that is not finite, the run is diverging: weights,
-    average and optimizer become those of the last good epoch again, the learning rate
-    is multiplied by `learning_rate_factor`, the noise is drawn from a new key, and
-    training goes on. An epoch is good if it has stayed within √tolerance: one that is
-    already on its way up is no place to return to.
+    their medians over the stage's last thousand steps, which a few steps of growth do
+    not move. Beyond `tolerance` times the median, or at the first figure that is not
+    finite, the run is diverging: weights, average and optimizer become those of the
+    last good epoch again, the learning rate is multiplied by `learning_rate_factor`,
+    the noise is drawn from a new key, and training goes on. An epoch is good if it has
+    stayed within √tolerance: one that is already on its way up is no place to return
+    to.
 
     A gradient norm below a thousandth of its usual is diverging too: such a network is
     dead, its energy the same for all images. The jumps of the energy tell where
