@@ -176,17 +176,31 @@ def write_json(path, results):
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def run_and_save(run, argv):
+class BenchmarkError(Exception):
+    """Why there are no figures: they would mean nothing, or cannot be had."""
+
+
+def main(run, define_flags):
     """Runs a benchmark with the command line's flags; writes its `--json`.
 
     Args:
-        run: function of the flags that returns a dict of JSON values.
-        argv: what the command line holds besides flags.
+        run: function of an object with the values of the flags as attributes, which
+            prints a table and returns a dict of JSON values.
+        define_flags: function without arguments that defines the flags.
     """
+    define_flags()
+    app.run(lambda argv: run_and_save(run, argv))
+
+
+def run_and_save(run, argv):
+    """What `main` does once the flags are defined; `argv` holds what is no flag."""
     if len(argv) > 1:
         raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
     options = flags.FLAGS
-    results = run(options)
+    try:
+        results = run(options)
+    except BenchmarkError as error:
+        sys.exit(f"No figures: {error}")
     if options.json:
         names = options.flags_by_module_dict().get(sys.argv[0], [])
         results["flags"] = {flag.name: flag.value for flag in names}

@@ -18,7 +18,7 @@ import tempfile
 import time
 
 import keras
-from absl import app, flags
+from absl import flags
 
 from benchmarks import _common
 from keras_cfebm import configs
@@ -90,14 +90,7 @@ def measure(model, batches, folder, options):
 
 
 def run(options):
-    """Times every stage and prints the table.
-
-    Args:
-        options: object with the values of `define_flags` as attributes.
-
-    Returns:
-        Dict of JSON values, what `--json` holds.
-    """
+    """Times every stage and prints the table."""
     machine = _common.machine()
     config = configs.config(options.preset)
     data = load_data(config.data)
@@ -140,5 +133,4 @@ def run(options):
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(lambda argv: _common.run_and_save(run, argv))
+    _common.main(run, define_flags)

@@ -32,7 +32,7 @@ import time
 import jax
 import keras
 import numpy as np
-from absl import app, flags
+from absl import flags
 from jax import numpy as jnp
 
 from benchmarks import _common
@@ -226,14 +226,7 @@ def measure(resolution, dtype, options, sizes, peak):
 
 
 def run(options):
-    """Measures, and prints the table.
-
-    Args:
-        options: object with the values of `define_flags` as attributes.
-
-    Returns:
-        Dict of JSON values, what `--json` holds.
-    """
+    """Measures, and prints the table."""
     with_torch = options.torch and importlib.util.find_spec("torch")
     packages = ["jax", "keras", *(["torch"] if with_torch else [])]
     machine = _common.machine(packages)
@@ -286,5 +279,4 @@ def _cells(row, batch):
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(lambda argv: _common.run_and_save(run, argv))
+    _common.main(run, define_flags)

@@ -32,11 +32,10 @@ finds memory, and NVIDIA_TF32_OVERRIDE=0, as TF32 is coarser than the tolerance.
 """
 
 import pathlib
-import sys
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 
 from benchmarks import _common
 from benchmarks._networks import make_ladder
@@ -47,7 +46,7 @@ from keras_cfebm.sampling import Langevin
 TOLERANCE = {"float32": 1e-4, "mixed_bfloat16": 0.2}
 
 
-class DisagreementError(Exception):
+class DisagreementError(_common.BenchmarkError):
     """Contenders do not compute the same function, so their times mean nothing."""
 
 
@@ -123,12 +122,6 @@ def check_agreement(reference, others, batches, tolerance):
 def run(options):
     """Checks, times and prints.
 
-    Args:
-        options: object with the values of `define_flags` as attributes.
-
-    Returns:
-        Dict of JSON values, what `--json` holds.
-
     Raises:
         DisagreementError: if contenders do not agree; then nothing is timed.
     """
@@ -176,20 +169,5 @@ def run(options):
     return {"machine": machine, "agreement": agreement, "milliseconds": times}
 
 
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
-    options = flags.FLAGS
-    try:
-        results = run(options)
-    except DisagreementError as error:
-        sys.exit(f"No timings: {error}")
-    if options.json:
-        names = options.flags_by_module_dict().get(sys.argv[0], [])
-        results["flags"] = {flag.name: flag.value for flag in names}
-        _common.write_json(options.json, results)
-
-
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    _common.main(run, define_flags)

@@ -17,7 +17,7 @@ Run from the repository's root:
 """
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from keras import ops
 
 from benchmarks import _common
@@ -125,14 +125,7 @@ class LongChain:
 
 
 def run(options):
-    """Runs the chains and prints the table.
-
-    Args:
-        options: object with the values of `define_flags` as attributes.
-
-    Returns:
-        Dict of JSON values, what `--json` holds.
-    """
+    """Runs the chains and prints the table."""
     machine = _common.machine()
     factors = [int(factor) for factor in options.factors]
     if factors != sorted(set(factors)) or factors[0] < 1:
@@ -203,5 +196,4 @@ def _data_row(model, options):
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(lambda argv: _common.run_and_save(run, argv))
+    _common.main(run, define_flags)

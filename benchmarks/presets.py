@@ -133,14 +133,7 @@ def measure(name, images=None, accumulation=1, dtype=None):
 
 
 def run(options):
-    """Measures the presets one after another and prints the table.
-
-    Args:
-        options: object with the values of `define_flags` as attributes.
-
-    Returns:
-        Dict of JSON values, what `--json` holds.
-    """
+    """Measures the presets one after another and prints the table."""
     machine = _common.machine()
     results = []
     for name in options.presets:

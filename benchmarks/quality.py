@@ -23,11 +23,10 @@ import contextlib
 import io
 import json
 import pathlib
-import sys
 import tempfile
 import time
 
-from absl import app, flags
+from absl import flags
 
 from benchmarks import _common
 from benchmarks._single_resolution import Budget, train_single, training_time
@@ -37,7 +36,7 @@ from keras_cfebm.runs.run_folder import RunFolder
 from keras_cfebm.runs.train import load_data
 
 
-class CommandError(Exception):
+class CommandError(_common.BenchmarkError):
     """A command of the package has failed."""
 
 
@@ -110,12 +109,6 @@ def command(name, run_dir, folder, *arguments, seed=1):
 
 def run(options):
     """Measures and prints everything.
-
-    Args:
-        options: object with the values of `define_flags` as attributes.
-
-    Returns:
-        Dict of JSON values, what `--json` holds.
 
     Raises:
         CommandError: if one of the package's commands fails.
@@ -207,20 +200,5 @@ def _translation(found, name):
     return _common.markdown_table(header, rows)
 
 
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
-    options = flags.FLAGS
-    try:
-        results = run(options)
-    except CommandError as error:
-        sys.exit(f"No tables: {error}")
-    if options.json:
-        names = options.flags_by_module_dict().get(sys.argv[0], [])
-        results["flags"] = {flag.name: flag.value for flag in names}
-        _common.write_json(options.json, results)
-
-
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    _common.main(run, define_flags)

@@ -20,7 +20,7 @@ from concurrent import futures
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 
 from benchmarks import _common
 from keras_cfebm.serving.grpc_api import MAX_MESSAGE
@@ -180,10 +180,5 @@ def run(options):
     return {"machine": description, "results": found}
 
 
-def main(argv):
-    _common.run_and_save(run, argv)
-
-
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    _common.main(run, define_flags)

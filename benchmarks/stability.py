@@ -24,7 +24,7 @@ import sys
 
 import keras
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from benchmarks import _common
 from benchmarks._fashion import classifier_fid
@@ -151,14 +151,7 @@ class Spike(keras.callbacks.Callback):
 
 
 def run(options):
-    """Trains, and prints the table.
-
-    Args:
-        options: object with the values of `define_flags` as attributes.
-
-    Returns:
-        Dict of JSON values, what `--json` holds.
-    """
+    """Trains, and prints the table."""
     machine = _common.machine()
     unknown = set(options.settings) - set(SETTINGS)
     if unknown:
@@ -203,5 +196,4 @@ def _distances(runs, setting, guard):
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(lambda argv: _common.run_and_save(run, argv))
+    _common.main(run, define_flags)

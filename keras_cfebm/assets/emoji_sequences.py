@@ -19,87 +19,41 @@ TONES = {
 PERSON, MAN, WOMAN = 0x1F9D1, 0x1F468, 0x1F469
 #: Between variants of one emoji: joiner, signs for female and male, arrow to the right.
 _VARIANT = {JOINER, 0x2640, 0x2642, 0x27A1, *TONES}
+
+
+def _blocks(text):
+    """The ranges of code points, first and last, that a text names as Unicode does."""
+    ends = (block.split("-") for block in text.split())
+    return [(int(block[0], 16), int(block[-1], 16)) for block in ends]
+
+
 #: Digits, letters of flags, tones and hair are parts of emoji; the rest is private use.
-_PARTS = (
-    (0x0000, 0x007F),
-    (0x20E3, 0x20E3),
-    (0x1F1E6, 0x1F1FF),
-    (0x1F3FB, 0x1F3FF),
-    (0x1F9B0, 0x1F9B3),
-    (0xE0000, 0x10FFFF),
-)
-#: First and last code points. The first group that a code point of an emoji lies in is
-#: its group: a woman with an ear of rice is a person.
+_PARTS = _blocks("0-7F 20E3 1F1E6-1F1FF 1F3FB-1F3FF 1F9B0-1F9B3 E0000-10FFFF")
+#: The first group that a code point of an emoji lies in is its group: a woman with an
+#: ear of rice is a person.
 _GROUPS = {
-    "flags": (
-        (0x1F1E6, 0x1F1FF),
-        (0x1F38C, 0x1F38C),
-        (0x1F3C1, 0x1F3C1),
-        (0x1F3F3, 0x1F3F4),
-        (0x1F6A9, 0x1F6A9),
-    ),
+    "flags": _blocks("1F1E6-1F1FF 1F38C 1F3C1 1F3F3-1F3F4 1F6A9"),
     # Those that take no skin tone.
-    "people": (
-        (0x1F440, 0x1F445),
-        (0x1F463, 0x1F465),
-        (0x1F46A, 0x1F46F),
-        (0x1F5E3, 0x1F5E3),
-        (0x1F93C, 0x1F93C),
-        (0x1F9B4, 0x1F9B7),
-        (0x1F9BE, 0x1F9BF),
-        (0x1F9CC, 0x1F9CC),
-        (0x1F9DE, 0x1F9E0),
-        (0x1FAC0, 0x1FAC2),
+    "people": _blocks(
+        "1F440-1F445 1F463-1F465 1F46A-1F46F 1F5E3 1F93C 1F9B4-1F9B7 1F9BE-1F9BF "
+        "1F9CC 1F9DE-1F9E0 1FAC0-1FAC2"
     ),
-    "faces": (
-        (0x2639, 0x263A),
-        (0x1F479, 0x1F480),
-        (0x1F600, 0x1F64F),
-        (0x1F910, 0x1F92F),
-        (0x1F970, 0x1F97A),
-        (0x1F9D0, 0x1F9D0),
-        (0x1FAE0, 0x1FAE8),
+    "faces": _blocks(
+        "2639-263A 1F479-1F480 1F600-1F64F 1F910-1F92F 1F970-1F97A 1F9D0 1FAE0-1FAE8"
     ),
-    "nature": (
-        (0x2618, 0x2618),
-        (0x1F331, 0x1F344),
-        (0x1F3F5, 0x1F3F5),
-        (0x1F400, 0x1F43F),
-        (0x1F490, 0x1F490),
-        (0x1F54A, 0x1F54A),
-        (0x1F577, 0x1F578),
-        (0x1F940, 0x1F940),
-        (0x1F980, 0x1F9AE),
-        (0x1FAB0, 0x1FABF),
-        (0x1FACE, 0x1FACF),
+    "nature": _blocks(
+        "2618 1F331-1F344 1F3F5 1F400-1F43F 1F490 1F54A 1F577-1F578 1F940 1F980-1F9AE "
+        "1FAB0-1FABF 1FACE-1FACF"
     ),
-    "food": (
-        (0x2615, 0x2615),
-        (0x1F32D, 0x1F330),
-        (0x1F345, 0x1F37F),
-        (0x1F382, 0x1F382),
-        (0x1F942, 0x1F944),
-        (0x1F950, 0x1F96F),
-        (0x1F9C0, 0x1F9CB),
-        (0x1FAD0, 0x1FADF),
+    "food": _blocks(
+        "2615 1F32D-1F330 1F345-1F37F 1F382 1F942-1F944 1F950-1F96F 1F9C0-1F9CB "
+        "1FAD0-1FADF"
     ),
     # Hearts, arrows, signs, squared letters, clocks.
-    "symbols": (
-        (0x0000, 0x25FF),
-        (0x2622, 0x2638),
-        (0x2640, 0x2653),
-        (0x2660, 0x267F),
-        (0x2714, 0x2716),
-        (0x271D, 0x2721),
-        (0x2733, 0x2734),
-        (0x2747, 0x1F265),
-        (0x1F493, 0x1F49F),
-        (0x1F500, 0x1F506),
-        (0x1F518, 0x1F524),
-        (0x1F52F, 0x1F549),
-        (0x1F550, 0x1F567),
-        (0x1F6AB, 0x1F6C5),
-        (0x1F7E0, 0x1F7F0),
+    "symbols": _blocks(
+        "0-25FF 2622-2638 2640-2653 2660-267F 2714-2716 271D-2721 2733-2734 "
+        "2747-1F265 1F493-1F49F 1F500-1F506 1F518-1F524 1F52F-1F549 1F550-1F567 "
+        "1F6AB-1F6C5 1F7E0-1F7F0"
     ),
 }
 REST = "objects"
@@ -121,14 +75,9 @@ def tone_takers(emoji: Iterable[tuple[int, ...]]) -> set[int]:
 
 
 def split_tone(sequence: tuple[int, ...]) -> tuple[tuple[int, ...], str | None]:
-    """Takes the skin tone out of an emoji.
+    """An emoji without its skin tone, and the tone, a value of `TONES`.
 
-    Args:
-        sequence: tuple of code points.
-
-    Returns:
-        `(sequence without it, tone)`, the tone a value of `TONES`. Without a tone, or
-        with several (people of different tones), `(sequence, None)`.
+    Without a tone, or with several (people of different ones), itself and None.
     """
     tones = set(sequence) & set(TONES)
     if len(tones) != 1:
@@ -140,12 +89,7 @@ def split_tone(sequence: tuple[int, ...]) -> tuple[tuple[int, ...], str | None]:
 def group_of(sequence: tuple[int, ...], takers: Iterable[int] = ()) -> str:
     """What an emoji shows, roughly as Unicode's charts group it.
 
-    Args:
-        sequence: tuple of code points.
-        takers: code points of people and parts of them, see `tone_takers`.
-
-    Returns:
-        One of flags, people, faces, nature, food, symbols, objects.
+    `takers` are code points of people and parts of them, see `tone_takers`.
     """
     for group, blocks in _GROUPS.items():
         if any(_within(code, blocks) for code in sequence):
@@ -156,14 +100,7 @@ def group_of(sequence: tuple[int, ...], takers: Iterable[int] = ()) -> str:
 
 
 def is_test(sequence: tuple[int, ...]) -> bool:
-    """Whether an emoji is a test image; one in five is, and all its variants with it.
-
-    Args:
-        sequence: tuple of code points, in any order.
-
-    Returns:
-        bool, a fixed function of the code points but for tone and gender.
-    """
+    """Whether an emoji is a test image; one in five is, with all of its variants."""
     same = {MAN: PERSON, WOMAN: PERSON}
     codes = sorted(same.get(code, code) for code in sequence if code not in _VARIANT)
     digest = hashlib.sha256(" ".join(f"{code:x}" for code in codes).encode()).digest()

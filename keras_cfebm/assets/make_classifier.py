@@ -13,10 +13,12 @@ import argparse
 import datetime
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from keras_cfebm.assets.make_fashion_mnist import read_split
 from keras_cfebm.datasets.embedded import CLASS_NAMES
@@ -37,72 +39,43 @@ SETTINGS: dict[str, Any] = {
 FEATURES = 64
 
 
-class AugmentedImages(keras.utils.PyDataset):
-    """Shuffled batches of shifted, slightly noisy images.
+def augmented_batches(
+    images: np.ndarray, labels: np.ndarray, random: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Shuffled batches of shifted, slightly noisy images, without end.
+
+    What shifts into an image is black. Each image gets white noise of a standard
+    deviation drawn from 0 to `largest_noise`, small on purpose: features blind to noise
+    could not judge it.
 
     Args:
         images: float array `(n, 32, 32, 1)` in [-1, 1].
         labels: integer array `(n,)` of classes.
-        batch_size: int, images per batch.
-        largest_shift: int, pixels that images move by at most; what enters is black.
-        largest_noise: float; each image gets white noise of a standard deviation drawn
-            from 0 to this. Small on purpose: features blind to noise could not judge
-            it.
-        seed: int, of order, shifts and noise.
+        random: of order, shifts and noise.
+
+    Yields:
+        Pairs of images and labels of a batch.
     """
-
-    def __init__(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray,
-        batch_size: int,
-        largest_shift: int,
-        largest_noise: float,
-        seed: int,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.images, self.labels = images, labels
-        self.batch_size = batch_size
-        self.largest_shift, self.largest_noise = largest_shift, largest_noise
-        self.random = np.random.default_rng(seed)
-        self.on_epoch_end()
-
-    def __len__(self) -> int:
-        return len(self.images) // self.batch_size
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        start = index * self.batch_size
-        rows = self.order[start : start + self.batch_size]
-        images, size = self.images[rows], self.images.shape[1]
-        margin = self.largest_shift
-        padded = np.pad(
-            images,
-            ((0, 0), (margin, margin), (margin, margin), (0, 0)),
-            constant_values=-1.0,
-        )
-        windows = np.lib.stride_tricks.sliding_window_view(
-            padded[..., 0], (size, size), axis=(1, 2)
-        )
-        dy, dx = self.random.integers(0, 2 * margin + 1, (2, len(rows)))
-        shifted = windows[np.arange(len(rows)), dy, dx][..., None]
-        scale = self.random.uniform(0, self.largest_noise, (len(rows), 1, 1, 1))
-        noisy = shifted + scale * self.random.standard_normal(shifted.shape)
-        return np.clip(noisy, -1, 1).astype("float32"), self.labels[rows]
-
-    def on_epoch_end(self) -> None:
-        self.order = self.random.permutation(len(self.images))
+    margin, size = SETTINGS["largest_shift"], images.shape[1]
+    border = ((0, 0), (margin, margin), (margin, margin))
+    while True:
+        for rows in _batches_of(random.permutation(len(images))):
+            padded = np.pad(images[rows, :, :, 0], border, constant_values=-1.0)
+            windows = sliding_window_view(padded, (size, size), axis=(1, 2))
+            dy, dx = random.integers(0, 2 * margin + 1, (2, len(rows)))
+            shifted = windows[np.arange(len(rows)), dy, dx][..., None]
+            scale = random.uniform(0, SETTINGS["largest_noise"], (len(rows), 1, 1, 1))
+            noisy = shifted + scale * random.standard_normal(shifted.shape)
+            yield np.clip(noisy, -1, 1).astype("float32"), labels[rows]
 
 
-def build_classifier(dropout: float) -> keras.Model:
-    """Builds the network: three convolutional levels, 64 features, 10 classes.
+def _batches_of(rows):
+    size = SETTINGS["batch_size"]
+    return rows[: len(rows) // size * size].reshape(-1, size)
 
-    Args:
-        dropout: float, share of the features dropped in training.
 
-    Returns:
-        Untrained `keras.Model` from images `(n, 32, 32, 1)` to probabilities `(n, 10)`.
-    """
+def build_classifier() -> keras.Model:
+    """The untrained network: images `(n, 32, 32, 1)` to probabilities `(n, 10)`."""
     inputs = keras.Input((32, 32, 1), name="images")
     x = inputs
     for width in (24, 48, 96):
@@ -117,7 +90,7 @@ def build_classifier(dropout: float) -> keras.Model:
     x = keras.layers.Dense(FEATURES, use_bias=False)(x)
     x = keras.layers.BatchNormalization()(x)
     x = keras.layers.Activation("swish", name="features")(x)
-    x = keras.layers.Dropout(dropout)(x)
+    x = keras.layers.Dropout(SETTINGS["dropout"])(x)
     outputs = keras.layers.Dense(
         len(CLASS_NAMES), activation="softmax", name="probabilities"
     )(x)
@@ -125,16 +98,7 @@ def build_classifier(dropout: float) -> keras.Model:
 
 
 def load_split(source: PathLike, prefix: str) -> tuple[np.ndarray, np.ndarray]:
-    """Reads one split of the published files as the classifier takes it.
-
-    Args:
-        source: folder of the files.
-        prefix: `"train"` or `"t10k"`.
-
-    Returns:
-        Pair of float32 images `(n, 32, 32, 1)` in [-1, 1], padded with black, and of
-        int64 labels `(n,)`.
-    """
+    """A published split, see `read_split`, as float images `(n, 32, 32, 1)`."""
     images, labels = read_split(source, prefix)
     return pad_to_32(to_float(images[..., None])), labels.astype("int64")
 
@@ -150,17 +114,10 @@ def main() -> None:
 
     keras.utils.set_random_seed(SETTINGS["seed"])
     images, labels = load_split(arguments.source, "train")
-    batches = AugmentedImages(
-        images,
-        labels,
-        SETTINGS["batch_size"],
-        SETTINGS["largest_shift"],
-        SETTINGS["largest_noise"],
-        SETTINGS["seed"],
-    )
-    model = build_classifier(SETTINGS["dropout"])
+    steps = len(images) // SETTINGS["batch_size"]
+    model = build_classifier()
     schedule = keras.optimizers.schedules.CosineDecay(
-        SETTINGS["learning_rate"], SETTINGS["epochs"] * len(batches)
+        SETTINGS["learning_rate"], SETTINGS["epochs"] * steps
     )
     model.compile(
         keras.optimizers.Adam(schedule),
@@ -168,7 +125,14 @@ def main() -> None:
         metrics=["accuracy"],
         jit_compile=False,  # XLA is slow at convolutions on a CPU
     )
-    model.fit(batches, epochs=SETTINGS["epochs"], verbose=2)
+    random = np.random.default_rng(SETTINGS["seed"])
+    model.fit(
+        augmented_batches(images, labels, random),
+        steps_per_epoch=steps,
+        epochs=SETTINGS["epochs"],
+        shuffle=False,
+        verbose=2,
+    )
     test_images, test_labels = load_split(arguments.source, "t10k")
     accuracy = model.evaluate(test_images, test_labels, batch_size=500, verbose=0)[1]
 

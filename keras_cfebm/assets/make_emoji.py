@@ -18,6 +18,7 @@ middle, in which the pictures lie. The same font gives the same files.
 """
 
 import argparse
+import collections
 import pathlib
 
 from matplotlib import font_manager
@@ -41,33 +42,21 @@ _NOTICE = (0, 5, 13, 14)
 
 
 def find_font() -> pathlib.Path:
-    """Finds the font among those of the system.
-
-    Returns:
-        `pathlib.Path`.
-
-    Raises:
-        FileNotFoundError: if it is not installed.
-    """
-    paths = map(pathlib.Path, sorted(font_manager.findSystemFonts()))
-    found = [path for path in paths if path.name == FONT]
-    if not found:
-        raise FileNotFoundError(
-            f"Expected {FONT} among the fonts of this system, found none. Install it "
-            "(Debian, Ubuntu: apt install fonts-noto-color-emoji) or give its path."
-        )
-    return found[0]
+    """Finds the font in the system; FileNotFoundError where it is not installed."""
+    for path in sorted(font_manager.findSystemFonts()):
+        if pathlib.Path(path).name == FONT:
+            return pathlib.Path(path)
+    raise FileNotFoundError(
+        f"Expected {FONT} among the fonts of this system, found none. Install it "
+        "(Debian, Ubuntu: apt install fonts-noto-color-emoji) or give its path."
+    )
 
 
 def read_font(path: PathLike) -> tuple[dict[tuple[int, ...], bytes], str]:
-    """Reads the pictures of a font with colour bitmaps.
+    """Reads the pictures of a font with colour bitmaps, and its words on its licence.
 
-    Args:
-        path: `.ttf` file with the table CBDT.
-
-    Returns:
-        `(pictures, notice)`: PNG files by sequence of code points, in order, without
-        those that repeat an earlier one; and the font's own words on its licence.
+    The pictures are PNG files by sequence of code points, in order, without those that
+    repeat an earlier one.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -122,13 +111,9 @@ def _spellings(font, bitmaps):
 def toned_pictures(
     pictures: dict[tuple[int, ...], bytes],
 ) -> dict[tuple[int, ...], dict[str, bytes]]:
-    """Finds the pictures that there are in every skin tone.
+    """The pictures that there are in every skin tone, by sequence without it, by tone.
 
-    Args:
-        pictures: see `read_font`.
-
-    Returns:
-        By sequence without tone: the pictures by tone, `"yellow"` for that without.
+    That without a tone is `"yellow"`.
     """
     found: dict[tuple, dict] = {}
     for sequence, data in pictures.items():
@@ -139,14 +124,7 @@ def toned_pictures(
 
 
 def make(output: PathLike, font: PathLike | None = None) -> dict[str, int]:
-    """Writes the image set.
-
-    Args:
-        output: folder to make; it must not exist.
-        font: path of the font; None for `find_font()`.
-
-    Returns:
-        Number of files by folder, such as `{"groups/train/food": 104, …}`.
+    """Writes the image set; returns how many files each of its folders has.
 
     Raises:
         FileExistsError: if there is something at `output`.
@@ -165,15 +143,13 @@ def make(output: PathLike, font: PathLike | None = None) -> dict[str, int]:
         for tone, data in tones.items():
             files[f"tones/{tone}/{_side(sequence)}", _name(sequence)] = data
 
-    counts: dict[str, int] = {}
     output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_files.new_folder(output) as draft:
         for (folder, name), data in files.items():
             (draft / folder).mkdir(parents=True, exist_ok=True)
             (draft / folder / name).write_bytes(data)
-            counts[folder] = counts.get(folder, 0) + 1
         (draft / "LICENSE.txt").write_text(f"{notice}\n", encoding="utf-8")
-    return counts
+    return collections.Counter(folder for folder, _ in files)
 
 
 def _side(sequence):

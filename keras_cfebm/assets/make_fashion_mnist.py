@@ -21,29 +21,15 @@ from keras_cfebm.utils.typing import PathLike
 
 #: SHA-256 of the published files; TensorFlow Datasets registers the same ones.
 SHA256 = {
-    "train-images-idx3-ubyte.gz": (
-        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
-    ),
-    "train-labels-idx1-ubyte.gz": (
-        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"
-    ),
-    "t10k-images-idx3-ubyte.gz": (
-        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
-    ),
-    "t10k-labels-idx1-ubyte.gz": (
-        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
-    ),
+    "train-images": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+    "train-labels": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+    "t10k-images": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+    "t10k-labels": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
 }
 
 
 def read_idx(path: PathLike) -> np.ndarray:
-    """Reads one IDX file of unsigned bytes, the format of the MNIST family.
-
-    Args:
-        path: file name; `.gz` files are decompressed.
-
-    Returns:
-        uint8 array, `(n, 28, 28)` for an image file, `(n,)` for a label file.
+    """Reads one IDX file of unsigned bytes, the format of the MNIST family; or its .gz.
 
     Raises:
         ValueError: if the header is not that of an IDX file of unsigned bytes, or
@@ -59,12 +45,11 @@ def read_idx(path: PathLike) -> np.ndarray:
             f"Expected an IDX file of unsigned bytes (starting 00 00 08), received "
             f"{path} starting {content[:3].hex(' ') or 'with nothing'}."
         )
-    rank = content[3]
-    offset = 4 + 4 * rank
+    offset = 4 + 4 * content[3]
     if len(content) < offset:
         raise ValueError(
-            f"Expected {rank} sizes in the header of an IDX file, received {path} of "
-            f"{len(content)} bytes."
+            f"Expected {content[3]} sizes in the header of an IDX file, received "
+            f"{path} of {len(content)} bytes."
         )
     shape = np.frombuffer(content[4:offset], dtype=">u4").tolist()
     size = math.prod(shape)
@@ -77,17 +62,9 @@ def read_idx(path: PathLike) -> np.ndarray:
 
 
 def balanced_indices(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
-    """Draws the same number of examples of every class, classes taking turns.
+    """Draws indices of as many examples of every class, classes taking turns.
 
-    Because the classes take turns, the first 10·k examples hold k of each class.
-
-    Args:
-        labels: int array `(n,)`.
-        per_class: int, how many examples of each class.
-        seed: int.
-
-    Returns:
-        int64 array `(num_classes * per_class,)` of indices into `labels`.
+    So the first 10·k of the ten classes' examples hold k of each.
     """
     rng = np.random.default_rng(seed)
     columns = [
@@ -98,28 +75,22 @@ def balanced_indices(labels: np.ndarray, per_class: int, seed: int) -> np.ndarra
 
 
 def read_split(source: PathLike, prefix: str) -> tuple[np.ndarray, np.ndarray]:
-    """Reads one split after checking its files.
-
-    Args:
-        source: folder of the four published files.
-        prefix: `"train"` or `"t10k"`.
-
-    Returns:
-        Pair of images, uint8 `(n, 28, 28)`, and of labels, uint8 `(n,)`.
+    """Images, uint8 `(n, 28, 28)`, and labels, uint8 `(n,)`, of `"train"` or `"t10k"`.
 
     Raises:
-        FileNotFoundError: if a file is missing.
+        FileNotFoundError: if a file is missing in the folder `source`.
         ValueError: if a file is not the published one.
     """
-    kinds = ("images-idx3", "labels-idx1")
-    paths = [pathlib.Path(source) / f"{prefix}-{kind}-ubyte.gz" for kind in kinds]
-    for path in paths:
-        digest = sha256(path)
-        if digest != SHA256[path.name]:
+    arrays = []
+    for kind in ("images-idx3", "labels-idx1"):
+        path = pathlib.Path(source) / f"{prefix}-{kind}-ubyte.gz"
+        digest, wanted = sha256(path), SHA256[f"{prefix}-{kind[:6]}"]
+        if digest != wanted:
             raise ValueError(
-                f"Expected {path} with SHA-256 {SHA256[path.name]}, received {digest}."
+                f"Expected {path} with SHA-256 {wanted}, received {digest}."
             )
-    images, labels = map(read_idx, paths)
+        arrays.append(read_idx(path))
+    images, labels = arrays
     return images, labels
 
 
@@ -130,15 +101,7 @@ def make(
     test_per_class: int = 200,
     seed: int = 0,
 ) -> None:
-    """Writes the embedded archive.
-
-    Args:
-        source: folder of the four published files.
-        archive: the `.npz` file to write.
-        train_per_class: int, training images of each class (of the `train` files).
-        test_per_class: int, test images of each class (of the `t10k` files only).
-        seed: int, decides which images are taken.
-    """
+    """Writes the embedded archive: so many images of each class, drawn by the seed."""
     arrays: dict[str, Any] = {"class_names": np.array(CLASS_NAMES)}
     for split, prefix, per_class in (
         ("train", "train", train_per_class),

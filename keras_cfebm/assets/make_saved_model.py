@@ -30,36 +30,6 @@ from keras_cfebm.serving.export import export_saved_model
 _FOLDER = pathlib.Path("saved_models")
 _SHOWN = 64
 
-_CARD = """# {name}
-
-{what}, {resolution}×{resolution} pixels, grey{classes}.
-
-![Samples, not selected](samples.png)
-
-| | |
-|---|---|
-| made by | `{command}` |
-| data | {data}; {origin} |
-| chain | {langevin} |
-| stages | {stages} |
-| seed | {seed} |
-| training | {minutes:.0f} minutes, {cpu_minutes:.0f} of processor time, {rollbacks} |
-| machine | {machine} |
-| {measure} | **{fid:.1f}** |
-| the same of held-out images, pixelated to 16×16 | {control:.1f} |
-| parameters | {parameters:,} in all levels |
-| licence | Apache 2.0; data: Fashion-MNIST, MIT, Copyright 2017 Zalando SE |
-
-```python
-model = keras_cfebm.CFEBM.from_preset("{name}")
-```
-
-`serving/1` is the same model for TensorFlow Serving, see "Serve it" in the README of
-the repository.
-`python -m keras_cfebm.assets.make_saved_model --run_dir=runs/{name}{noise_flag}`
-made this folder. {date}.
-"""
-
 
 def samples_of(model, config, count):
     """What the model makes: samples of all classes, or translations of test images."""
@@ -98,45 +68,50 @@ def classifier_fid(images, config):
 def card(name, run, model, config, fid, control, count):
     """The text of the model card."""
     rows = read_metrics(run)
-    seconds = sum(row["seconds"] for row in rows)
-    cpu_seconds = sum(row["cpu_seconds"] for row in rows)
-    rollbacks = int(rows[-1]["rollbacks"])
-    stages = [
+    minutes, cpu_minutes = (
+        sum(row[column] for row in rows) / 60 for column in ("seconds", "cpu_seconds")
+    )
+    stages = "; ".join(
         f"{stage.resolution}: {stage.fade_images + stage.stabilise_images:,} images at "
         f"learning rate {stage.learning_rate:g}"
         for stage in config.stages
-    ]
+    )
     what, start, measured = _words(config)
     noise, noise_flag = _noise_words(config)
-    return _CARD.format(
-        name=name,
-        what=what,
-        resolution=model.resolution,
-        classes="" if model.num_classes is None else f", {model.num_classes} classes",
-        command=" ".join(
-            [
-                "cfebm train",
-                f"--preset={name}",
-                *flags.FLAGS.train_flag,
-                f"--run_dir=runs/{name}",
-            ]
-        ),
-        data=f"{config.data.name}, {_classes(config.data)}",
-        origin=configs.PRESETS[name].origin,
-        langevin=f"{model.langevin.steps} steps per level, from {start}{noise}",
-        noise_flag=noise_flag,
-        stages="; ".join(stages),
-        seed=config.seed,
-        minutes=seconds / 60,
-        cpu_minutes=cpu_seconds / 60,
-        rollbacks=f"{rollbacks} rollbacks of the divergence guard",
-        machine=flags.FLAGS.machine,
-        measure=f"classifier FID of {count:,} {measured} to the images of training",
-        fid=fid,
-        control=control,
-        parameters=sum(network.count_params() for network in model.sampling_ladder),
-        date=datetime.date.today().isoformat(),
-    )
+    classes = "" if model.num_classes is None else f", {model.num_classes} classes"
+    train_flags = " ".join([f"--preset={name}", *flags.FLAGS.train_flag])
+    origin = configs.PRESETS[name].origin
+    parameters = sum(network.count_params() for network in model.sampling_ladder)
+    return f"""# {name}
+
+{what}, {model.resolution}×{model.resolution} pixels, grey{classes}.
+
+![Samples, not selected](samples.png)
+
+| | |
+|---|---|
+| made by | `cfebm train {train_flags} --run_dir=runs/{name}` |
+| data | {config.data.name}, {_classes(config.data)}; {origin} |
+| chain | {model.langevin.steps} steps per level, from {start}{noise} |
+| stages | {stages} |
+| seed | {config.seed} |
+| training | {minutes:.0f} minutes, {cpu_minutes:.0f} of processor time, \
+{rows[-1]["rollbacks"]:.0f} rollbacks of the divergence guard |
+| machine | {flags.FLAGS.machine} |
+| classifier FID of {count:,} {measured} to the images of training | **{fid:.1f}** |
+| the same of held-out images, pixelated to 16×16 | {control:.1f} |
+| parameters | {parameters:,} in all levels |
+| licence | Apache 2.0; data: Fashion-MNIST, MIT, Copyright 2017 Zalando SE |
+
+```python
+model = keras_cfebm.CFEBM.from_preset("{name}")
+```
+
+`serving/1` is the same model for TensorFlow Serving, see "Serve it" in the README of
+the repository.
+`python -m keras_cfebm.assets.make_saved_model --run_dir=runs/{name}{noise_flag}`
+made this folder. {datetime.date.today().isoformat()}.
+"""
 
 
 def _words(config):

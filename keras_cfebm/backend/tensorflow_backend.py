@@ -9,8 +9,11 @@ from keras import ops
 
 from keras_cfebm.backend.tensorflow_distribution import over_replicas
 
-#: `conv(x, kernel, strides=1, padding="valid")`, channels last.
-conv = functools.partial(ops.conv, data_format="channels_last")
+
+def conv(x, kernel, strides=1, padding="valid"):
+    """Convolution, channels last whatever Keras' default is."""
+    return ops.conv(x, kernel, strides, padding, data_format="channels_last")
+
 
 _without_xla = contextvars.ContextVar("without_xla", default=False)
 

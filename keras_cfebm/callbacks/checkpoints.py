@@ -1,12 +1,12 @@
 """Checkpoints: everything a run needs to go on bitwise as if never interrupted."""
 
-import dataclasses
 import json
 import pathlib
 import shutil
 import tempfile
 import warnings
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -23,8 +23,7 @@ class CheckpointError(Exception):
     """No checkpoint of a run can be used, or one could not be written."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Restored:
+class Restored(NamedTuple):
     """A checkpoint read back: index of the stage, and its compiled model."""
 
     stage: int
@@ -36,10 +35,10 @@ class Checkpoints(keras.callbacks.Callback):
 
     A checkpoint is a numbered folder: `model.keras` (weights of all levels, their
     average, β, power-iteration vectors, noise key, optimizer), `state.json` (stage,
-    and the state of `companions`), `companions.npz` (their arrays, if they have any)
-    and `SHA256SUMS`, which `sha256sum -c` can check. It is written under a temporary
-    name, synced, and renamed. As the order of the images and all noise are functions of
-    the seed and the step, nothing else is needed.
+    and the state of `companions`), `companions.npz` (their arrays) and `SHA256SUMS`,
+    which `sha256sum -c` can check. It is written under a temporary name, synced, and
+    renamed. As the order of the images and all noise are functions of the seed and the
+    step, nothing else is needed.
 
     Args:
         folder: where the checkpoints go.
@@ -91,8 +90,7 @@ class Checkpoints(keras.callbacks.Callback):
         paths = self.paths()
         number = int(paths[-1].name.split("_")[0]) + 1 if paths else 1
         step = self.model.step
-        name = f"{number:06d}_{self.model.resolution:04d}px_step_{step}"
-        path = self.folder / name
+        path = self.folder / f"{number:06d}_{self.model.resolution:04d}px_step_{step}"
         state = {
             "stage": self.model.stage,
             "companions": [companion.get_state() for companion in self.companions],
@@ -107,8 +105,7 @@ class Checkpoints(keras.callbacks.Callback):
             with atomic_files.new_folder(path) as folder:
                 self.model.save(folder / _MODEL)
                 (folder / _STATE).write_text(json.dumps(state), encoding="utf-8")
-                if arrays:
-                    np.savez(folder / _ARRAYS, **arrays)
+                np.savez(folder / _ARRAYS, **arrays)
                 (folder / _SUMS).write_text(_sums(folder), encoding="utf-8")
         except OSError as error:
             raise CheckpointError(
@@ -134,7 +131,8 @@ class Checkpoints(keras.callbacks.Callback):
         Raises:
             CheckpointError: if there are checkpoints but none is intact.
         """
-        self._remove_leftovers()
+        for leftover in self.folder.glob(".[0-9]*_step_*"):  # of a kill, half-written
+            shutil.rmtree(leftover, ignore_errors=True)
         paths = self.paths()
         for path in reversed(paths):
             try:
@@ -161,28 +159,15 @@ class Checkpoints(keras.callbacks.Callback):
                 f"Expected the {len(state['companions'])} companions with which {path} "
                 f"was saved, received {len(self.companions)}."
             )
-        arrays = {}
-        if (path / _ARRAYS).exists():
-            with np.load(path / _ARRAYS, allow_pickle=False) as archive:
-                arrays = dict(archive)
-        for place, companion in enumerate(self.companions):
-            mine = {
-                name.removeprefix(f"{place}/"): value
-                for name, value in arrays.items()
-                if name.startswith(f"{place}/")
-            }
-            companion.set_state(state["companions"][place], mine)
+        with np.load(path / _ARRAYS, allow_pickle=False) as archive:
+            for place, companion in enumerate(self.companions):
+                own = [name for name in archive if name.startswith(f"{place}/")]
+                arrays = {name.partition("/")[2]: archive[name] for name in own}
+                companion.set_state(state["companions"][place], arrays)
         return Restored(state["stage"], model)
-
-    def _remove_leftovers(self):
-        """Removes half-written folders that a kill has left behind."""
-        for leftover in self.folder.glob(".[0-9]*_step_*"):
-            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _sums(folder):
     """Checksums of a checkpoint's files, in the format of `sha256sum`."""
-    names = [_MODEL, _STATE]
-    if (folder / _ARRAYS).exists():
-        names.append(_ARRAYS)
+    names = (_MODEL, _STATE, _ARRAYS)
     return "".join(f"{atomic_files.sha256(folder / name)}  {name}\n" for name in names)

@@ -15,6 +15,18 @@ from keras_cfebm.utils.typing import PathLike
 
 _LOGS = ("gap", "gradient_norm", "data_energy")
 _FIGURES = ("energy gap", "gradient norm", "change of the data energy per step")
+#: What travels with a checkpoint: attributes, but for their underscore.
+_STATE = (
+    "resolution",
+    "rollbacks",
+    "history",
+    "block",
+    "energy",
+    "worst",
+    "reason",
+    "good_step",
+    "good_history",
+)
 #: Steps per block: single steps are too noisy to be judged.
 _BLOCK = 10
 #: Share of the usual gradient norm below which a network is dead.
@@ -33,21 +45,18 @@ class DivergenceGuard(keras.callbacks.Callback):
     """Rolls a diverging run back to its last good epoch.
 
     Every ten steps the means of |energy gap|, gradient norm and |change of the data
-    energy from one step to the next| are held against their medians over the stage's
-    last thousand steps. Beyond `tolerance` times the median, or at the first figure
-    that is not finite, the run is diverging: weights, average and optimizer become
-    those of the last good epoch again, the learning rate (or its schedule) is
-    multiplied by `learning_rate_factor`, the noise is drawn from a new key, and
-    training goes on. An epoch is good if it has stayed within √tolerance: one that is
-    already on its way up is no place to return to.
+    energy from one step to the next|, over β, with which they grow, are held against
+    their medians over the stage's last thousand steps, which a few steps of growth do
+    not move. Beyond `tolerance` times the median, or at the first figure that is not
+    finite, the run is diverging: weights, average and optimizer become those of the
+    last good epoch again, the learning rate (or its schedule) is multiplied by
+    `learning_rate_factor`, the noise is drawn from a new key, and training goes on. An
+    epoch is good if it has stayed within √tolerance: one that is already on its way up
+    is no place to return to.
 
     A gradient norm below a thousandth of its usual is diverging too: such a network is
-    dead, its energy the same for all images.
-
-    The median does not follow a few steps of growth, as a maximum would. Figures are
-    divided by β, with which they grow during a fade-in. The jumps of the energy tell
-    where spectral normalisation keeps gap and gradients of a broken model within
-    bounds.
+    dead, its energy the same for all images. The jumps of the energy tell where
+    spectral normalisation keeps gap and gradients of a broken model within bounds.
 
     Args:
         path: JSON file that lists the rollbacks, or None.
@@ -108,38 +117,22 @@ class DivergenceGuard(keras.callbacks.Callback):
 
     def get_state(self) -> dict[str, Any]:
         """What a checkpoint keeps of this callback, as plain data."""
-        return {
-            "events": self.events,
-            "resolution": self._resolution,
-            "rollbacks": self._rollbacks,
-            "history": self._history,
-            "block": self._block,
-            "energy": self._energy,
-            "worst": self._worst,
-            "reason": self._reason,
-            "good_step": self._good_step,
-            "good_history": self._good_history,
-        }
+        state = {name: getattr(self, f"_{name}") for name in _STATE}
+        return {"events": self.events, **state}
 
     def get_arrays(self) -> dict[str, np.ndarray]:
         """The last good state, where it is not the one that is being saved anyway."""
-        if self._optimizer is None or self._good_step == self._step():
+        if self._optimizer is None or self._good_step == self.model.step:
             return {}
         return {f"{index:06d}": value for index, value in enumerate(self._good)}
 
     def set_state(self, state: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
         """Restores what `get_state` and `get_arrays` returned."""
         self._optimizer = None
-        self._resumed_at = self._resolution = state["resolution"]
         self.events = list(state["events"])
-        self._rollbacks = state["rollbacks"]
-        self._history = list(state["history"])
-        self._block = list(state["block"])
-        self._energy = state["energy"]
-        self._worst = state["worst"]
-        self._reason = state["reason"]
-        self._good_step = state["good_step"]
-        self._good_history = list(state["good_history"])
+        for name in _STATE:
+            setattr(self, f"_{name}", state[name])
+        self._resumed_at = self._resolution
         self._good = [arrays[name] for name in sorted(arrays)]
 
     # --- Watching -------------------------------------------------------------------
@@ -153,8 +146,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self._resumed_at, self._resolution = None, self.model.resolution
         self._optimizer = self.model.optimizer
         if not self._good:
-            self._good, self._good_step = self.snapshot(), self._step()
-            self._good_history = list(self._history)
+            self._remember(self.snapshot())
         if self.events:
             self._write()
 
@@ -162,7 +154,8 @@ class DivergenceGuard(keras.callbacks.Callback):
         self._count, self._sums = 0, [0.0] * len(_LOGS)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._reason = self._reason or _not_finite(logs)
+        wrong = (f"{k} is {v}" for k, v in logs.items() if not math.isfinite(v))
+        self._reason = self._reason or next(wrong, None)
         if self._reason is None:
             # Keras reports running means over the epoch; their differences are steps.
             self._count += 1
@@ -171,7 +164,8 @@ class DivergenceGuard(keras.callbacks.Callback):
             jump = 0.0 if self._energy is None else energy - self._energy
             self._sums, self._energy = sums, energy
             figures = (abs(gap), norm, abs(jump))
-            self._block.append([figure / self._beta() for figure in figures])
+            beta = max(self.model.network.beta, _SMALLEST_BETA)
+            self._block.append([figure / beta for figure in figures])
             if len(self._block) == _BLOCK:
                 self._judge_block()
         if self._reason is not None:
@@ -183,8 +177,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         if self._reason is None and self._worst <= math.sqrt(self.tolerance):
             values = self.snapshot()
             if all(np.isfinite(value).all() for value in values):
-                self._good, self._good_step = values, self._step()
-                self._good_history = list(self._history)
+                self._remember(values)
                 self._rollbacks = 0
             else:
                 self._reason = "a weight is not finite"
@@ -215,11 +208,9 @@ class DivergenceGuard(keras.callbacks.Callback):
 
     # --- Turning back ---------------------------------------------------------------
 
-    def _step(self) -> int:
-        return self.model.step
-
-    def _beta(self) -> float:
-        return max(self.model.network.beta, _SMALLEST_BETA)
+    def _remember(self, good: list[np.ndarray]) -> None:
+        self._good, self._good_step = good, self.model.step
+        self._good_history = list(self._history)
 
     def _variables(self) -> list:
         return [*self.model.variables, *self.model.optimizer.variables]
@@ -229,7 +220,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         return [np.asarray(v).copy() for v in self._variables()]
 
     def _roll_back(self) -> None:
-        step, reason = self._step(), self._reason
+        step, reason = self.model.step, self._reason
         for variable, value in zip(self._variables(), self._good, strict=True):
             variable.assign(value)
         self._history, self._block = list(self._good_history), []
@@ -248,7 +239,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         event = {
             "resolution": self.model.resolution,
             "step": step,
-            "back_to_step": self._step(),
+            "back_to_step": self.model.step,
             "reason": reason,
             "learning_rate": rate,
         }
@@ -262,10 +253,3 @@ class DivergenceGuard(keras.callbacks.Callback):
         if self.path is not None:
             text = json.dumps(self.events, indent=2) + "\n"
             atomic_files.write_text(self.path, text)
-
-
-def _not_finite(logs):
-    for name, value in logs.items():
-        if not math.isfinite(value):
-            return f"{name} is {value}"
-    return None

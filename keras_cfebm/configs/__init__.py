@@ -11,17 +11,7 @@ PRESETS = {**fashion.PRESETS, **paper.GENERATION, **paper.TRANSLATION}
 
 
 def find(name: str) -> Preset:
-    """A preset by name.
-
-    Args:
-        name: str, a key of `PRESETS`.
-
-    Returns:
-        `Preset`.
-
-    Raises:
-        ValueError: if the name is unknown.
-    """
+    """The `Preset` of a name, a key of `PRESETS`; ValueError if it is unknown."""
     if name not in PRESETS:
         raise ValueError(
             f"Expected a preset, one of {list(PRESETS)}, received {name!r}."

@@ -3,8 +3,8 @@
 Nothing is built, so that networks that would not fit into memory can be counted too.
 """
 
-import dataclasses
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from keras_cfebm.configs.run_config import NetworkConfig, RunConfig
 from keras_cfebm.layers.levels import level_widths, levels_of
@@ -12,11 +12,10 @@ from keras_cfebm.layers.levels import level_widths, levels_of
 _FLOAT = 4  # bytes
 
 
-@dataclasses.dataclass(frozen=True)
-class Convolution:
+class Convolution(NamedTuple):
     """One convolution or dense layer, as stored and as computed.
 
-    Args:
+    Attributes:
         name: str, `<block>/<layer>`.
         size: int, height and width of the kernel.
         inputs: int, input channels of the stored kernel.
@@ -77,30 +76,12 @@ def convolutions(
 
 
 def network_parameters(resolution: int, channels: int, config: NetworkConfig) -> int:
-    """Number of trainable weights of a network without fade path and classes.
-
-    Args:
-        resolution: int, side of the images.
-        channels: int, image channels.
-        config: `NetworkConfig`.
-
-    Returns:
-        int.
-    """
+    """Number of trainable weights of those layers; see `convolutions`."""
     return sum(c.parameters for c in convolutions(resolution, channels, config))
 
 
 def ladder_parameters(resolution: int, channels: int, config: NetworkConfig) -> int:
-    """Number of trainable weights of all networks from the base resolution on.
-
-    Args:
-        resolution: int, side of the finest images.
-        channels: int, image channels.
-        config: `NetworkConfig`.
-
-    Returns:
-        int.
-    """
+    """The same of all networks from the base resolution on, up to `resolution`."""
     levels = levels_of(resolution, config.base_resolution)
     return sum(network_parameters(level, channels, config) for level in levels)
 
@@ -110,14 +91,7 @@ def langevin_step_flops(resolution: int, channels: int, config: NetworkConfig) -
 
     The gradient of a convolution in its input costs as much as the convolution. What
     depends on weights only is done once per chain, and element-wise work is left out.
-
-    Args:
-        resolution: int, side of the images.
-        channels: int, image channels.
-        config: `NetworkConfig`.
-
-    Returns:
-        int.
+    Arguments as for `convolutions`.
     """
     return 2 * sum(c.flops for c in convolutions(resolution, channels, config))
 

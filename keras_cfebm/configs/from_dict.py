@@ -9,13 +9,10 @@ def build(kind: typing.Any, value: typing.Any, place: str) -> typing.Any:
     """Turns plain data into the annotated type.
 
     Args:
-        kind: type: a dataclass, a tuple of one type, a number, string or dict type, or
-            a union of these with None.
+        kind: a dataclass, a tuple of one type, a number, string or dict type, or a
+            union of these with None.
         value: what `json.loads` gives.
         place: str, the value's place in the whole, for errors.
-
-    Returns:
-        The value as an instance of `kind`.
 
     Raises:
         ValueError: if a key is unknown or missing, or a value has the wrong type or

@@ -89,11 +89,7 @@ GENERATION = {
     ),
     "celeb_a_64_crop": Preset(
         "Faces, cut out of the middle of the picture.",
-        _generation(
-            _data("celeb_a", 64, "crop", crop_size=140),
-            1_200_000,
-            steps=20,
-        ),
+        _generation(_data("celeb_a", 64, "crop", crop_size=140), 1_200_000, steps=20),
     ),
     "ffhq_128": Preset(
         "Faces of FFHQ.",

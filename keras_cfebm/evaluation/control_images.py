@@ -107,9 +107,6 @@ def pixelate(images: np.ndarray, resolution: int) -> np.ndarray:
     Args:
         images: float array `(n, h, w, c)`.
         resolution: int, a divisor of h and of w.
-
-    Returns:
-        Array of the shape of `images`, constant in blocks.
     """
     n, height, width, channels = images.shape
     rows, columns = height // resolution, width // resolution

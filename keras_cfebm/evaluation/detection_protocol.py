@@ -48,9 +48,6 @@ def evaluate_detection(
         anomalies: dict of name → float array of images of the same shape.
         false_positive_rate: float in [0, 1), for the thresholds.
 
-    Returns:
-        `DetectionReport`.
-
     Raises:
         ValueError: if images do not fit, the rate is out of range, or a set of
             anomalies is called `"normal"`.

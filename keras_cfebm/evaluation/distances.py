@@ -122,14 +122,9 @@ def kernel_distance(
 
 
 def unbiased_squared_mmd(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean k(x, x') over x ≠ x', plus the same for y, minus 2 mean k(x, y).
+    """Mean k(x, x') over x ≠ x', plus the same for y, minus 2 mean k(x, y); k is cubic.
 
-    Args:
-        first: float64 array `(n, d)`, n of at least 2.
-        second: float64 array `(m, d)`, m of at least 2.
-
-    Returns:
-        float, of the cubic kernel k.
+    Of float64 arrays `(n, d)` and `(m, d)`, n and m of at least 2.
     """
 
     def kernel(x, y):

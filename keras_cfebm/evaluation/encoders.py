@@ -11,10 +11,7 @@ from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_features, check_images
 
 #: Published "FID" numbers are comparable only in that network; see `inception.py`.
-FRECHET_NAMES = {
-    "inception-2015-12-05": "FID",
-    "fashion-classifier": "classifier FID",
-}
+FRECHET_NAMES = {"inception-2015-12-05": "FID", "fashion-classifier": "classifier FID"}
 
 
 class Expects(NamedTuple):
@@ -67,27 +64,14 @@ class Encoder:
         return FRECHET_NAMES.get(self.name, f"Fréchet distance on {self.name}")
 
     def check(self, images: Tensor) -> np.ndarray:
-        """Returns `images` as float32, or raises if this encoder cannot take them.
-
-        Args:
-            images: float array `(n, h, w, c)` in [-1, 1].
-
-        Returns:
-            float32 array of the same shape.
-
-        Raises:
-            ValueError: if images are malformed or not what `expects` says.
-        """
+        """Returns images as float32; ValueError unless they are what `expects` says."""
         images = check_images(images, strict=True)
         height, width, channels = images.shape[1:]
-        if height != width or (
-            self.expects.resolutions is not None
-            and height not in self.expects.resolutions
-        ):
-            accepted = self.expects.resolutions or "any"
+        accepted = self.expects.resolutions
+        if height != width or (accepted is not None and height not in accepted):
             raise ValueError(
-                f"Expected square images of resolution {accepted} for {self.name}, "
-                f"received {height}x{width}."
+                f"Expected square images of resolution {accepted or 'any'} for "
+                f"{self.name}, received {height}x{width}."
             )
         if channels not in self.expects.channels:
             raise ValueError(
@@ -97,13 +81,7 @@ class Encoder:
         return images
 
     def __call__(self, images: Tensor) -> np.ndarray:
-        """Encodes images, `batch_size` at a time.
-
-        Args:
-            images: float array `(n, h, w, c)` in [-1, 1].
-
-        Returns:
-            float32 array `(n, d)`.
+        """Encodes images `(n, h, w, c)` to float32 `(n, d)`, `batch_size` at a time.
 
         Raises:
             ValueError: if the images are not what the encoder expects, or the features
@@ -119,14 +97,10 @@ class Encoder:
 
 
 def weights_hash(weights: Iterable[Tensor]) -> str:
-    """Hashes weights: the identity of an encoder.
+    """Hashes weights, arrays in a fixed order: the identity of an encoder.
 
-    Args:
-        weights: iterable of arrays, in a fixed order.
-
-    Returns:
-        str, hexadecimal SHA-256 of their shapes and float32 values (little endian, so
-        that it does not depend on the machine).
+    It is the hexadecimal SHA-256 of their shapes and float32 values (little endian, so
+    that it does not depend on the machine).
     """
     digest = hashlib.sha256()
     for weight in weights:

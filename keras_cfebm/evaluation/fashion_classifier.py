@@ -27,22 +27,10 @@ PREPROCESSING = (
 
 
 def pad_to_32(images: np.ndarray) -> np.ndarray:
-    """Pads 28x28 images with black to 32x32; others pass through.
-
-    Args:
-        images: float array `(n, r, r, c)` in [-1, 1].
-
-    Returns:
-        Array of shape `(n, 32, 32, c)` if r is 28, else `images`.
-    """
+    """Pads 28x28 images `(n, 28, 28, c)` with black to 32x32; others pass through."""
     if images.shape[1] != 28:
         return images
-    border = (RESOLUTION - 28) // 2
-    return np.pad(
-        images,
-        ((0, 0), (border, border), (border, border), (0, 0)),
-        constant_values=-1.0,
-    )
+    return np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=-1.0)
 
 
 class FashionClassifier:
@@ -76,13 +64,10 @@ class FashionClassifier:
         )
 
     def predict_probabilities(self, images: Tensor) -> np.ndarray:
-        """Class probabilities of images.
+        """Class probabilities, float32 `(n, 10)` in the order of `class_names`.
 
         Args:
             images: float array `(n, 32, 32, 1)` or `(n, 28, 28, 1)` in [-1, 1].
-
-        Returns:
-            float32 array `(n, 10)`, in the order of `class_names`.
 
         Raises:
             ValueError: if the images are of another shape or range.
@@ -90,17 +75,7 @@ class FashionClassifier:
         return self._probabilities(images)
 
     def predict_classes(self, images: Tensor) -> np.ndarray:
-        """The most probable class of each image.
-
-        Args:
-            images: see `predict_probabilities`.
-
-        Returns:
-            int64 array `(n,)`, indices into `class_names`.
-
-        Raises:
-            ValueError: if the images are of another shape or range.
-        """
+        """The most probable classes, int64 `(n,)`; see `predict_probabilities`."""
         return self.predict_probabilities(images).argmax(axis=1)
 
 
@@ -114,9 +89,6 @@ def _inference(model):
 @functools.cache
 def fashion_classifier() -> FashionClassifier:
     """Loads the shipped classifier (once per process).
-
-    Returns:
-        `FashionClassifier`.
 
     Raises:
         ValueError: if the weights are not those that `classifier.json` describes.

@@ -22,7 +22,7 @@ class FeatureStatistics:
 
     Made by `from_images`, `from_features` or `load`.
 
-    Args:
+    Attributes:
         name: str, what the images are, such as `"fashion-mnist train 32"`.
         encoder_name: str, see `Encoder`.
         encoder_hash: str, see `Encoder`.
@@ -73,17 +73,7 @@ class FeatureStatistics:
         kept_features: int = 10_000,
         seed: int = 0,
     ) -> "FeatureStatistics":
-        """Encodes batches of images and gathers their statistics.
-
-        Args:
-            batches: iterable of float arrays `(n, h, w, c)` in [-1, 1].
-            encoder: `Encoder`.
-            name: str, what the images are.
-            kept_features: int, rows kept for the kernel distance.
-            seed: int, of the choice of those rows.
-
-        Returns:
-            `FeatureStatistics`.
+        """Encodes batches of images `(n, h, w, c)` in [-1, 1]; see `from_features`.
 
         Raises:
             ValueError: if there are no batches, or the encoder refuses one.
@@ -113,9 +103,6 @@ class FeatureStatistics:
             name: str, what the images are.
             kept_features: int, rows kept for the kernel distance.
             seed: int, of the choice of those rows.
-
-        Returns:
-            `FeatureStatistics`.
 
         Raises:
             ValueError: if there are no batches, or one is malformed.
@@ -153,11 +140,7 @@ class FeatureStatistics:
 
     @property
     def covariance(self) -> np.ndarray:
-        """Float64 array `(d, d)`: the unbiased estimate (divided by n − 1).
-
-        Raises:
-            ValueError: with fewer than two images.
-        """
+        """Float64 `(d, d)`, divided by n − 1; ValueError with fewer than two images."""
         if self.number < 2:
             raise ValueError(
                 f"Expected at least 2 images of {self.name} for a covariance, "
@@ -166,23 +149,13 @@ class FeatureStatistics:
         return self.scatter / (self.number - 1)
 
     def save(self, path: PathLike) -> None:
-        """Writes the statistics as `.npz`: all of them, or nothing.
-
-        Args:
-            path: file to write. Exactly this name; nothing is appended.
-        """
+        """Writes the statistics as `.npz` to exactly this path: all, or nothing."""
         with atomic_files.replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, format=FORMAT, **vars(self))
 
     @classmethod
     def load(cls, path: PathLike) -> "FeatureStatistics":
         """Reads what `save` wrote. Nothing is unpickled.
-
-        Args:
-            path: file to read.
-
-        Returns:
-            `FeatureStatistics`.
 
         Raises:
             FileNotFoundError: if there is no such file.

@@ -1,5 +1,6 @@
 """Classical restoration to measure against: filters, and ways to fill holes."""
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -69,22 +70,12 @@ def filtered(
 def best_strength(
     name: str, noisy: np.ndarray, clean: np.ndarray, sigma: float
 ) -> float:
-    """The strength of a filter with the highest mean PSNR on known images.
+    """The strength in `FILTERS` with the highest mean PSNR on images that are known."""
 
-    Args:
-        name: a key of `FILTERS`.
-        noisy: float array `(n, h, w, c)`.
-        clean: float array of the same shape in [-1, 1].
-        sigma: float, standard deviation of the noise between the two.
+    def quality(strength):
+        return psnr(filtered(name, noisy, strength, sigma), clean).mean()
 
-    Returns:
-        One of the strengths in `FILTERS`.
-    """
-    _, strengths = FILTERS[name]
-    return max(
-        strengths,
-        key=lambda s: float(psnr(filtered(name, noisy, s, sigma), clean).mean()),
-    )
+    return max(FILTERS[name][1], key=quality)
 
 
 def inpainted(name: str, images: np.ndarray, holes: np.ndarray) -> np.ndarray:
@@ -108,16 +99,10 @@ def inpainted(name: str, images: np.ndarray, holes: np.ndarray) -> np.ndarray:
         filling = np.broadcast_to(known / count, images.shape)
     elif name == "biharmonic":
         restoration = optional_import("skimage.restoration", "eval")
-        filling = np.stack(
-            [
-                restoration.inpaint_biharmonic(
-                    np.where(hole, 0.0, image).astype("float64"),
-                    np.array(hole[..., 0]),  # must be writable
-                    channel_axis=-1,
-                )
-                for image, hole in zip(images, holes, strict=True)
-            ]
-        )
+        fill = functools.partial(restoration.inpaint_biharmonic, channel_axis=-1)
+        known = np.where(holes, 0.0, images).astype("float64")
+        masks = np.array(holes[..., 0], order="C")  # must be writable
+        filling = np.stack([*map(fill, known, masks)])
     else:
         raise ValueError(f"Expected 'mean' or 'biharmonic', received {name!r}.")
     return np.where(holes, np.clip(filling, -1, 1), images).astype("float32")

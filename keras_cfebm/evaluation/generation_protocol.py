@@ -34,9 +34,6 @@ def reference_statistics(
         name: str, what the images are, for the record.
         cache_dir: folder; None for `statistics` in the package's cache folder.
 
-    Returns:
-        `FeatureStatistics`.
-
     Raises:
         ValueError: if the encoder refuses the images.
     """

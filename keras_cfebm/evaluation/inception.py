@@ -54,14 +54,13 @@ def inception_encoder(path: PathLike | None = None) -> Encoder:
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = extractors.FeatureExtractorInceptionV3(
-        "inception-v3-compat",
-        ["2048"],
-        feature_extractor_weights_path=str(path),
+        "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
     ).to(device)
 
     def function(images):
-        pixels = torch.from_numpy(_to_bytes(images)).permute(0, 3, 1, 2).to(device)
+        colours = np.repeat(to_uint8(images), 3 // images.shape[-1], axis=-1)
         with torch.no_grad():
+            pixels = torch.from_numpy(colours).permute(0, 3, 1, 2).to(device)
             (features,) = network(pixels)
         return features.cpu().numpy()
 
@@ -73,11 +72,6 @@ def inception_encoder(path: PathLike | None = None) -> Encoder:
         expects=Expects(resolutions=None, channels=(1, 3)),
         batch_size=64,
     )
-
-
-def _to_bytes(images):
-    """Images of 1 or 3 channels in [-1, 1] as uint8 of 3."""
-    return np.repeat(to_uint8(images), 3 // images.shape[-1], axis=-1)
 
 
 def _download(torch, extractors):

@@ -74,33 +74,27 @@ def evaluate_denoising(
     shown = {"original": images}
     for sigma in sigmas:
         noisy = tasks.add_noise(images, sigma, seed)
-        versions = {"noisy": np.clip(noisy, -1, 1)}
-        strengths: dict[str, Any] = {name: FILTERS[name][1][0] for name in FILTERS}
         used = settings or DENOISING
         if steps is not None:
             used = used.replace(steps=steps)
+        strengths = {name: choices[0] for name, (_, choices) in FILTERS.items()}
         if tuning_images is not None:
-            noisy_tuning = tasks.add_noise(tuning_images, sigma, seed, len(images))
+            tuning = tasks.add_noise(tuning_images, sigma, seed, len(images))
             for name in FILTERS:
-                strengths[name] = best_strength(
-                    name, noisy_tuning, tuning_images, sigma
-                )
+                strengths[name] = best_strength(name, tuning, tuning_images, sigma)
             if steps is None:
-                best = best_steps(
-                    energy, noisy_tuning, tuning_images, used, tuning_labels
-                )
+                best = best_steps(energy, tuning, tuning_images, used, tuning_labels)
                 used = used.replace(steps=best)
-        versions["model"] = tasks.denoise(
+        model = tasks.denoise(
             energy, noisy, seed, used, labels, batch_size, progress=progress
         )
-        for name in FILTERS:
-            versions[name] = filtered(name, noisy, strengths[name], sigma)
-        strengths["model"] = used.steps_at(0)
-        figures[f"{sigma:g}"] = {
-            name: mean_figures(version, images)
-            | ({"strength": strengths[name]} if name in strengths else {})
-            for name, version in versions.items()
-        }
+        versions = {"noisy": np.clip(noisy, -1, 1), "model": model}
+        for name, strength in strengths.items():
+            versions[name] = filtered(name, noisy, strength, sigma)
+        found = {name: mean_figures(v, images) for name, v in versions.items()}
+        for name, strength in {"model": used.steps_at(0), **strengths}.items():
+            found[name]["strength"] = strength
+        figures[f"{sigma:g}"] = found
         shown |= {f"{name} · σ = {sigma:g}": v for name, v in versions.items()}
     return Evaluation(figures, shown)
 
@@ -114,18 +108,9 @@ def best_steps(
 ) -> int:
     """The number of denoising steps with the highest mean PSNR on known images.
 
-    All numbers are read off one chain of `MOST_STEPS`, whose noise falls to 0 at its
-    end: that of a chain of just so many steps would be a little less.
-
-    Args:
-        energy: the finest energy.
-        noisy: float array `(n, h, w, c)`; it is one batch.
-        clean: float array of the same shape in [-1, 1].
-        settings: `Langevin`, but for the steps.
-        labels: of a conditional energy, an int or an integer array `(n,)`.
-
-    Returns:
-        int from 1 to `MOST_STEPS`.
+    All numbers, from 1 to `MOST_STEPS`, are read off one chain of that many, whose
+    noise falls to 0 at its end: that of a shorter chain would be a little less. The
+    images are one batch.
     """
     states = tasks.chain_states(
         Chain(energy, settings.replace(steps=MOST_STEPS)),
@@ -177,19 +162,11 @@ def evaluate_inpainting(
     """
     images = check_images(images, strict=True)
     holes = tasks.hole_masks(mask, images.shape, seed)
-    versions = {
-        "model": tasks.inpaint(
-            energies,
-            images,
-            holes,
-            seed,
-            settings,
-            labels,
-            batch_size,
-            progress=progress,
-        ),
-        "mean": inpainted("mean", images, holes),
-        "biharmonic": inpainted("biharmonic", images, holes),
+    model = tasks.inpaint(
+        energies, images, holes, seed, settings, labels, batch_size, progress=progress
+    )
+    versions = {"model": model} | {
+        name: inpainted(name, images, holes) for name in ("mean", "biharmonic")
     }
     figures: dict[str, Any] = {
         name: mean_figures(version, images, holes) for name, version in versions.items()

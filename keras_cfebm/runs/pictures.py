@@ -31,18 +31,10 @@ def draw_chains(
     seed: int = 0,
     sources: np.ndarray | None = None,
 ) -> None:
-    """Pictures of chains from noise (or source) to image, as a strip and as a film.
+    """Pictures of chains from noise (or source) to image, as a PNG strip and GIF film.
 
-    Args:
-        model: `CFEBM`.
-        strip_path: PNG file to write.
-        film_path: GIF file to write.
-        count: int, number of chains.
-        every: int, steps between two columns of the strip and frames of the film.
-        seed: int, the stream of images.
-        sources: of a model that translates, its source images
-            `(n, resolution, resolution, channels)`, of which the first `count` are
-            shown; otherwise None.
+    A column of the strip, and a frame of the film, is drawn `every` so many steps. A
+    model that translates needs `sources`, of which the first `count` are shown.
     """
     start: dict[str, Any]
     if sources is None:

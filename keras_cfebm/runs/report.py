@@ -16,12 +16,7 @@ import keras
 from keras_cfebm import visualization
 from keras_cfebm.runs import report_data
 from keras_cfebm.runs.report_data import pairs, table, tables, text_of
-from keras_cfebm.runs.run_folder import (
-    RunError,
-    RunFolder,
-    read_json,
-    read_metrics,
-)
+from keras_cfebm.runs.run_folder import RunError, RunFolder, read_json, read_metrics
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.utils.version import __version__
@@ -52,15 +47,11 @@ def write_report(folder: PathLike, output: PathLike | None = None) -> pathlib.Pa
         folder: path of the run folder; the run may be unfinished.
         output: HTML file to write; None for `report.html` in the run folder.
 
-    Returns:
-        `pathlib.Path` of the file.
-
     Raises:
         RunError: see `run_report`.
         OSError: if the page cannot be written.
     """
-    output = pathlib.Path(folder, "report.html") if output is None else output
-    output = pathlib.Path(output)
+    output = pathlib.Path(output or pathlib.Path(folder, "report.html"))
     page = run_report(folder)
     output.parent.mkdir(parents=True, exist_ok=True)
     atomic_files.write_text(output, page)
@@ -68,15 +59,11 @@ def write_report(folder: PathLike, output: PathLike | None = None) -> pathlib.Pa
 
 
 def run_report(folder: PathLike) -> str:
-    """The page of a run.
+    """The page of a run: HTML without scripts, which loads nothing.
 
     Args:
         folder: path of the run folder. What an unfinished run does not have yet is
             named as missing.
-
-    Returns:
-        str, an HTML document without scripts that loads nothing; its pictures are in
-        it.
 
     Raises:
         RunError: if it is not a run folder, or a JSON file or the log in it cannot be
@@ -146,7 +133,9 @@ def _sample_grids(run):
         if match := _GRID_NAME.fullmatch(path.stem):
             resolution, epoch = map(int, match.groups())
             grids.setdefault(resolution, {})[epoch] = path
-    return {level: dict(sorted(grids[level].items())) for level in sorted(grids)}
+    return {
+        level: dict(sorted(epochs.items())) for level, epochs in sorted(grids.items())
+    }
 
 
 def _figures(values):
@@ -154,16 +143,15 @@ def _figures(values):
     bars = []
     if isinstance(values, dict):
         values = dict(values)
-        if isinstance(values.get("classifier_fid"), dict):
-            reference = text_of(values.get("reference", "the training images"))
-            caption = (
-                f"Classifier FID against {reference}: the samples, and controls that "
-                "give it a scale. 0 is best."
-            )
-            bars += report_data.bars(caption, values.pop("classifier_fid"))
-        if isinstance(values.get("classes"), dict):
-            caption = "How many samples the shipped classifier puts into each class."
-            bars += report_data.bars(caption, values.pop("classes"))
+        reference = text_of(values.get("reference", "the training images"))
+        captions = {
+            "classifier_fid": f"Classifier FID against {reference}: the samples, and "
+            "controls that give it a scale. 0 is best.",
+            "classes": "How many samples the shipped classifier puts into each class.",
+        }
+        for name, caption in captions.items():
+            if isinstance(values.get(name), dict):
+                bars += report_data.bars(caption, values.pop(name))
     return bars, tables("How they were measured", values) if values else []
 
 

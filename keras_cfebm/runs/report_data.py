@@ -1,12 +1,11 @@
 """What a run has written, read and made into values, tables and pictures for a page."""
 
 import base64
-import dataclasses
 import io
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import PIL.Image
 
@@ -41,23 +40,13 @@ def label(name: object) -> str:
 
 
 def text_of(value: Any, decimals: int | None = None) -> str:
-    """A JSON value on one line.
-
-    Args:
-        value: any JSON value.
-        decimals: int, digits after the point of floats; None for four significant ones.
-
-    Returns:
-        str.
-    """
+    """A JSON value on one line; floats with `decimals`, or four significant digits."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float) or (decimals is not None and _is_number(value)):
-        return _float_text(value, decimals).replace("-", "−")
-    if isinstance(value, int):
-        return f"{value:,}".replace("-", "−")
+    if isinstance(value, (int, float)):
+        return _number_text(value, decimals).replace("-", "−")
     if isinstance(value, dict):
         shown = [f"{key}: {text_of(item)}" for key, item in value.items()]
     elif isinstance(value, (list, tuple)):
@@ -69,10 +58,10 @@ def text_of(value: Any, decimals: int | None = None) -> str:
     return ", ".join(shown) or "–"
 
 
-def _float_text(value, decimals):
-    if not math.isfinite(value):
-        return str(value)
-    if value and not 1e-4 <= abs(value) < 1e9:
+def _number_text(value, decimals):
+    if isinstance(value, int) and (decimals is None or not _is_number(value)):
+        return f"{value:,}"
+    if value and not 1e-4 <= abs(value) < 1e9:  # and infinity, NaN
         return f"{value:.3e}"
     if decimals is not None:
         return f"{value:,.{decimals}f}"
@@ -102,25 +91,15 @@ def _decimals(column):
     return max(map(len, exact), default=0)
 
 
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table with a heading in each row, and in each column if there are `columns`.
-
-    Args:
-        caption: str, what it shows.
-        rows: list of pairs of a row heading and its list of texts.
-        columns: list of column headings, which may be empty.
-        right: list of bools, whether a column is set to the right.
-        shares: list of floats, the lengths of bars behind the texts in per cent.
-        note: str, what the table leaves out.
-    """
+class Table(NamedTuple):
+    """A table with a heading in each row, and in each column if there are `columns`."""
 
     caption: str
-    rows: Sequence[tuple[str, Sequence[str]]] = ()
-    columns: Sequence[str] = ()
-    right: Sequence[bool] = ()
-    shares: Sequence[float] = ()
-    note: str = ""
+    rows: Sequence[tuple[str, Sequence[str]]] = ()  # headings and texts
+    columns: Sequence[str] = ()  # headings
+    right: Sequence[bool] = ()  # whether a column is set to the right
+    shares: Sequence[float] = ()  # lengths of bars behind the texts, in per cent
+    note: str = ""  # what the table leaves out
 
 
 def table(
@@ -160,18 +139,10 @@ def bars(caption: str, values: Mapping[str, Any]) -> list[Table]:
 
 
 def tables(caption: str, value: Any, depth: int = 0) -> list[Table]:
-    """Shows any JSON value.
+    """The tables that show any JSON value, which lies `depth` levels deep in its file.
 
     Single values make a table of pairs; dicts with the same keys, one table with a row
     each, also where they lie two levels deep; anything else, tables of its own.
-
-    Args:
-        caption: str, what it is.
-        value: any JSON value.
-        depth: int, how deep it is in the file.
-
-    Returns:
-        List of `Table`s.
     """
     if depth > MAXIMUM_DEPTH:
         note = f"{caption}: nested too deeply to show; see the file."

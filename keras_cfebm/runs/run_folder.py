@@ -87,15 +87,12 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             begun = self.ladder.exists() or any(self.checkpoints.glob("*"))
             if begun and self.config.exists() and not replace_config:
-                differences = _differences(
-                    self.read_config().to_dict(), config.to_dict()
-                )
-                if differences:
+                own = self.read_config().to_dict()
+                if differences := _differences(own, config.to_dict()):
                     raise RunError(
                         f"{self.path} holds a run of another configuration:\n"
-                        + "\n".join(differences)
-                        + "\nUse another folder, or --replace_config to go on in this "
-                        "one with the new values."
+                        f"{differences}\nUse another folder, or --replace_config to go "
+                        "on in this one with the new values."
                     )
             else:
                 atomic_files.write_text(self.config, config.to_json())
@@ -111,13 +108,10 @@ class RunFolder:
             }
             for settings in (self.read_config(), config)
         )
-        differences = _differences(own, new)
-        if differences:
+        if differences := _differences(own, new):
             raise RunError(
                 f"{self.path} holds checkpoints of another network, which "
-                "--replace_config cannot change:\n"
-                + "\n".join(differences)
-                + "\nUse another folder."
+                f"--replace_config cannot change:\n{differences}\nUse another folder."
             )
         newest = max(self.checkpoints.glob("[0-9]*px_step_*"), default=None)
         reached = int(newest.name.split("_")[1].removesuffix("px")) if newest else 0
@@ -155,14 +149,7 @@ class RunFolder:
             yield
 
     def load(self) -> CFEBM:
-        """The trained ladder.
-
-        Returns:
-            `CFEBM`.
-
-        Raises:
-            RunError: if training has not finished, or the file is damaged.
-        """
+        """The trained ladder, a `CFEBM`; see `load_ladder`."""
         return load_ladder(self.ladder)
 
 
@@ -171,9 +158,6 @@ def load_ladder(path: PathLike) -> CFEBM:
 
     Args:
         path: the file, or a run folder.
-
-    Returns:
-        `CFEBM`.
 
     Raises:
         RunError: if there is no such file, or it is not a saved `CFEBM`.
@@ -192,11 +176,7 @@ def load_ladder(path: PathLike) -> CFEBM:
 
 
 def read_json(path: pathlib.Path) -> Any:
-    """The value in a JSON file.
-
-    Raises:
-        RunError: if it cannot be read as JSON.
-    """
+    """The value in a JSON file; RunError if it cannot be read as JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -206,14 +186,9 @@ def read_json(path: pathlib.Path) -> Any:
 
 
 def read_metrics(run: RunFolder) -> list[dict[str, float]]:
-    """The rows of `metrics.csv`.
+    """The rows of `metrics.csv`, see `keras_cfebm.callbacks.EnergyLog`.
 
-    Args:
-        run: `RunFolder`.
-
-    Returns:
-        List of dicts of floats, see `keras_cfebm.callbacks.EnergyLog`; empty where
-        nothing has been logged yet. What the log left open is NaN.
+    Empty where nothing has been logged yet. What the log left open is NaN.
 
     Raises:
         RunError: if the file is not such a log.
@@ -234,11 +209,12 @@ def read_metrics(run: RunFolder) -> list[dict[str, float]]:
 
 
 def _differences(old, new, place=""):
-    """Lines that say where two configurations differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        lines = []
-        for name in sorted({*old, *new}, key=str):
-            inner = f"{place}.{name}" if place else str(name)
-            lines += _differences(old.get(name), new.get(name), inner)
-        return lines
-    return [] if old == new else [f"  {place}: {old!r} there, {new!r} now"]
+    """A text that says, line by line, where two configurations differ."""
+    if old == new:
+        return ""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return f"  {place}: {old!r} there, {new!r} now"
+    names = sorted({*old, *new}, key=str)
+    dot = place and f"{place}."
+    texts = [_differences(old.get(n), new.get(n), f"{dot}{n}") for n in names]
+    return "\n".join(filter(None, texts))

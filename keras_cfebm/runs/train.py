@@ -21,15 +21,7 @@ from keras_cfebm.utils.typing import PathLike
 
 
 def load_data(config: DataConfig, split: str | None = None) -> datasets.ImageData:
-    """The image set of a run.
-
-    Args:
-        config: `DataConfig`.
-        split: str, another split of it; None for its own.
-
-    Returns:
-        `keras_cfebm.datasets.ImageData`.
-    """
+    """The image set of a run, or another split of it."""
     try:
         data = datasets.load(
             config.name,
@@ -46,15 +38,10 @@ def load_data(config: DataConfig, split: str | None = None) -> datasets.ImageDat
 
 
 def held_out_split(config: DataConfig) -> str | None:
-    """The split of an image set that training on `config` has not seen.
+    """The split that training on `config` has not seen; see `datasets.test_split`.
 
-    Args:
-        config: `DataConfig` of the training.
-
-    Returns:
-        str or None, as `keras_cfebm.datasets.test_split` gives it; the split of the
-        training itself where it has left nothing, as of a folder without a split, all
-        of whose sub-folders it has seen.
+    It is that of the training itself where it has left nothing, as of a folder without
+    a split, all of whose sub-folders it has seen.
     """
     if config.split is None and pathlib.Path(config.name).expanduser().is_dir():
         return None
@@ -62,14 +49,11 @@ def held_out_split(config: DataConfig) -> str | None:
 
 
 def new_model(config: RunConfig, data: datasets.ImageData) -> CFEBM:
-    """The untrained `CFEBM` of a configuration, weights set by its seed.
+    """The untrained `CFEBM` of a configuration's first stage, weights set by its seed.
 
     Args:
         config: `RunConfig`.
         data: `ImageData`, for the channels and classes.
-
-    Returns:
-        `CFEBM` of the first stage's resolution.
 
     Raises:
         ValueError: if the energy is to be conditional and the data have no labels.
@@ -116,9 +100,6 @@ def train(
             together.
         verbose: as in `keras.Model.fit`.
 
-    Returns:
-        The trained `CFEBM`.
-
     Raises:
         RunError: the folder is of another configuration, in use or not writable.
         CheckpointError, DivergenceError, Interrupted: see `keras_cfebm.callbacks`.
@@ -140,25 +121,12 @@ def train(
         grids = callbacks.SampleGrid(run.samples, seed=config.seed, sources=shown)
 
         def make_dataset(stage, start):
+            sizes = stage.resolution, stage.batch_size
+            order = {"seed": config.seed, "start": start, "flip": config.data.flip}
             if source is not None:
-                return datasets.pairs(
-                    source,
-                    data,
-                    stage.resolution,
-                    stage.batch_size,
-                    seed=config.seed,
-                    start=start,
-                    flip=config.data.flip,
-                    source_noise=config.source_noise,
-                )
-            return data.batches(
-                stage.resolution,
-                stage.batch_size,
-                seed=config.seed,
-                flip=config.data.flip,
-                labels=config.network.conditional,
-                start=start,
-            )
+                noise = config.source_noise
+                return datasets.pairs(source, data, *sizes, **order, source_noise=noise)
+            return data.batches(*sizes, **order, labels=config.network.conditional)
 
         def stage_callbacks(stage):
             _announce(stage, config.stages)
@@ -205,12 +173,7 @@ def _tensorboard(folder):
 
 def _announce(stage, stages):
     logging.info(
-        "Stage %d of %d: %d × %d pixels, %d steps of %d images, β from 0 to 1 over %d",
-        stages.index(stage) + 1,
-        len(stages),
-        stage.resolution,
-        stage.resolution,
-        stage.steps,
-        stage.batch_size,
-        stage.fade_steps,
+        f"Stage {stages.index(stage) + 1} of {len(stages)}: {stage.resolution} × "
+        f"{stage.resolution} pixels, {stage.steps} steps of {stage.batch_size} images, "
+        f"β from 0 to 1 over {stage.fade_steps}"
     )

@@ -19,17 +19,11 @@ _JPEG = b"\xff\xd8\xff"
 
 
 def decode(files: tf.Tensor, image_shape: tuple[int, int, int], fit: str) -> tf.Tensor:
-    """Decodes PNG, JPEG, BMP and the first frame of GIF files.
+    """Decodes PNG, JPEG, BMP and the first frame of GIF files, a string tensor `(n,)`.
 
-    Args:
-        files: string tensor of shape `(n,)`.
-        image_shape: `(height, width, channels)` wanted.
-        fit: `"exact"`, or `"pad"`: smaller ones are centred on black.
-
-    Returns:
-        float32 tensor of shape `(n, *image_shape)` in [-1, 1]. A file that cannot be
-        decoded, or of another size, is an InvalidArgument error; of one whose header
-        says a wrong size no pixel is decoded.
+    With `fit="pad"` smaller ones are centred on black. A file that cannot be decoded,
+    or of another size, is an InvalidArgument error; of one whose header says a wrong
+    size no pixel is decoded.
     """
     height, width, channels = image_shape
     at_most = "at most " if fit == "pad" else ""

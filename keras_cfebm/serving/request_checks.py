@@ -18,11 +18,7 @@ def _checked(x, *checks):
 def check_shape(x: tf.Tensor, shape: list, name: str, most: int) -> tf.Tensor:
     """Returns the tensor, its shape certain; a server checks none before the graph.
 
-    Args:
-        x: tensor whose static shape says nothing that the graph could rely on.
-        shape: list of ints, and None for any size from 1.
-        name: str, what the message calls it.
-        most: int, rows that there may be.
+    A None in `shape` stands for any size from 1; there may be `most` rows.
     """
     received = tf.shape(x)
     rank = len(shape)

@@ -17,12 +17,7 @@ from keras_cfebm.tasks.restoration import DENOISING, LADDER_INPAINTING
 
 
 class Signature(NamedTuple):
-    """A function of named tensors that returns a dict of named tensors.
-
-    Args:
-        function: takes the inputs in the order of `inputs`.
-        inputs: dict of name → `tf.TensorSpec`.
-    """
+    """A function of named tensors, in their order, that returns a dict of others."""
 
     function: Callable[..., dict[str, tf.Tensor]]
     inputs: dict[str, tf.TensorSpec]
@@ -41,26 +36,14 @@ _SPECS = {
 
 
 class Limits(NamedTuple):
-    """What a request may ask for at most.
-
-    Args:
-        steps: int, Langevin steps per level.
-        rows: int.
-    """
+    """What a request may ask for at most: Langevin steps per level, and rows."""
 
     steps: int
     rows: int
 
 
 class Signatures:
-    """Builds the signatures of one model.
-
-    Args:
-        model: `CFEBM`.
-        detector: fitted `AnomalyDetector`, or None.
-        limits: `Limits`.
-        fit: how image files fit, one of `image_files.FITS`.
-    """
+    """Builds the signatures of one model; see `export_saved_model`."""
 
     def __init__(
         self, model: CFEBM, detector: AnomalyDetector | None, limits: Limits, fit: str

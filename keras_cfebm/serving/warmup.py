@@ -27,13 +27,9 @@ def write(
     signatures: dict[str, Signature],
     image_shape: tuple[int, int, int],
 ) -> None:
-    """Writes one request of one row per signature.
+    """Writes one request of one row per signature into the folder of a SavedModel.
 
-    Args:
-        folder: of the SavedModel.
-        model_name: str, name under which the model will be served.
-        signatures: dict of name → `Signature`.
-        image_shape: `(height, width, channels)`.
+    The requests name the model as it will be served.
     """
     black = np.full((1, *image_shape), -1, "float32")
     rows = {

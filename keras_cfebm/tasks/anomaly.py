@@ -1,6 +1,5 @@
 """Anomaly detection: scores of images, HIGH = anomalous, and a threshold (Sec. 4.3)."""
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -8,12 +7,16 @@ from keras import ops
 
 from keras_cfebm import backend
 from keras_cfebm.sampling import bind
-from keras_cfebm.tasks.batches import check_labels_of, run_batches
+from keras_cfebm.tasks.batches import check_inputs, run_batches
 from keras_cfebm.utils.typing import Tensor
-from keras_cfebm.utils.validation import check_images, check_number, check_scores
+from keras_cfebm.utils.validation import check_number, check_scores
 
 #: What `anomaly_scores` can compute.
 SCORES = ("energy", "gradient_norm", "typicality")
+_NOT_FITTED = (
+    "Expected a fitted detector, received one without a threshold: call "
+    "fit(normal_images)."
+)
 
 
 def anomaly_scores(
@@ -53,16 +56,15 @@ def anomaly_scores(
         ValueError: if the images or labels do not fit the energy, the score is unknown,
             or `reference` is missing or not wanted.
     """
-    _check_score(score)
+    detector = AnomalyDetector(energy, score, batch_size)
     if (reference is None) == (score == "typicality"):
         raise ValueError(
             "Expected a reference, the mean energy of held-out normal data, with "
             f"score='typicality' and only then, received score={score!r} and "
             f"reference={reference!r}."
         )
-    function = _compiled_score(energy, score)
-    scores = _run(function, energy, images, labels, batch_size, progress)
-    return scores if reference is None else np.abs(scores - np.float32(reference))
+    detector.reference = reference
+    return detector.scores(images, labels, progress=progress)
 
 
 def threshold_at(normal_scores: Tensor, false_positive_rate: float) -> float:
@@ -115,14 +117,15 @@ class AnomalyDetector:
     """
 
     def __init__(self, energy: Any, score: str = "energy", batch_size: int = 64):
-        _check_score(score)
+        if score not in SCORES:
+            raise ValueError(f"Expected a score, one of {SCORES}, received {score!r}.")
         self.energy = energy
         self.score = score
         self.batch_size = batch_size
         self.threshold: float | None = None
         self.reference: float | None = None
         self.false_positive_rate: float | None = None
-        self._function = _compiled_score(energy, score)
+        self._compiled = backend.compiled(self._computed)
 
     def fit(
         self,
@@ -139,59 +142,37 @@ class AnomalyDetector:
                 anomalous.
             labels: of a conditional energy, an int or an integer array `(n,)`.
 
-        Returns:
-            This detector.
-
         Raises:
             ValueError: if the rate is out of range or the images do not fit.
         """
         check_number(false_positive_rate, "false_positive_rate", "[0, 1)")
-        scores = self._raw(normal_images, labels)
+        scores = self._run(normal_images, labels)
         if self.score == "typicality":
             self.reference = float(scores.mean(dtype="float64"))
-            scores = np.abs(scores - np.float32(self.reference))
-        self.threshold = threshold_at(scores, false_positive_rate)
+        self.threshold = threshold_at(self._typical(scores), false_positive_rate)
         self.false_positive_rate = float(false_positive_rate)
         return self
 
-    def scores(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
+    def scores(
+        self, images: np.ndarray, labels: Any = None, *, progress: bool = False
+    ) -> np.ndarray:
         """Scores `(n,)` of images, high = anomalous; see `anomaly_scores`."""
-        if self.score != "typicality":
-            return self._raw(images, labels)
-        self._require_fit()
-        return np.abs(self._raw(images, labels) - np.float32(self.reference))
+        return self._typical(self._run(images, labels, progress))
 
     def tensor_scores(self, images: Any, labels: Any = None) -> Any:
         """Scores of one batch of tensors, nothing checked: for compiled functions."""
-        scores = _function_of(self.score)(self.energy, images, labels)
-        if self.score != "typicality":
-            return scores
-        self._require_fit()
-        return ops.abs(scores - np.float32(self.reference))
+        return self._typical(self._computed(images, labels))
 
     def detect(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
-        """Says which images are anomalous.
+        """Whether each image is anomalous, bool `(n,)`: its score above the threshold.
 
-        Args:
-            images: float array of shape `(n, h, w, c)` in [-1, 1].
-            labels: of a conditional energy, an int or an integer array `(n,)`.
-
-        Returns:
-            Boolean NumPy array of shape `(n,)`, True where the score is above the
-            threshold.
-
-        Raises:
-            ValueError: before `fit`, or if the images do not fit the energy.
+        Arguments and errors are those of `scores`; also a ValueError before `fit`.
         """
         self._require_fit()
         return self.scores(images, labels) > self.threshold
 
     def state(self) -> dict[str, Any]:
-        """What `fit` found, as a dict that JSON can hold; not the energy itself.
-
-        Raises:
-            ValueError: before `fit`.
-        """
+        """What `fit` found, as a dict that JSON can hold; ValueError before `fit`."""
         self._require_fit()
         return {
             "score": self.score,
@@ -211,40 +192,26 @@ class AnomalyDetector:
         detector.false_positive_rate = state["false_positive_rate"]
         return detector
 
-    def _raw(self, images, labels):
-        return _run(self._function, self.energy, images, labels, self.batch_size, False)
+    def _run(self, images, labels, progress=False):
+        arrays = check_inputs(self.energy, images, labels)
+        return run_batches(self._compiled, arrays, self.batch_size, progress)
+
+    def _computed(self, images, labels):
+        """Energies, or the norms of their gradients."""
+        energy = bind(self.energy, labels)
+        if self.score != "gradient_norm":
+            return energy(images)
+        _, gradient = backend.value_and_input_gradient(energy, images)
+        return ops.sqrt(ops.sum(ops.square(gradient), axis=(1, 2, 3)))
+
+    def _typical(self, scores):
+        """The scores that are meant: of typicality, distances from the reference."""
+        if self.score != "typicality":
+            return scores
+        if self.reference is None:
+            raise ValueError(_NOT_FITTED)
+        return abs(scores - np.float32(self.reference))
 
     def _require_fit(self):
         if self.threshold is None:
-            raise ValueError(
-                "Expected a fitted detector, received one without a threshold: call "
-                "fit(normal_images)."
-            )
-
-
-def _check_score(score):
-    if score not in SCORES:
-        raise ValueError(f"Expected a score, one of {SCORES}, received {score!r}.")
-
-
-def _energies(energy, images, labels):
-    return bind(energy, labels)(images)
-
-
-def _gradient_norms(energy, images, labels):
-    _, gradient = backend.value_and_input_gradient(bind(energy, labels), images)
-    return ops.sqrt(ops.sum(ops.square(gradient), axis=(1, 2, 3)))
-
-
-def _function_of(score):
-    return _gradient_norms if score == "gradient_norm" else _energies
-
-
-def _compiled_score(energy, score):
-    return backend.compiled(functools.partial(_function_of(score), energy))
-
-
-def _run(function, energy, images, labels, batch_size, progress):
-    images = check_images(images, getattr(energy, "image_shape", None))
-    labels = check_labels_of(energy, labels, len(images))
-    return run_batches(function, (images, labels), batch_size, progress)
+            raise ValueError(_NOT_FITTED)

@@ -9,17 +9,14 @@ import numpy as np
 from keras import ops, tree
 
 from keras_cfebm.backend import random
-from keras_cfebm.utils.validation import check_count, check_labels
+from keras_cfebm.utils.validation import check_count, check_images, check_labels
 
 #: Streams of an image's key; those of chains and training are in `sampling`, `model`.
 MASK, WHITE_NOISE, SMOOTHING = 8, 9, 10
 
 
 def run_batches(
-    function: Callable,
-    arrays: Sequence[Any],
-    batch_size: int,
-    progress: bool = False,
+    function: Callable, arrays: Sequence[Any], batch_size: int, progress: bool = False
 ) -> Any:
     """Calls a function on equal batches of arrays and puts the results together.
 
@@ -29,17 +26,12 @@ def run_batches(
 
     Args:
         function: of one tensor per array, of shape `(batch, …)`, that returns a tensor
-            or a structure of tensors of shape `(batch, …)`.
+            or a structure of tensors of shape `(batch, …)`. What is put together is
+            NumPy arrays of shape `(n, …)`.
         arrays: NumPy arrays of shape `(n, …)`, the first of which is not None; in place
             of the others, None is handed through.
-        batch_size: int, the largest number of rows of one call.
+        batch_size: int of at least 1, the largest number of rows of one call.
         progress: bool, whether a Keras progress bar is shown.
-
-    Returns:
-        NumPy array of shape `(n, …)`, or a structure of such.
-
-    Raises:
-        ValueError: if `batch_size` is below 1.
     """
     count = len(arrays[0])
     batch_size = check_count(batch_size, "batch_size")
@@ -56,9 +48,8 @@ def run_batches(
                 outputs,
             )
         end = min(first + size, count)
-        for result, output in zip(
-            tree.flatten(results), tree.flatten(outputs), strict=True
-        ):
+        parts = zip(tree.flatten(results), tree.flatten(outputs), strict=True)
+        for result, output in parts:
             result[first:end] = output[: end - first]
         if bar is not None:
             bar.update(end)
@@ -66,34 +57,29 @@ def run_batches(
 
 
 def stream_keys(seed: int, count: int, start: int) -> np.ndarray:
-    """Keys of the images `start … start + count - 1` of a stream.
-
-    Args:
-        seed: int in [0, 2**63), the stream.
-        count: int, number of images.
-        start: int of at least 0, index of the first one.
-
-    Returns:
-        uint32 NumPy array of shape `(count, 2)`.
+    """Keys, uint32 `(count, 2)`, of the images from `start` on of the stream `seed`.
 
     Raises:
-        ValueError: if `seed` or `start` is out of range.
+        ValueError: if `seed` is not in [0, 2**63), or `start` below 0.
     """
     start = check_count(start, "start", 0)
     return ops.convert_to_numpy(random.image_keys(seed, count, start))
 
 
+def check_inputs(energy: Any, images: np.ndarray, labels: Any) -> tuple:
+    """Images and labels that fit an energy; see `check_images`, `check_labels_of`."""
+    images = check_images(images, getattr(energy, "image_shape", None))
+    return images, check_labels_of(energy, labels, len(images))
+
+
 def check_labels_of(energy: Any, labels: Any, count: int) -> np.ndarray | None:
-    """Labels in the form that an energy takes them.
+    """Labels as an energy takes them, int32 `(count,)` or None.
 
     Args:
         energy: function of images, or of images and labels. If it has an attribute
             `num_classes`, that tells which labels fit it.
         labels: None, an int for all images, or an integer array `(count,)`.
         count: int, number of images.
-
-    Returns:
-        int32 NumPy array of shape `(count,)`, or None.
 
     Raises:
         ValueError: if the labels do not fit.

@@ -165,8 +165,5 @@ def chain_states(
     keys = ops.convert_to_tensor(stream_keys(seed, count, start))
     labels = chain.check_labels(labels, count)
     labels = None if labels is None else ops.convert_to_tensor(labels)
-    if images is None:
-        x = chain.noise(keys, image_shape)
-    else:
-        x = ops.convert_to_tensor(images)
-    return chain.states(x, keys, labels, every)
+    x = chain.noise(keys, image_shape) if images is None else images
+    return chain.states(ops.convert_to_tensor(x), keys, labels, every)

@@ -66,7 +66,7 @@ def hole_masks(
     masks = np.broadcast_to(masks.astype(bool), (count, height, width))
     missing = masks.mean(axis=(1, 2))
     for share, said in ((0.0, "no pixel to fill"), (1.0, "no known pixel")):
-        if (missing == share).any():
+        if share in missing:
             raise ValueError(
                 "Expected a mask that is True where pixels are missing and False where "
                 f"they are known, received one with {said} in image "

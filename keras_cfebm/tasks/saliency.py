@@ -16,13 +16,8 @@ from keras import ops
 
 from keras_cfebm.backend import random
 from keras_cfebm.sampling import bind
-from keras_cfebm.tasks.batches import (
-    SMOOTHING,
-    check_labels_of,
-    run_batches,
-    stream_keys,
-)
-from keras_cfebm.utils.validation import check_count, check_images, check_number
+from keras_cfebm.tasks.batches import SMOOTHING, check_inputs, run_batches, stream_keys
+from keras_cfebm.utils.validation import check_count, check_number
 
 
 def input_gradient(
@@ -45,9 +40,8 @@ def input_gradient(
     Reference:
         Simonyan, Vedaldi and Zisserman, *Deep inside convolutional networks*, 2014.
     """
-    images, labels = _checked(energy, images, labels)
-    function = _saliency(energy)
-    return run_batches(function, (images, labels), batch_size)
+    arrays = check_inputs(energy, images, labels)
+    return run_batches(_saliency(energy), arrays, batch_size)
 
 
 def smooth_grad(
@@ -87,7 +81,7 @@ def smooth_grad(
     Reference:
         Smilkov et al., *SmoothGrad: removing noise by adding noise*, 2017.
     """
-    images, labels = _checked(energy, images, labels)
+    images, labels = check_inputs(energy, images, labels)
     check_count(samples, "samples")
     check_number(noise, "noise", "[0, inf)")
     saliency = _saliency(energy)
@@ -136,7 +130,7 @@ def grad_cam(
     Reference:
         Selvaraju et al., *Grad-CAM*, ICCV 2017.
     """
-    images, labels = _checked(network, images, labels)
+    images, labels = check_inputs(network, images, labels)
     names = [block.name for block in network.blocks]
     layer = names[0] if layer is None else layer
     if layer not in names:
@@ -177,11 +171,6 @@ def _saliency(energy):
         return saliency(bind(energy, labels), x, normalize_map=False)
 
     return function
-
-
-def _checked(energy, images, labels):
-    images = check_images(images, getattr(energy, "image_shape", None))
-    return images, check_labels_of(energy, labels, len(images))
 
 
 def _visualization(name):

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 from PIL import Image
 
 from keras_cfebm.utils.atomic_files import save
@@ -102,13 +103,11 @@ def chain_film(
     speeds = f"(0, {MAXIMUM_FRAMES_PER_SECOND}]"
     check_number(frames_per_second, "frames_per_second", speeds)
     tiles = to_tiles(images, scale)
-    grids = [compose(in_rows(state, columns), padding) for state in tiles]
+    grids = [np.array(compose(in_rows(state, columns), padding)) for state in tiles]
     # A strip of grids with a caption each, cut apart: all frames are of one size.
-    font = caption_font(tiles[0][0].width)
+    font = caption_font(tiles[0].shape[2])
     strip = compose([grids], 0, column_captions=names, font=font)
-    width = strip.width // len(grids)
-    lefts = range(0, strip.width, width)
-    frames = [strip.crop((left, 0, left + width, strip.height)) for left in lefts]
+    frames = [*map(Image.fromarray, np.split(np.array(strip), len(grids), axis=1))]
     # Dithering would add noise of its own to films whose subject is noise, and make
     # the file some 40 % larger.
     if images[0].shape[-1] == 1:

@@ -10,16 +10,8 @@ from keras_cfebm.utils.atomic_files import save
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.visualization.scores import COLORS, FIGURE_DPI
 
-KEYS = (
-    "step",
-    "stage",
-    "resolution",
-    "beta",
-    "data_energy",
-    "sample_energy",
-    "gap",
-    "gradient_norm",
-)
+_PLACE = ("step", "stage", "resolution", "beta")
+KEYS = (*_PLACE, "data_energy", "sample_energy", "gap", "gradient_norm")
 BLUE, ORANGE, GREEN = COLORS[:3]
 # Beyond this many rows a raw line is too noisy to read: a running median goes over it.
 CROWDED = 200
@@ -53,7 +45,7 @@ def energy_curves(
     columns = _columns(rows)
     steps = columns["step"]
     figure = Figure(figsize=(9, 7), layout="constrained")
-    energies, gap, gradient = figure.subplots(3, 1, sharex=True)
+    energies, gap, gradient = panels = figure.subplots(3, 1, sharex=True)
 
     _draw(energies, steps, columns["data_energy"], BLUE, "data")
     _draw(energies, steps, columns["sample_energy"], ORANGE, "samples")
@@ -69,25 +61,23 @@ def energy_curves(
     norms = columns["gradient_norm"]
     if (norms[np.isfinite(norms)] > 0).any():
         gradient.set_yscale("log", nonpositive="mask")
-    gradient.set_ylabel("gradient norm")
-    gradient.set_xlabel("training step")
+    gradient.set(ylabel="gradient norm", xlabel="training step")
     _draw_fade(gradient, steps, columns["beta"])
 
-    for axes in (energies, gap, gradient):
+    for axes in panels:
         axes.spines["top"].set_visible(False)
         axes.spines["right"].set_visible(axes is gradient)
         axes.grid(alpha=0.25)
         axes.margins(x=0.01)
-    _mark_stages((energies, gap, gradient), columns)
+    _mark_stages(panels, columns)
     # Above the panels: inside them it would cover a curve sooner or later.
-    labelled = [axes.get_legend_handles_labels() for axes in (energies, gap, gradient)]
     entries = {
-        label: handle
-        for handles, labels in labelled
-        for handle, label in zip(handles, labels, strict=True)
+        line.get_label(): line
+        for axes in panels
+        for line in axes.get_legend_handles_labels()[0]
     }
     figure.legend(
-        entries.values(), entries, loc="outside upper right", frameon=False, ncols=3
+        handles=[*entries.values()], loc="outside upper right", frameon=False, ncols=3
     )
     if path is not None:
         save(figure.savefig, path, dpi=FIGURE_DPI)
@@ -121,11 +111,9 @@ def _draw(axes, steps, values, color, label=None):
     marker = "o" if len(y) < SPARSE else None
     axes.plot(x, y, color=color, linewidth=1.6, marker=marker, ms=3, label=label)
     if not finite.all():
-        top = np.full(np.count_nonzero(~finite), 0.96)
-        place = axes.get_xaxis_transform()
-        axes.plot(
-            steps[~finite], top, "x", color=color, transform=place, label="not finite"
-        )
+        at_top = {"transform": axes.get_xaxis_transform(), "label": "not finite"}
+        x = steps[~finite]
+        axes.plot(x, np.full_like(x, 0.96), "x", color=color, **at_top)
 
 
 def _running_median(values):

@@ -39,9 +39,6 @@ def image_grid(
         column_captions: one string per column, written under it.
         path: where to save the picture as well; the extension names the format.
 
-    Returns:
-        An RGB `PIL.Image.Image`.
-
     Raises:
         ValueError: if the images are not as described (up to 1e-3 outside [-1, 1] is
             clipped), or the captions are not one per row or column.

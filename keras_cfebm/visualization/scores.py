@@ -4,19 +4,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from keras_cfebm.utils.atomic_files import save
+from keras_cfebm.utils.optional import optional_import
 from keras_cfebm.utils.typing import PathLike, Tensor
 from keras_cfebm.utils.validation import check_mapping, check_scores
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLORS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-)
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "black")
 LINE_STYLES = ("-", "--", "-.", ":")
 BINS = 60
 FIGURE_DPI = 150
@@ -41,9 +34,6 @@ def energy_histogram(
         xlabel: label of the energy axis.
         path: where to save the figure as well.
 
-    Returns:
-        A `matplotlib.figure.Figure`.
-
     Raises:
         ValueError: if there is no set, or a set is empty or not finite.
     """
@@ -62,9 +52,8 @@ def energy_histogram(
     for i, (label, values) in enumerate(energies.items()):
         color = COLORS[i % len(COLORS)]
         counts, _ = np.histogram(np.clip(values, low, high), edges)
-        shares = counts / len(values)
         axes.stairs(
-            shares,
+            counts / len(values),
             edges,
             fill=True,
             facecolor=(color, 0.25),
@@ -81,15 +70,9 @@ def energy_histogram(
             linewidth=1.2,
             label=f"threshold {threshold:.4g}",
         )
-    axes.set_xlabel(xlabel)
-    axes.set_ylabel("share of images")
+    axes.set(xlabel=xlabel, ylabel="share of images")
     axes.set_ylim(bottom=0)
-    _tidy(axes)
-    # Beside the plot, so that it never hides a bar.
-    figure.legend(loc="outside right upper", frameon=False)
-    if path is not None:
-        save(figure.savefig, path, dpi=FIGURE_DPI)
-    return figure
+    return _finished(figure, path)
 
 
 def roc_curves(
@@ -107,7 +90,9 @@ def roc_curves(
 
     Raises:
         ValueError: if there is no entry, or an entry is no pair of finite vectors.
+        ImportError: without the extra `eval` (scikit-learn).
     """
+    metrics = optional_import("sklearn.metrics", "eval")
     figure = Figure(figsize=(6.2, 3.9), layout="constrained")
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
@@ -117,11 +102,13 @@ def roc_curves(
                 f"Expected scores[{label!r}] as (normal_scores, anomaly_scores), "
                 f"received {len(pair)} values."
             )
-        false_rate, true_rate = roc_points(
-            check_scores(pair[0], f"normal scores of {label!r}"),
-            check_scores(pair[1], f"anomaly scores of {label!r}"),
+        normal = check_scores(pair[0], f"normal scores of {label!r}")
+        anomalous = check_scores(pair[1], f"anomaly scores of {label!r}")
+        false_rate, true_rate, _ = metrics.roc_curve(
+            np.repeat([0, 1], [len(normal), len(anomalous)]),
+            np.concatenate([normal, anomalous]),
         )
-        area = area_under(false_rate, true_rate)
+        area = metrics.auc(false_rate, true_rate)
         axes.plot(
             false_rate,
             true_rate,
@@ -130,41 +117,18 @@ def roc_curves(
             linewidth=1.8,
             label=f"{label}: {area:.3f}",
         )
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     axes.set_xlabel("false alarms (share of normal images)")
     axes.set_ylabel("found (share of anomalies)")
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.01)
-    _tidy(axes)
-    figure.legend(
-        title="AUROC", loc="outside right upper", frameon=False, alignment="left"
-    )
+    return _finished(figure, path, title="AUROC", alignment="left")
+
+
+def _finished(figure, path, **legend):
+    """The figure with a legend beside the plot, where it hides nothing; saved too."""
+    [axes] = figure.axes
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    figure.legend(loc="outside right upper", frameon=False, **legend)
     if path is not None:
         save(figure.savefig, path, dpi=FIGURE_DPI)
     return figure
-
-
-def roc_points(
-    normal: np.ndarray, anomalous: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The rates `(false_rate, true_rate)` at every threshold, from strict to lax.
-
-    Scores that tie cross a threshold together: the curve then runs straight through
-    the tie, and the area under it counts a tied pair as one half.
-    """
-    thresholds = np.unique(np.concatenate([normal, anomalous]))[::-1]
-
-    def share_at_least(scores):
-        below = np.searchsorted(np.sort(scores), thresholds, side="left")
-        return np.concatenate([[0.0], 1.0 - below / len(scores)])
-
-    return share_at_least(normal), share_at_least(anomalous)
-
-
-def area_under(x: np.ndarray, y: np.ndarray) -> float:
-    """The area under the piecewise linear curve through the points (x, y)."""
-    return float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
-
-
-def _tidy(axes):
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)

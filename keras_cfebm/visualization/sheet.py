@@ -16,7 +16,7 @@ from keras_cfebm.utils.validation import GREY_OR_COLOUR, check_count, check_imag
 
 PADDING = 4
 MINIMUM_TILE = 64
-PAPER, INK = "white", (40, 40, 40)
+INK = (40, 40, 40)
 CAPTION_GAP = 6
 ROW_CAPTION_WIDTH = 160
 
@@ -28,72 +28,70 @@ def drawable(images: Tensor, name: str = "images") -> np.ndarray:
 
 def to_tiles(
     batches: Iterable[np.ndarray], scale: int | None = None
-) -> list[list[Image.Image]]:
-    """Batches of images as RGB tiles of one size, enlarged without smoothing."""
+) -> list[np.ndarray]:
+    """Batches of images as uint8 tiles of one size, enlarged without smoothing."""
     batches = list(batches)
     height, width = max(images.shape[1:3] for images in batches)
     if scale is None:
         scale = math.ceil(MINIMUM_TILE / min(height, width))
-    size = (width * check_count(scale, "scale"), height * scale)
+    check_count(scale, "scale")
     rows = []
     for images in batches:
         h, w = images.shape[1:3]
-        if height % h or width % w or height // h != width // w:
+        if height % h or width != w * (height // h):
             raise ValueError(
                 "Expected images that enlarge to the finest by one whole factor, "
                 f"received {h}×{w} beside {height}×{width}."
             )
-        pixels = to_uint8(images)
-        colours = np.broadcast_to(pixels, (*pixels.shape[:3], 3))
-        tiles = [Image.fromarray(image) for image in colours]
-        rows.append([tile.resize(size, Image.Resampling.NEAREST) for tile in tiles])
+        factor = scale * height // h
+        rows.append(to_uint8(images).repeat(factor, axis=1).repeat(factor, axis=2))
     return rows
 
 
-def in_rows(
-    tiles: Sequence[Image.Image], columns: int | None = None
-) -> list[Sequence[Image.Image]]:
+def in_rows(tiles: np.ndarray, columns: int | None = None) -> list[np.ndarray]:
     """Deals tiles out into rows of `columns`, by default as many as make a square."""
     if columns is None:
         columns = math.ceil(math.sqrt(len(tiles)))
-    columns = min(check_count(columns, "columns"), len(tiles))
+    columns = check_count(columns, "columns")
     return [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
 
 
 def compose(
-    rows: Sequence[Sequence[Image.Image]],
+    rows: Sequence[np.ndarray | Sequence[np.ndarray]],
     padding: int,
     row_captions: Sequence[str] | None = None,
     column_captions: Sequence[str] | None = None,
     font: ImageFont.FreeTypeFont | None = None,
     path: PathLike | None = None,
 ) -> Image.Image:
-    """Pastes tiles of one size on white paper; see `image_grid` for the captions.
+    """Lays tiles of one size out on white paper; see `image_grid` for the captions.
 
     Long captions are broken into lines; a word wider than its column widens all.
     """
     padding = check_count(padding, "padding", minimum=0)
-    width, height = rows[0][0].size
+    height, width = rows[0][0].shape[:2]
     font = font or caption_font(width)
     row_texts = checked_captions(row_captions, len(rows), "row_captions")
     column_texts = checked_captions(column_captions, len(rows[0]), "column_captions")
 
     row_texts = [wrapped(text, font, ROW_CAPTION_WIDTH) for text in row_texts]
     text_width, text_height = _room_for(row_texts, font)
-    left, cell_height = padding + text_width, max(height, text_height)
+    cell_height = max(height, text_height)
     cell_width = max(width, _room_for(" ".join(column_texts).split(), font)[0])
     column_texts = [wrapped(text, font, cell_width) for text in column_texts]
+    left = padding + text_width
     right = left + len(rows[0]) * (cell_width + padding)
     bottom = padding + len(rows) * (cell_height + padding)
     below = _room_for(column_texts, font)[1]
 
-    paper = Image.new("RGB", (right, bottom + below), PAPER)
-    draw = ImageDraw.Draw(paper)
     xs = range(left + (cell_width - width) // 2, right, cell_width + padding)
     ys = range(padding + (cell_height - height) // 2, bottom, cell_height + padding)
+    pixels = np.full((bottom + below, right, 3), 255, "uint8")
     for y, row in zip(ys, rows, strict=True):
         for x, tile in zip(xs, row, strict=False):
-            paper.paste(tile, (x, y))
+            pixels[y : y + height, x : x + width] = tile
+    paper = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(paper)
     for y, text in zip(ys, row_texts, strict=False):
         place = (xs[0] - CAPTION_GAP, y + height // 2)
         draw.text(place, text, INK, font, anchor="rm", align="right")

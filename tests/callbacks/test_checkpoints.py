@@ -9,6 +9,7 @@ from typing import ClassVar
 import keras
 import numpy as np
 import pytest
+import tiny_runs
 
 from keras_cfebm.callbacks import (
     CheckpointError,
@@ -19,43 +20,13 @@ from keras_cfebm.callbacks import (
     StopOnSignal,
 )
 from keras_cfebm.configs.stages import Stage
-from keras_cfebm.growing import fit_progressively
-from keras_cfebm.model import CFEBM
-from keras_cfebm.network import EnergyNetwork
-from keras_cfebm.runs.resume import resume
 from keras_cfebm.sampling import Langevin
 
 STAGES = [Stage(8, 0, 24, batch_size=4), Stage(16, 16, 8, batch_size=4)]
 
 
-def new_model():
-    keras.utils.set_random_seed(1)
-    network = EnergyNetwork(8, channels=1, widths={4: 4, 8: 4, 16: 2})
-    return CFEBM([network], langevin=Langevin(steps=2), seed=1)
-
-
-def batches(stage, start):
-    random = np.random.default_rng(0)
-    side = stage.resolution
-    images = random.uniform(-1, 1, (40, 4, side, side, 1)).astype("float32")
-    return ((batch,) for batch in images[start:])
-
-
 def fit(callbacks=(), checkpoints=None, model=None, stages=STAGES):
-    """Trains, from the last checkpoint if there are any."""
-    model, place = new_model() if model is None else model, None
-    if checkpoints is not None:
-        model, place = resume(checkpoints, model, stages)
-        callbacks = [*callbacks, checkpoints]
-    return fit_progressively(
-        model,
-        batches,
-        stages,
-        resumed_at=place,
-        callbacks=callbacks,
-        report_steps=2,
-        verbose=0,
-    )
+    return tiny_runs.fit(stages, callbacks, checkpoints, model)
 
 
 def weights(model):
@@ -123,7 +94,7 @@ def test_resumed_run_is_bitwise_the_uninterrupted_one(tmp_path, whole, epochs):
 def test_a_resumed_run_takes_the_settings_of_the_given_model(tmp_path):
     with pytest.raises(StopAt.Killed):
         fit(callbacks=[StopAt(1)], checkpoints=Checkpoints(tmp_path))
-    given = new_model()
+    given = tiny_runs.new_model()
     given.langevin = Langevin(steps=1)
     given.data_noise, given.energy_l2, given.ema_decay = 0.1, 0.2, 0.5
     seen = []

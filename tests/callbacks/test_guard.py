@@ -7,6 +7,8 @@ import types
 import keras
 import numpy as np
 import pytest
+import tiny_runs
+from tiny_runs import batches, new_model
 
 from keras_cfebm import datasets
 from keras_cfebm.callbacks import (
@@ -19,40 +21,12 @@ from keras_cfebm.callbacks import (
 from keras_cfebm.configs.stages import Stage
 from keras_cfebm.evaluation import FeatureStatistics, frechet_distance
 from keras_cfebm.growing import fit_progressively
-from keras_cfebm.model import CFEBM
-from keras_cfebm.network import EnergyNetwork
-from keras_cfebm.runs.resume import resume
-from keras_cfebm.sampling import Langevin
 
 STAGES = [Stage(8, 0, 32, batch_size=4)]  # four epochs of two steps
 
 
-def new_model(width=4, steps=2):
-    keras.utils.set_random_seed(1)
-    network = EnergyNetwork(8, channels=1, widths={4: width, 8: width})
-    return CFEBM([network], langevin=Langevin(steps=steps), seed=1)
-
-
-def batches(stage, start):
-    random = np.random.default_rng(0)
-    images = random.uniform(-1, 1, (40, 4, 8, 8, 1)).astype("float32")
-    return ((batch,) for batch in images[start:])
-
-
 def fit(*callbacks, checkpoints=None):
-    model, place = new_model(), None
-    if checkpoints is not None:
-        model, place = resume(checkpoints, model, STAGES)
-        callbacks = [*callbacks, checkpoints]
-    return fit_progressively(
-        model,
-        batches,
-        STAGES,
-        resumed_at=place,
-        callbacks=callbacks,
-        report_steps=2,
-        verbose=0,
-    )
+    return tiny_runs.fit(STAGES, callbacks, checkpoints)
 
 
 def largest_weight(model):
