@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_cfebm import backend
 from keras_cfebm.datasets.embedded import CLASS_NAMES
 from keras_cfebm.evaluation.encoders import Encoder, Expects, weights_hash
 from keras_cfebm.utils.typing import Tensor
@@ -80,8 +81,11 @@ class FashionClassifier:
 
 
 def _inference(model):
+    outputs = backend.compiled(backend.in_parallel(lambda x: model(x, training=False)))
+
     def function(images):
-        return keras.ops.convert_to_numpy(model(pad_to_32(images), training=False))
+        images = keras.ops.convert_to_tensor(pad_to_32(images))
+        return keras.ops.convert_to_numpy(outputs(images))
 
     return function
 

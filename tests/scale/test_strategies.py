@@ -121,6 +121,18 @@ def test_replicas_report_the_figures_of_the_whole_batch(runs, name):
             assert float(row[column]) == pytest.approx(float(wanted[column]), abs=1e-5)
 
 
+def test_uneven_replicas_train_what_one_device_trains(runs):
+    folder = runs["mirrored"]
+    images = np.load(folder.with_name("images.npy"))[:11, :8, :8]
+    expected = distributed_run.two_uneven_steps(images)
+    with np.load(f"{folder}_uneven.npz") as received:
+        assert len(received.files) > 10
+        for (name, value), other in zip(
+            expected.items(), received.values(), strict=True
+        ):
+            np.testing.assert_allclose(other, value, atol=1e-5, err_msg=name)
+
+
 def test_the_chief_alone_writes_a_whole_run(runs):
     single, multi = (
         {p.relative_to(folder) for p in folder.rglob("*.png")}
