@@ -50,6 +50,7 @@ class CFEBM(EnergyLadder):
             whole batch but for rounding. Batches have to be a multiple of it.
         seed: int, from which every random number of training is derived, together with
             the step and the image's place in the batch.
+        class_names: see `EnergyLadder`.
 
     Raises:
         ValueError: if a number is out of range; see also `EnergyLadder`.
@@ -86,9 +87,10 @@ class CFEBM(EnergyLadder):
         chain_start: str = "noise",
         accumulation: int = 1,
         seed: int = 0,
+        class_names: Sequence[str] | None = None,
         **kwargs: Any,
     ):
-        super().__init__(ladder, langevin, chain_start, **kwargs)
+        super().__init__(ladder, langevin, chain_start, class_names, **kwargs)
         check_count(fade_steps, "fade_steps", minimum=0)
         check_number(data_noise, "data_noise", "[0, inf)")
         check_number(energy_l2, "energy_l2", "[0, inf)")
@@ -355,25 +357,28 @@ class CFEBM(EnergyLadder):
         """Trains the finest network; see `keras.Model.fit`.
 
         Raises:
-            ValueError: if the images (of a data set, its first batch) have
-                another shape or dtype than the network's or hold NaN, or labels do not
-                fit the classes, or source images are missing or of another shape.
+            ValueError: if the images (of a data set, its first batch) have another
+                shape or dtype than the network's, hold NaN or are in 0 … 255, or labels
+                do not fit the classes, or source images are missing or of another
+                shape. Images that seem to be in [0, 1] are warned of.
         """
-        self._check_first_batch(x, y)
+        x = self._checked(x, y)
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Energies of data and samples; see `keras.Model.evaluate` and `fit`."""
-        self._check_first_batch(x, y)
+        x = self._checked(x, y)
         try:
             return super().evaluate(x, y, *args, **kwargs)
         finally:
             self.test_batches.assign(0)
 
-    def _check_first_batch(self, x, y):
-        batch = first_batch(x, y)
+    def _checked(self, x, y):
+        """What to read in place of `x`, once its first batch has been found good."""
+        batch, x = first_batch(x, y)
         if batch is not None:
-            self.check_arrays(*batch)
+            self.check_arrays(*batch, once=False)
+        return x
 
     def make_train_function(self, force=False):
         # A step that creates variables is traced twice: half a minute for a large
