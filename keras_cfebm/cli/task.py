@@ -139,10 +139,11 @@ class Task:
         config = dataclasses.replace(config, **changes)
         held_out = datasets.test_split(config.name) if other else held_out_split(config)
         if training:
-            # Of other data too, not those that are judged.
-            return load_data(config, "train" if other and held_out else None)
+            # Of other data too, not those that are judged. A folder knows its own.
+            named = other and held_out and not _is_folder(config.name)
+            return load_data(config, "train" if named else None)
         split = split or held_out
-        if not other and (held_out is None or split == (config.split or "train")):
+        if not other and (held_out is None or split == _trained_split(config)):
             logging.warning(
                 "Figures are of images that the model was trained on: %s, split %s. "
                 "--data or --split names other ones.",
@@ -221,6 +222,13 @@ class Task:
         self.output.mkdir(parents=True, exist_ok=True)
         write_json(self.output / "figures.json", record)
         print(f"\nPictures and figures.json: {self.output}")
+
+
+def _trained_split(config: DataConfig) -> str:
+    """The split that a training on `config` has seen."""
+    if config.split is None and _is_folder(config.name):
+        return datasets.default_split(config.name) or "train"
+    return config.split or "train"
 
 
 def _is_folder(name: str) -> bool:

@@ -6,6 +6,7 @@ method is what training reads.
 
 from keras_cfebm.datasets.arrays import from_arrays, from_file
 from keras_cfebm.datasets.folder import from_folder
+from keras_cfebm.datasets.folder_splits import default_split
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.loading import EMBEDDED, load, test_split
 from keras_cfebm.datasets.pairing import pairs
@@ -17,6 +18,7 @@ from keras_cfebm.datasets.tfds import from_tfds
 __all__ = [
     "EMBEDDED",
     "ImageData",
+    "default_split",
     "downsample",
     "from_arrays",
     "from_file",

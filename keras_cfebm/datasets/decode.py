@@ -1,6 +1,7 @@
 """Decodes image files of strangers into bytes, or says why not."""
 
 import contextlib
+import functools
 import pathlib
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -10,11 +11,24 @@ from PIL import Image, ImageOps
 
 from keras_cfebm.datasets.pixels import to_uint8
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+#: What is decoded, whatever the file is called. Pillow reads more; left out are formats
+#: without a mark at their start, and those that run other programs.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM")
+#: Files called so are taken for images, and are damaged if they are none.
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib"),
+    *(".gif", ".tif", ".tiff", ".avif", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm"),
+)
 #: 8192 x 8192. A file of a few bytes may declare any size, and decoding allocates it.
 MAX_PIXELS = 2**26
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+@functools.cache
+def _formats():
+    """Those of `FORMATS` that this Pillow has: AVIF came with 11.3."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 @contextlib.contextmanager
@@ -23,7 +37,12 @@ def _opened(file):
     if isinstance(file, pathlib.Path) and file.exists() and not file.is_file():
         raise ValueError("Expected a regular file, received a pipe or device.")
     # The format is recognised by content, not by suffix.
-    with Image.open(file, formats=FORMATS) as image:
+    with Image.open(file, formats=_formats()) as image:
+        if image.mode == "F":
+            raise ValueError(
+                "Expected pixels of at most 16 bits, received floating-point ones, "
+                "whose range is not known."
+            )
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(
                 f"Expected at most {MAX_PIXELS:,} pixels, received a file that "
@@ -42,8 +61,9 @@ def read_header(path: pathlib.Path) -> tuple[int, int, bool]:
         `(width, height, is_grey)`. The EXIF rotation is not applied.
 
     Raises:
-        Exception: whatever Pillow raises for a damaged file; ValueError if it declares
-            more than `MAX_PIXELS`.
+        Exception: whatever Pillow raises for a damaged file, `UnidentifiedImageError`
+            for one of no format in `FORMATS`; ValueError if it declares more than
+            `MAX_PIXELS`, or its pixels are floating-point numbers.
     """
     with _opened(path) as image:
         return image.width, image.height, image.mode in GREY_MODES

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from PIL import UnidentifiedImageError
 
 from keras_cfebm.datasets.cache import MEMORY_LIMIT
 from keras_cfebm.datasets.decode import SUFFIXES, decode, read_header
+from keras_cfebm.datasets.folder_splits import default_split
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.resize import check_fit, check_size, resize_images
 from keras_cfebm.utils.typing import PathLike
@@ -72,12 +74,14 @@ def from_folder(
     memory_limit: int = MEMORY_LIMIT,
     workers: int | None = None,
 ) -> ImageData:
-    """Makes an image set of a folder of JPEG, PNG, WebP, BMP or GIF files.
+    """Makes an image set of a folder of image files.
 
-    Files are found at any depth (hidden ones and links to folders are passed over) and
-    recognised by content. Animations give their first frame, EXIF rotation is
-    applied, 16 bits become 8. If all images lie in sub-folders, those of the first
-    level are the classes, in alphabetical order.
+    JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF, JPEG 2000 and PPM files are found at any
+    depth, through links to folders too, and recognised by content, whatever they are
+    called. Hidden files are passed over; a warning counts other ones that are no
+    images. Animations give their first frame, EXIF rotation is applied, 16 bits become
+    8. If all images lie in sub-folders, those of the first level are the classes, in
+    alphabetical order.
 
     Every file is decoded once here, so that damaged ones are known from the start.
     What fits into `memory_limit` is kept; otherwise files are decoded again as batches
@@ -85,8 +89,8 @@ def from_folder(
 
     Args:
         path: the folder.
-        split: name of a sub-folder to use as the root, such as "train"; None for
-            `path` itself.
+        split: name of a sub-folder to use as the root, such as "train"; None for that
+            of `default_split`.
         resolution: height and width to bring the images to; None keeps the size of
             square images that are all alike.
         fit: `"exact"`, `"pad"`, `"resize"` or `"crop"`, see `resize_images`.
@@ -105,7 +109,8 @@ def from_folder(
     Raises:
         FileNotFoundError: if there is no such folder or no image in it.
         ValueError: for images that do not fit (files are named), damaged files with
-            `on_error="raise"`, or if no file can be read.
+            `on_error="raise"`, if no file can be read, or if the sub-folders are splits
+            of which it is not clear which one is meant.
     """
     check_fit(fit, resolution, crop_size)
     if on_error not in ("skip", "raise"):
@@ -113,11 +118,33 @@ def from_folder(
     if channels not in (None, 1, 3):
         raise ValueError(f"Expected channels 1, 3 or None, received {channels!r}.")
     root = pathlib.Path(path).expanduser()
+    if split is None:
+        split = default_split(root)
+        if split is not None:
+            warnings.warn(
+                f"Read the images of {root / split} only: {root} holds splits. "
+                "split=… (--split=…) names another one.",
+                stacklevel=2,
+            )
     root = root if split is None else root / split
-    paths = _find_images(root)
+    paths = _find_files(root)
     workers = workers or 2 * (os.cpu_count() or 1)
 
     headers, damaged = _in_parallel(read_header, paths, workers)
+    others = [path for path, error in damaged.items() if _is_no_image(path, error)]
+    if len(others) == len(paths):
+        raise FileNotFoundError(
+            f"Expected images ({', '.join(SUFFIXES)}) in {root}, found "
+            f"{_count_by_suffix(others)}."
+        )
+    if others:
+        warnings.warn(
+            f"Passed over files in {root} that are no images: "
+            f"{_count_by_suffix(others)}.",
+            stacklevel=2,
+        )
+    for path in others:
+        del damaged[path]
     paths = [path for path in paths if path in headers]
     _check_any(paths, damaged, on_error)
     if resolution is None:
@@ -155,22 +182,45 @@ def from_folder(
     )
 
 
-def _find_images(root):
-    """Lists image files by suffix, sorted, at any depth."""
+def _find_files(root):
+    """Lists files at any depth, sorted; hidden ones are passed over."""
     if not root.is_dir():
         raise FileNotFoundError(f"Expected a folder at {root}, found none.")
-    paths = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-        and not path.is_dir()
-    )
+    # One search per class, as two of them may be links to one folder.
+    paths = [
+        path for entry in root.iterdir() for path in _files_in(entry, {root.resolve()})
+    ]
     if not paths:
         raise FileNotFoundError(
             f"Expected images ({', '.join(SUFFIXES)}) in {root}, found none."
         )
-    return paths
+    return sorted(paths)
+
+
+def _files_in(path, seen):
+    """Files at or below a path, in no folder twice: links may lead in circles."""
+    if path.name.startswith("."):
+        return
+    if not path.is_dir():
+        yield path
+        return
+    folder = path.resolve()
+    if folder not in seen:
+        seen.add(folder)
+        for entry in sorted(path.iterdir()):
+            yield from _files_in(entry, seen)
+
+
+def _is_no_image(path, error):
+    """Whether what cannot be read is not even called an image."""
+    unknown = isinstance(error, UnidentifiedImageError) or not path.is_file()
+    return unknown and path.suffix.lower() not in SUFFIXES
+
+
+def _count_by_suffix(paths):
+    counts = collections.Counter(path.suffix.lower() for path in paths).most_common()
+    kinds = [f"{count} {suffix or 'without suffix'}" for suffix, count in counts]
+    return ", ".join([*kinds[:NUM_NAMED], *(["…"] if len(kinds) > NUM_NAMED else [])])
 
 
 def _in_parallel(function, items, workers):

@@ -7,6 +7,7 @@ from typing import Any
 from keras_cfebm.datasets.arrays import arrays_of, from_file
 from keras_cfebm.datasets.embedded import ARCHIVE, EMBEDDED
 from keras_cfebm.datasets.folder import from_folder
+from keras_cfebm.datasets.folder_splits import held_out_split
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.tfds import from_tfds
 from keras_cfebm.datasets.tfds_catalog import tfds_test_split
@@ -29,8 +30,9 @@ def load(
             a `.npy` or `.npz` file, see `from_file`;
             a folder of images, see `from_folder`;
             a name of TensorFlow Datasets, see `from_tfds`.
-        split: `"train"` by default for embedded and TensorFlow sets. Files and folders
-            have no splits by default; with one, its arrays or sub-folder are used.
+        split: `"train"` by default for embedded and TensorFlow sets, and for folders
+            that hold splits, see `default_split`. Other folders, and files, have no
+            splits by default; with one, its arrays or sub-folder are used.
         resolution: height and width to bring the images to; None keeps theirs.
         fit: `"exact"` (sizes must agree), `"pad"`, `"resize"` or `"crop"`, see
             `resize_images`.
@@ -73,8 +75,9 @@ def test_split(name: PathLike, split: str | None = None) -> str | None:
 
     Returns:
         str: `"test"`, or of two domains the matching one (`"testA"` for `"trainA"`);
-        of a TensorFlow set without one see `tfds_test_split`; else `split` itself
-        (then there are no held-out images), which may be None.
+        of a folder or a TensorFlow set without one its validation split, see
+        `default_split` and `tfds_test_split`; else `split` itself (then there are no
+        held-out images), which may be None.
     """
     path = pathlib.Path(os.fspath(name)).expanduser()
     wanted = (split or "train").replace("train", "test")
@@ -83,5 +86,5 @@ def test_split(name: PathLike, split: str | None = None) -> str | None:
     if path.suffix == ".npz" and path.is_file():
         return wanted if f"{wanted}_images" in arrays_of(path) else split
     if path.is_dir() and os.fspath(name) != EMBEDDED:
-        return wanted if (path / wanted).is_dir() else split
+        return held_out_split(path, split)
     return tfds_test_split(os.fspath(name), split or "train")

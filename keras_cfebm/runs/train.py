@@ -41,9 +41,10 @@ def held_out_split(config: DataConfig) -> str | None:
     """The split that training on `config` has not seen; see `datasets.test_split`.
 
     It is that of the training itself where it has left nothing, as of a folder without
-    a split, all of whose sub-folders it has seen.
+    splits, all of whose sub-folders it has seen.
     """
-    if config.split is None and pathlib.Path(config.name).expanduser().is_dir():
+    is_folder = pathlib.Path(config.name).expanduser().is_dir()
+    if config.split is None and is_folder and not datasets.default_split(config.name):
         return None
     return datasets.test_split(config.name, config.split)
 

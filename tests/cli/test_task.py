@@ -43,17 +43,26 @@ def test_other_data_are_judged_apart_from_their_training_images(
     monkeypatch.setattr(module, "load_data", lambda *given: loaded.append(given))
     task = task_of("neighbours", f"--model={run}", f"--data={tmp_path}")
     task.data()
-    task.data(training=True)
-    assert [split for _, split in loaded] == ["test", "train"]
+    task.data(training=True)  # of a folder of splits that is train/
+    assert [split for _, split in loaded] == ["test", None]
     assert {config.options["channels"] for config, _ in loaded} == {1}
 
 
 @pytest.mark.parametrize("spelling", ["{}", "{}/../{}"])
-@pytest.mark.parametrize(("split", "judged"), [(None, None), ("train", "test")])
+@pytest.mark.parametrize(
+    ("split", "folders", "judged"),
+    [
+        (None, ["test", "cat"], None),
+        ("train", ["test", "cat"], "test"),
+        (None, ["test", "train"], "test"),
+        (None, ["train"], None),
+    ],
+)
 def test_a_folder_seen_as_a_whole_leaves_nothing_to_judge(
-    run, tmp_path, monkeypatch, caplog, split, judged, spelling
+    run, tmp_path, monkeypatch, caplog, split, folders, judged, spelling
 ):
-    (tmp_path / "test").mkdir()
+    for folder in folders:
+        (tmp_path / folder).mkdir()
     loaded = []
     monkeypatch.setattr(module, "load_data", lambda *given: loaded.append(given))
     data = spelling.format(tmp_path, tmp_path.name)

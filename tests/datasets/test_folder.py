@@ -45,11 +45,12 @@ def test_lossless_formats_give_the_same_pixels(tmp_path):
     for suffix in ("PNG", "bmp"):
         picture().save(tmp_path / f"a.{suffix}")
     picture().save(tmp_path / "a.webp", lossless=True)
-    (tmp_path / "notes.txt").write_text("no image")
+    picture().save(tmp_path / "a.tif")
+    picture().save(tmp_path / "without_suffix", format="PNG")
+    picture().save(tmp_path / "a.dat", format="PPM")
     (tmp_path / "folder.png").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path)
     data = datasets.load(tmp_path)
-    assert len(data) == 3 and data.name == tmp_path.name and not data.has_labels
+    assert len(data) == 6 and data.name == tmp_path.name and not data.has_labels
     for image in datasets.to_uint8(data.images()):
         np.testing.assert_array_equal(image, np.asarray(picture()))
 
@@ -62,6 +63,56 @@ def test_first_frame_of_animations(tmp_path, suffix):
         tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:], **options
     )
     assert (only_image(tmp_path) == [255, 0, 0]).all()
+
+
+def test_files_that_are_no_images_are_counted_in_one_warning(tmp_path):
+    picture().save(tmp_path / "a.png")
+    for name in ("a.txt", "b.TXT", "labels.csv", "LICENSE", ".hidden"):
+        (tmp_path / name).write_text("no image")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    with pytest.warns(UserWarning, match="that are no images") as warned:
+        data = datasets.load(tmp_path, on_error="raise")
+    message = str(warned[0].message)
+    assert len(warned) == 1 and len(data) == 1
+    assert message.endswith(": 2 without suffix, 2 .txt, 1 .csv.")
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"found 2 without suffix, 2 \.txt, 1"):
+        datasets.load(tmp_path)
+
+
+def test_jpeg_by_any_name(tmp_path):
+    for name in ("a.jfif", "b.jpe", "c"):
+        Image.new("L", (8, 8), 200).save(tmp_path / name, format="JPEG")
+    assert (datasets.to_uint8(datasets.load(tmp_path).images()) == 200).all()
+
+
+def test_pixels_of_unknown_range_are_refused_by_name(tmp_path):
+    picture().save(tmp_path / "a.png")
+    Image.new("F", (16, 16), 0.5).save(tmp_path / "b.tiff")
+    with pytest.warns(UserWarning, match=r"b\.tiff: Expected .* floating-point"):
+        assert len(datasets.load(tmp_path)) == 1
+
+
+def test_links_to_folders_are_followed_once(tmp_path):
+    store, pets = tmp_path / "store", tmp_path / "pets"
+    for folder in (store / "cat", pets / "dog"):
+        folder.mkdir(parents=True)
+    picture(seed=1).save(store / "cat" / "1.png")
+    picture(seed=2).save(pets / "dog" / "2.png")
+    for link, target in {
+        pets / "cat": store / "cat",
+        pets / "feline": store / "cat",  # of the same images, and a class of its own
+        pets / "all": pets,
+        pets / "dog" / "again": pets / "dog",
+        pets / "dog" / "up": pets,
+        store / "cat" / "self": store / "cat" / "self",
+        store / "cat" / "round": store,
+    }.items():
+        link.symlink_to(target)
+    with pytest.warns(UserWarning, match="2 without suffix"):  # "self", seen twice
+        data = datasets.load(pets)
+    assert data.class_names == ("cat", "dog", "feline")
+    assert data.labels().tolist() == [0, 1, 2]
 
 
 def test_jpeg_is_close_to_its_source(tmp_path):
@@ -177,11 +228,59 @@ def test_first_level_folders_are_classes(tmp_path):
         datasets.load(tmp_path, split="giraffe")
 
 
+def folders(root, *names):
+    """A new folder with an image, each of its own seed, in each of some sub-folders."""
+    for seed, name in enumerate(names):
+        (root / name).mkdir(parents=True)
+        picture(seed=seed).save(root / name / "a.png")
+    return root
+
+
 def test_held_out_folder_of_each_domain(tmp_path):
-    for name in ("trainA", "trainB", "testA"):
-        (tmp_path / name).mkdir()
+    folders(tmp_path, "trainA", "trainB", "testA")
     assert datasets.test_split(tmp_path, "trainA") == "testA"
     assert datasets.test_split(tmp_path, "trainB") == "trainB"
+    with pytest.raises(ValueError, match=r"a split of .*'testA', 'trainA', 'trainB'"):
+        datasets.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "trained", "judged"),
+    [
+        (["train/cat", "train/dog", "test/cat"], "train", "test"),
+        (["val", "train"], "train", "val"),
+        (["Training", "Testing", "valid", "extra"], "Training", "Testing"),
+        (["train"], "train", None),
+        (["train", "car", "bus"], None, None),  # vehicles
+    ],
+)
+def test_of_a_folder_of_splits_the_training_one_is_read(
+    tmp_path, recwarn, names, trained, judged
+):
+    folders(tmp_path, *names)
+    data = datasets.load(tmp_path)
+    named = datasets.load(tmp_path, split=trained) if trained else data
+    np.testing.assert_array_equal(data.images(), named.images())
+    assert data.class_names == named.class_names
+    assert len(data) == sum(name.startswith(trained or "") for name in names)
+    assert datasets.test_split(tmp_path) == judged
+    if trained:
+        assert datasets.test_split(tmp_path, trained) == (judged or trained)
+        (warned,) = recwarn
+        assert f"{trained} only" in str(warned.message)
+        assert "--split" in str(warned.message)
+    else:
+        assert not recwarn and data.class_names == ("bus", "car", "train")
+
+
+def test_splits_without_one_to_train_on_have_to_be_named(tmp_path):
+    folders(tmp_path, "test", "val")
+    with pytest.raises(ValueError, match=r"a split of .*, one of \['test', 'val'\]"):
+        datasets.load(tmp_path)
+    assert len(datasets.load(tmp_path, split="val")) == 1
+    assert datasets.test_split(tmp_path) == "test"
+    picture().save(tmp_path / "b.png")  # then they are no splits, but folders
+    assert len(datasets.load(tmp_path)) == 3
 
 
 @pytest.fixture
