@@ -13,6 +13,7 @@ from keras_cfebm import configs, tasks
 from keras_cfebm.configs import RunConfig
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
+from keras_cfebm.utils.labels import check_class_names
 from keras_cfebm.utils.typing import PathLike, Tensor
 from keras_cfebm.utils.validation import check_images, check_labels
 
@@ -35,11 +36,13 @@ class EnergyLadder(keras.Model):
         chain_start: `"noise"`, where chains start at the coarsest level, or `"source"`:
             one-sided translation (Sec. 4.4), where they start at source images and run
             at the finest level alone.
+        class_names: list of str, the names of the classes in the order of their
+            numbers, by which labels may be given too; None where they have none.
 
     Raises:
         ValueError: if the ladder's resolutions do not double, its channels or classes
-            differ, or `chain_start` is unknown or of a model with classes not
-            `"noise"`.
+            differ, `chain_start` is unknown or of a model with classes not `"noise"`,
+            or there are not as many names as classes.
 
     Example:
 
@@ -58,6 +61,7 @@ class EnergyLadder(keras.Model):
         ladder: EnergyNetwork | Sequence[EnergyNetwork],
         langevin: Langevin | None = None,
         chain_start: str = "noise",
+        class_names: Sequence[str] | None = None,
         **kwargs: Any,
     ):
         # The networks have policies of their own; images come to them as they are.
@@ -76,6 +80,10 @@ class EnergyLadder(keras.Model):
         self.ladder = ladder
         self.langevin = Langevin() if langevin is None else langevin
         self.chain_start = chain_start
+        self.class_names = check_class_names(class_names, self.num_classes)
+        if self.class_names is not None:
+            for network in ladder:
+                network.class_names = self.class_names
         self._sampler: tasks.Chain | None = None
         # `fit` never calls the model: without this, saving would lose the optimizer.
         self.built = True
@@ -157,7 +165,8 @@ class EnergyLadder(keras.Model):
             count: int, number of images.
             seed: int, the stream of images. Image `i` of a stream is the same whatever
                 `count` and `batch_size` are.
-            labels: with classes, an int or an integer array of shape `(count,)`.
+            labels: with classes, an int or a name in `class_names`, or an array of
+                either of shape `(count,)`.
             batch_size: int, images per chain; it bounds the memory.
             start: int, index in the stream of the first image.
 
@@ -231,7 +240,11 @@ class EnergyLadder(keras.Model):
 
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments but for the ladder."""
-        return {"langevin": self.langevin, "chain_start": self.chain_start}
+        return {
+            "langevin": self.langevin,
+            "chain_start": self.chain_start,
+            "class_names": self.class_names,
+        }
 
     def with_ladder(self, ladder: Sequence[EnergyNetwork], **changes: Any) -> Self:
         """A new model of other networks, and else of the same arguments."""
@@ -242,6 +255,7 @@ class EnergyLadder(keras.Model):
             **super().get_config(),
             **self.arguments(),
             "langevin": dataclasses.asdict(self.langevin),
+            "class_names": self.class_names and list(self.class_names),
             "ladder": [keras.saving.serialize_keras_object(n) for n in self.ladder],
         }
 
@@ -257,7 +271,11 @@ class EnergyLadder(keras.Model):
 
     @classmethod
     def from_run_config(
-        cls, config: RunConfig, channels: int, num_classes: int | None = None
+        cls,
+        config: RunConfig,
+        channels: int,
+        num_classes: int | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> Self:
         """The untrained model that a run's first stage trains, weights set by its seed.
 
@@ -265,6 +283,7 @@ class EnergyLadder(keras.Model):
             config: `RunConfig`.
             channels: int, image channels of the data.
             num_classes: int, classes of the data; needed for a conditional energy.
+            class_names: sequence of str, their names, which such an energy keeps.
 
         Returns:
             Model of the first stage's resolution.
@@ -278,7 +297,8 @@ class EnergyLadder(keras.Model):
             **arguments,
         )
         network.draw_weights(config.seed)
-        return cls([network], **cls._arguments_of(config))
+        names = class_names if conditional else None
+        return cls([network], class_names=names, **cls._arguments_of(config))
 
     @classmethod
     def _arguments_of(cls, config):

@@ -50,6 +50,7 @@ class CFEBM(EnergyLadder):
             whole batch but for rounding. Batches have to be a multiple of it.
         seed: int, from which every random number of training is derived, together with
             the step and the image's place in the batch.
+        class_names: see `EnergyLadder`.
 
     Raises:
         ValueError: if a number is out of range; see also `EnergyLadder`.
@@ -86,9 +87,10 @@ class CFEBM(EnergyLadder):
         chain_start: str = "noise",
         accumulation: int = 1,
         seed: int = 0,
+        class_names: Sequence[str] | None = None,
         **kwargs: Any,
     ):
-        super().__init__(ladder, langevin, chain_start, **kwargs)
+        super().__init__(ladder, langevin, chain_start, class_names, **kwargs)
         check_count(fade_steps, "fade_steps", minimum=0)
         check_number(data_noise, "data_noise", "[0, inf)")
         check_number(energy_l2, "energy_l2", "[0, inf)")

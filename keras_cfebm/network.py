@@ -66,6 +66,9 @@ class EnergyNetwork(keras.Model):
         [Zhao, Xie and Li, ICLR 2021](https://openreview.net/forum?id=aD1_5zowqV)
     """
 
+    #: Names of the classes; an `EnergyLadder` gives its networks its own.
+    class_names: tuple[str, ...] | None = None
+
     def __init__(
         self,
         resolution: int,
@@ -297,6 +300,7 @@ class EnergyNetwork(keras.Model):
     def with_changes(self, **changes: Any) -> "EnergyNetwork":
         """A new network of changed arguments, weights copied where names match."""
         copy = EnergyNetwork(**{**self._arguments(), **changes}, find_norms=False)
+        copy.class_names = self.class_names
         mine = self._named_parts()
         for name, part in copy._named_parts().items():
             if name in mine:

@@ -10,6 +10,7 @@ import pytest
 from autodiff import value_and_gradients
 from keras import ops
 
+from keras_cfebm import tasks
 from keras_cfebm.configs.stages import Stage
 from keras_cfebm.growing import grown_to
 from keras_cfebm.layers import mean_pool
@@ -423,8 +424,9 @@ def test_a_generated_image_does_not_depend_on_its_batch(trained):
         np.testing.assert_allclose(some, expected, atol=1e-5)
 
 
-def test_classes_are_learned_and_generated(make_model, noise_images):
-    model = make_model(num_classes=3, channels=3)
+def test_classes_are_learned_and_generated(make_model, noise_images, tmp_path):
+    names = ("cat", "dog", "horse")
+    model = make_model(num_classes=3, channels=3, class_names=names)
     embedding = model.network.head.embedding.embeddings
     labels = np.arange(8) % 3
     before = embedding.numpy()
@@ -442,6 +444,19 @@ def test_classes_are_learned_and_generated(make_model, noise_images):
         model.generate(4)
     with pytest.raises(ValueError, match="from 0 to 2"):
         model.generate(4, labels=3)
+    np.testing.assert_array_equal(model.generate(4, labels="dog"), ones)
+    named = tasks.denoise(model.sampling_network, ones, labels=["dog"] * 4)
+    np.testing.assert_array_equal(
+        named, tasks.denoise(model.sampling_network, ones, labels=1)
+    )
+    with pytest.raises(ValueError, match="Did you mean 'horse'"):
+        model.generate(1, labels="horses")
+    with pytest.raises(ValueError, match="Expected"):
+        model.fit(ones, np.array(["dog"] * 4), verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for other in (loaded, loaded.grown(1)):
+        assert other.class_names == other.sampling_network.class_names == names
 
 
 @pytest.mark.parametrize(

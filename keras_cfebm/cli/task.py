@@ -138,10 +138,11 @@ class Task:
             changes["classes"] = tuple(classes)
         config = dataclasses.replace(config, **changes)
         held_out = datasets.test_split(config.name) if other else held_out_split(config)
+        own = own if own is not None and _is_folder(own.name) else None
         if training:
             # Of other data too, not those that are judged. A folder knows its own.
             named = other and held_out and not _is_folder(config.name)
-            return load_data(config, "train" if named else None)
+            return self._numbered(load_data(config, "train" if named else None), own)
         split = split or held_out
         if not other and (held_out is None or split == _trained_split(config)):
             logging.warning(
@@ -150,21 +151,16 @@ class Task:
                 config.name,
                 split,
             )
-        data = load_data(config, split)
-        if own is not None and _is_folder(own.name) and _is_folder(config.name):
-            self._check_classes(data, own)
-        return data
+        return self._numbered(load_data(config, split), own)
 
-    def _check_classes(self, data: ImageData, own: DataConfig) -> None:
-        """Sub-folders are numbered within one root: labels need the same ones."""
+    def _numbered(self, data: ImageData, own: DataConfig | None) -> ImageData:
+        """Labels as the model numbers its classes, which are matched by name."""
         if self.model.num_classes is None:
-            return
-        trained = load_data(own).class_names
-        if data.class_names != trained:
-            raise ValueError(
-                f"Expected sub-folders for the classes of the training, {trained}, "
-                f"received {data.class_names}."
-            )
+            return data
+        names = self.model.class_names
+        if names is None and own is not None:  # saved before models had names
+            names = load_data(own).class_names
+        return data if names is None else data.relabelled(names)
 
     def _other(self, name: str, own: DataConfig | None) -> DataConfig:
         """Data that the run does not know, read as the model needs them."""

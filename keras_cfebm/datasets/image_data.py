@@ -8,6 +8,7 @@ import numpy as np
 from keras_cfebm.datasets.pipeline import as_dataset
 from keras_cfebm.datasets.pixels import downsample, to_float
 from keras_cfebm.datasets.shuffle import batch_order, epoch_order
+from keras_cfebm.utils.labels import class_index
 from keras_cfebm.utils.validation import check_count, check_seed
 
 
@@ -149,6 +150,39 @@ class ImageData:
             indices = indices[epoch_order(len(indices), seed, epoch=0)[0]]
         return self._with(indices[: self._limit(limit)])
 
+    def relabelled(self, class_names: Sequence[str]) -> "ImageData":
+        """The same images, labels numbered as in `class_names`: matched by name.
+
+        Which number a class has depends on the other classes of a set: on the
+        sub-folders that are there now. A model knows its own, `model.class_names`.
+
+        Args:
+            class_names: sequence of str, names in the order of the numbers wanted.
+
+        Returns:
+            A new `ImageData` that shares the pixels; this one if it has no class names
+            to compare.
+
+        Raises:
+            ValueError: if there are images of a class that is not among the names.
+        """
+        wanted = tuple(class_names)
+        if self.class_names is None or self.class_names == wanted:
+            return self
+        present = [self.class_names[number] for number in np.unique(self.labels())]
+        unknown = [name for name in present if name not in wanted]
+        if unknown:
+            raise ValueError(
+                f"Expected images of the classes {list(wanted)} in {self.name!r}, "
+                f"received some of {unknown} too."
+            )
+        # Of classes without images here, the number is of no matter.
+        numbers = {name: number for number, name in enumerate(wanted)}
+        new = np.array([numbers.get(name, -1) for name in self.class_names], np.int32)
+        return ImageData(
+            self.name, self._source, new[self._labels], wanted, self._indices
+        )
+
     def part(self, start: int, stop: int) -> "ImageData":
         """The examples from number `start` up to `stop`, which is not one of them.
 
@@ -273,17 +307,14 @@ class ImageData:
         if isinstance(classes, (str, int, np.integer)):
             raise ValueError(f"Expected a list of classes, received {classes!r}.")
         self._require_labels()
-        names = self.class_names or ()
-        known = range(len(names)) if names else np.unique(self._labels).tolist()
-        numbers = []
-        for name in classes:
-            number = names.index(name) if name in names else name
-            if isinstance(number, str) and number.isdecimal():  # of a command line
-                number = int(number)
-            if number not in known:
-                raise ValueError(
-                    f"Expected classes of {self.name!r}, one of "
-                    f"{list(names or known)}, received {name!r}."
-                )
-            numbers.append(number)
+        if self.class_names is not None:
+            return [class_index(name, self.class_names) for name in classes]
+        known = np.unique(self._labels).tolist()
+        # Digits are those of a command line.
+        numbers = [int(c) if str(c).isdecimal() else c for c in classes]
+        if not set(numbers) <= set(known):
+            raise ValueError(
+                f"Expected classes of {self.name!r}, some of {known}, received "
+                f"{list(classes)}."
+            )
         return numbers

@@ -59,22 +59,49 @@ def new_model(config: RunConfig, data: datasets.ImageData) -> CFEBM:
     Raises:
         ValueError: if the energy is to be conditional and the data have no labels.
     """
-    num_classes = None
-    if config.network.conditional:
-        if not data.has_labels:
-            raise ValueError(
-                f"Expected labels for a conditional energy, received {data!r} without."
-            )
-        present = np.unique(data.labels())
-        num_classes = int(present[-1]) + 1
-        if len(present) < num_classes:
-            logging.warning(
-                "Classes without images will be samples of nothing; there are images "
-                "of %s, of %d classes.",
-                present.tolist(),
-                num_classes,
-            )
-    return CFEBM.from_run_config(config, data.channels, num_classes)
+    if not config.network.conditional:
+        return CFEBM.from_run_config(config, data.channels)
+    if not data.has_labels:
+        raise ValueError(
+            f"Expected labels for a conditional energy, received {data!r} without."
+        )
+    num_classes = int(data.labels().max()) + 1
+    names = None if data.class_names is None else data.class_names[:num_classes]
+    return CFEBM.from_run_config(config, data.channels, num_classes, names)
+
+
+def numbered_as(model: CFEBM, data: datasets.ImageData) -> datasets.ImageData:
+    """The image set of a run with the labels that its model knows.
+
+    Args:
+        model: `CFEBM`.
+        data: `ImageData`, whose classes may have been others when the run began: of a
+            folder, those of the sub-folders that are there now.
+
+    Returns:
+        `ImageData`; the given one for a model without classes.
+
+    Raises:
+        ValueError: if there are images of a class that the model does not have.
+    """
+    if model.num_classes is None:
+        return data
+    if model.class_names is not None:
+        data = data.relabelled(model.class_names)
+    present = np.unique(data.labels()).tolist()
+    if present[-1] >= model.num_classes:
+        raise ValueError(
+            f"Expected labels below {model.num_classes}, the number of classes of the "
+            f"run, received {present} from {data!r}."
+        )
+    if len(present) < model.num_classes:
+        logging.warning(
+            "Classes without images will be samples of nothing; there are images of "
+            "%s, of %d classes.",
+            present,
+            model.num_classes,
+        )
+    return data
 
 
 def train(
@@ -142,6 +169,7 @@ def train(
                 model = new_model(config, data)
             try:
                 model, place = resume(checkpoints, model, config.stages)
+                data = numbered_as(model, data)
                 model = fit_progressively(
                     model,
                     make_dataset,

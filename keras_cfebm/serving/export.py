@@ -42,6 +42,7 @@ def export_saved_model(
     Without a detector there is no `anomalous`. A model whose chains start at source
     images has `translate` and no `generate` and `inpaint`, and its `denoise` is
     `translate` for any finite images; one with classes takes `labels`, int32 (n,), too.
+    Their names, if the model has any, are in `assets.extra/class_names.json`, a list.
 
     - `images`: float32 (n, resolution, resolution, channels) in [-1, 1]; those of
       `denoise` any finite number.

@@ -1,5 +1,6 @@
 """Writes a model's signatures as one version of a SavedModel."""
 
+import json
 import pathlib
 
 import tensorflow as tf
@@ -12,6 +13,9 @@ from keras_cfebm.tasks import AnomalyDetector
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.utils.validation import check_count
+
+#: Names of the classes, in the order of their labels: a JSON list.
+CLASS_NAMES = warmup.PATH.with_name("class_names.json")
 
 
 def write(
@@ -73,6 +77,9 @@ def _write_signatures(model, folder, model_name, detector, limits, fit):
     functions["serving_default"] = functions["energy"]
     tf.saved_model.save(module, str(folder), signatures=functions)
     warmup.write(folder, model_name, signatures, model.image_shape)
+    if model.class_names is not None:
+        text = json.dumps(model.class_names, ensure_ascii=False)
+        (folder / CLASS_NAMES).write_text(text, encoding="utf-8")
 
 
 def _check_detector(detector, model):

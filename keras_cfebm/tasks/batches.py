@@ -76,15 +76,17 @@ def check_labels_of(energy: Any, labels: Any, count: int) -> np.ndarray | None:
     """Labels as an energy takes them, int32 `(count,)` or None.
 
     Args:
-        energy: function of images, or of images and labels. If it has an attribute
-            `num_classes`, that tells which labels fit it.
-        labels: None, an int for all images, or an integer array `(count,)`.
+        energy: function of images, or of images and labels. If it has the attributes
+            `num_classes` and `class_names`, they tell which labels fit it.
+        labels: None, an int or a class name for all images, or an array of integers or
+            of names `(count,)`.
         count: int, number of images.
 
     Raises:
         ValueError: if the labels do not fit.
     """
     if hasattr(energy, "num_classes"):
-        return check_labels(labels, count, energy.num_classes)
+        names = getattr(energy, "class_names", None)
+        return check_labels(labels, count, energy.num_classes, names)
     # A plain function does not tell whether it wants labels.
     return None if labels is None else check_labels(labels, count, 2**31 - 1)

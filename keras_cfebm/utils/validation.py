@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cfebm.utils.labels import named_labels
 from keras_cfebm.utils.typing import Tensor
 
 #: How far rounding may leave [-1, 1].
@@ -112,19 +113,27 @@ def _is_floating(dtype):
     return dtype.kind not in "biucOSUmM"
 
 
-def check_labels(labels: Any, count: int, num_classes: int | None) -> np.ndarray | None:
+def check_labels(
+    labels: Any,
+    count: int,
+    num_classes: int | None,
+    class_names: Sequence[str] | None = None,
+) -> np.ndarray | None:
     """Returns the labels of a model's images, or None for a model without classes.
 
     Args:
-        labels: None, an int for all images, or an integer array of shape `(count,)`.
+        labels: None, an int or a class name for all images, or an array of integers or
+            of names of shape `(count,)`.
         count: int, number of images.
         num_classes: int, or None for a model without classes.
+        class_names: sequence of str, one per class; None where classes have no names.
 
     Returns:
         int32 NumPy array of shape `(count,)`, or None.
 
     Raises:
-        ValueError: labels without classes or the reverse, wrong shape or range.
+        ValueError: labels without classes or the reverse, wrong shape or range, or a
+            name of no class.
     """
     if num_classes is None:
         if labels is not None:
@@ -134,7 +143,8 @@ def check_labels(labels: Any, count: int, num_classes: int | None) -> np.ndarray
         return None
     if labels is None:
         raise ValueError(f"Expected labels from 0 to {num_classes - 1}, received None.")
-    if np.ndim(labels) == 0:
+    labels = named_labels(labels, class_names, num_classes)
+    if labels.ndim == 0:
         labels = np.full(count, labels)
     return check_label_array(labels, count, num_classes).astype("int32")
 

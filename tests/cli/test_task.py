@@ -78,14 +78,18 @@ def test_a_folder_seen_as_a_whole_leaves_nothing_to_judge(
     assert loaded[0][0].options == {"channels": 1}
 
 
-def test_sub_folders_of_a_split_have_to_be_the_classes_of_the_training(
-    run, tmp_path, monkeypatch
+@pytest.mark.parametrize("stored", [("cat", "dog", "horse"), None])
+def test_sub_folders_of_a_split_are_classes_of_the_training_by_name(
+    run, tmp_path, monkeypatch, noise_images, stored
 ):
     names = {None: ("cat", "dog", "horse"), "test": ("cat", "horse")}
     (tmp_path / "test").mkdir()
 
     def load(config, split=None):
-        return types.SimpleNamespace(class_names=names[split])
+        labels = range(len(names[split]))
+        return datasets.from_arrays(
+            noise_images(len(labels), 8), labels, names[split], name="pets"
+        )
 
     monkeypatch.setattr(module, "load_data", load)
     task = task_of("denoise", f"--model={run}")
@@ -94,11 +98,18 @@ def test_sub_folders_of_a_split_have_to_be_the_classes_of_the_training(
     )
     task.config = task.config.replace(data=own)
     assert task.data().class_names == ("cat", "horse")  # an energy without classes
-    task.model = types.SimpleNamespace(num_classes=3, resolution=32, image_shape=(1,))
-    with pytest.raises(ValueError, match=r"received \('cat', 'horse'\)"):
+    task.model = types.SimpleNamespace(
+        num_classes=3, class_names=stored, resolution=32, image_shape=(1,)
+    )
+    assert task.data().labels().tolist() == [0, 2]
+    names["test"] = ("cat", "gnu", "horse")
+    with pytest.raises(ValueError, match=r"in 'pets', received some of \['gnu'\]"):
         task.data()
-    names["test"] = names[None]
-    assert task.data().class_names == names[None]
+    # Where the model knows its classes, the training may have others by now.
+    names |= {"test": ("dog", "horse"), None: ("dog", "horse")}
+    expected = [0, 1] if stored is None else [1, 2]
+    assert task.data().labels().tolist() == expected
+    assert task.data(training=True).labels().tolist() == expected
 
 
 def test_a_model_file_may_lie_beside_anything(run, tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import PIL.Image
@@ -11,7 +12,7 @@ from keras_cfebm import configs, datasets, load_ladder
 from keras_cfebm.cli.main import main
 from keras_cfebm.configs.run_config import RunConfig
 from keras_cfebm.runs.run_folder import RunError, RunFolder
-from keras_cfebm.runs.train import new_model
+from keras_cfebm.runs.train import new_model, numbered_as
 
 SMALL = [
     "--preset=tiny",
@@ -134,8 +135,42 @@ def test_classes_without_images_are_named(noise_images, caplog):
     network = dataclasses.replace(config.network, conditional=True)
     data = datasets.from_arrays(noise_images(4, 16), [0, 2, 2, 0])
     caplog.set_level("WARNING", "absl")
-    assert new_model(config.replace(network=network), data).num_classes == 3
+    model = new_model(config.replace(network=network), data)
+    assert model.num_classes == 3 and numbered_as(model, data) is data
     assert "[0, 2], of 3 classes" in caplog.text
+
+
+def test_classes_are_those_of_the_run_whatever_folders_there_are_now(tmp_path, capsys):
+    def draw(name, colour):
+        (tmp_path / "pets" / name).mkdir(parents=True, exist_ok=True)
+        pixels = np.full((8, 8), colour, np.uint8)
+        for index in range(8):
+            path = tmp_path / "pets" / name / f"{index}.png"
+            PIL.Image.fromarray(pixels).save(path)
+
+    def train(stages):
+        run, data = f"--run_dir={tmp_path / 'run'}", f"--data={tmp_path / 'pets'}"
+        flags = ["--conditional", "--preset=tiny", "--steps=1", "--fit=exact"]
+        flags += ["--resolution=8", "--batch_size=8", "--replace_config"]
+        return main(["train", run, data, *flags, f"--stabilise_images={stages}"])
+
+    draw("cat", 0)
+    draw("horse", 255)
+    assert train(8) == 0
+    run = RunFolder(tmp_path / "run")
+    assert run.load().class_names == ("cat", "horse")
+    # One that comes in between would make horses of number 1 dogs.
+    draw("dog", 128)
+    capsys.readouterr()
+    assert train(16) == 1
+    assert "['cat', 'horse'] in 'pets', received some of ['dog']" in (
+        capsys.readouterr().err
+    )
+    shutil.rmtree(tmp_path / "pets" / "dog")
+    # Without cats, horses are number 0 of the folder and number 1 of the run.
+    shutil.rmtree(tmp_path / "pets" / "cat")
+    data = numbered_as(run.load(), datasets.load(tmp_path / "pets"))
+    assert data.labels().tolist() == [1] * 8
 
 
 def test_two_processes_cannot_share_a_folder(finished, photos, capsys):

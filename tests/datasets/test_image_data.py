@@ -236,6 +236,23 @@ def test_bad_arguments_are_refused(data):
         )
 
 
+def test_labels_are_numbered_anew_by_name():
+    images = np.zeros((4, 8, 8, 1), np.uint8)
+    data = datasets.from_arrays(images, [0, 1, 2, 1], ["cat", "dog", "horse"])
+    wanted = ["horse", "gnu", "dog", "cat"]
+    again = data.relabelled(wanted)
+    assert again.labels().tolist() == [3, 2, 0, 2]
+    assert again.class_names == tuple(wanted) and data.class_names[0] == "cat"
+    assert data.relabelled(data.class_names) is data
+    with pytest.raises(ValueError, match=r"in 'arrays', received some of \['dog'\]"):
+        data.relabelled(["cat", "horse"])
+    # A class without images here does not matter.
+    some = data.subset(classes=["horse", "cat"]).relabelled(["horse", "cat"])
+    assert some.labels().tolist() == [1, 0]
+    unnamed = datasets.from_arrays(images, [0, 1, 2, 1])
+    assert unnamed.relabelled(wanted) is unnamed
+
+
 def test_array_files(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
     np.save(tmp_path / "set.npy", pixels)

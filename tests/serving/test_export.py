@@ -1,6 +1,7 @@
 """A SavedModel is the Python model: in plain TensorFlow, its command line, and C++."""
 
 import io
+import json
 import pathlib
 import shutil
 import struct
@@ -78,7 +79,8 @@ def exported(served):
 @pytest.fixture(scope="module")
 def with_classes(serve, make_network, images):
     network = make_network(16, num_classes=3)
-    return serve("classes", CFEBM([network], Langevin(steps=3)), images, labels=1)
+    model = CFEBM([network], Langevin(steps=3), class_names=["bag", "é", "shoe"])
+    return serve("classes", model, images, labels="é")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,12 @@ def by_case(flat):
         case, name = key.rsplit("/", 1)
         cases.setdefault(case, {})[name] = value
     return cases
+
+
+def test_names_of_classes_are_exported(with_classes, exported):
+    path = pathlib.Path(with_classes.path, "assets.extra", "class_names.json")
+    assert json.loads(path.read_text(encoding="utf-8")) == ["bag", "é", "shoe"]
+    assert not pathlib.Path(exported, "assets.extra", path.name).exists()
 
 
 def test_plain_tensorflow_gives_what_the_model_gives(any_served, tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_cfebm.utils import validation
+from keras_cfebm.utils.labels import check_class_names, class_index
 
 IMAGES = np.zeros((2, 4, 4, 1), "float32")
 
@@ -95,6 +96,45 @@ def test_labels_become_int32_one_per_image():
     labels = np.array([0, 1], "uint8")
     assert validation.check_labels(labels, 2, num_classes=2).tolist() == [0, 1]
     assert validation.check_labels(None, 2, num_classes=None) is None
+
+
+def test_labels_may_be_names():
+    names = ("cat", "7", "Horse")
+    for labels in ("Horse", "2", 2):
+        checked = validation.check_labels(labels, 2, 3, names)
+        assert checked.dtype == np.int32 and checked.tolist() == [2, 2]
+    assert validation.check_labels(["7", "cat"], 2, 3, names).tolist() == [1, 0]
+    assert validation.check_labels("1", 1, 3).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("label", "names", "message"),
+    [
+        (
+            "horse",
+            ["cat", "Horse"],
+            "Horse'] or its number, from 0 to 1, received 'hor",
+        ),
+        ("Hores", ["cat", "Horse"], r"received 'Hores'\. Did you mean 'Horse'\?$"),
+        ("zebra", ["cat", "Horse"], r"received 'zebra'\.$"),
+        (2, ["cat", "Horse"], "from 0 to 1, received 2"),
+        (-1, ["cat"], "received -1"),
+        (True, ["cat"], "received True"),
+        ("cat", None, "0 to 3, as the classes have no names, received 'cat'"),
+        ("4", None, "a class, from 0 to 3, received '4'"),
+    ],
+)
+def test_an_unknown_class_is_refused_with_the_names(label, names, message):
+    with refused(message.replace("]", r"\]")):
+        class_index(label, names, 4 if names is None else None)
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "a"], ["a", 1], "ab"])
+def test_names_that_do_not_fit_the_classes_are_refused(names):
+    with refused("class_names as 2 different texts, as num_classes=2, received"):
+        check_class_names(names, 2)
+    with refused("class_names as no different texts"):
+        check_class_names(["a"], None)
 
 
 @pytest.mark.parametrize(
