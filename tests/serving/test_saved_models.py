@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_cfebm import configs, datasets, tasks
+from keras_cfebm.datasets.embedded import CLASS_NAMES
 from keras_cfebm.model import CFEBM
 
 FOLDER = pathlib.Path(__file__).parents[2] / "saved_models"
@@ -49,6 +50,7 @@ def test_both_forms_are_the_model_of_the_preset(name, monkeypatch):
     assert model.image_shape == (32, 32, 1)
     assert (model.chain_start == "source") == (config.source is not None)
     assert (model.num_classes == 10) == config.network.conditional
+    assert model.class_names == (CLASS_NAMES if model.num_classes else None)
 
     options = {"split": "test", "resolution": 32, "fit": "pad"}
     data = datasets.load(datasets.EMBEDDED, **options)
