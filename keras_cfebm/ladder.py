@@ -14,6 +14,7 @@ from keras_cfebm.configs import RunConfig
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils.labels import check_class_names
+from keras_cfebm.utils.training_data import check_floating, first_inputs
 from keras_cfebm.utils.typing import PathLike, Tensor
 from keras_cfebm.utils.validation import check_images, check_labels
 
@@ -127,22 +128,28 @@ class EnergyLadder(keras.Model):
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Energies of the images; with classes, of a pair `(images, labels)`."""
+        check_floating(images[0] if isinstance(images, (tuple, list)) else images)
         return self.sampling_network(images)
 
     def predict(self, x, *args, **kwargs):
         """Energies `(n,)` of images, as a NumPy array; see `keras.Model.predict`."""
-        arrays = x if isinstance(x, (tuple, list)) else (x,)
-        if isinstance(arrays[0], np.ndarray):
-            self.check_arrays(*arrays)
+        batch, x = first_inputs(x)
+        if batch is not None:
+            self.check_arrays(*batch)
         return super().predict(x, *args, **kwargs)
 
-    def check_arrays(self, images: Any, paired: Any = None) -> None:
+    def check_arrays(self, images: Any, paired: Any = None, once: bool = True) -> None:
         """Checks images and what stands beside them: labels, or source images.
+
+        Args:
+            images: array or tensor of shape `(n, resolution, resolution, channels)`.
+            paired: integers of shape `(n,)`, or images; None where nothing is.
+            once: bool, whether a warning is given once per process.
 
         Raises:
             ValueError: if they do not fit the network, or hold NaN.
         """
-        images = check_images(images, self.image_shape)
+        images = check_images(images, self.image_shape, once=once)
         if self.num_classes is not None:
             check_labels(paired, len(images), self.num_classes)
         elif self.chain_start == "source" and paired is not None:

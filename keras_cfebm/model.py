@@ -357,25 +357,28 @@ class CFEBM(EnergyLadder):
         """Trains the finest network; see `keras.Model.fit`.
 
         Raises:
-            ValueError: if the images (of a data set, its first batch) have
-                another shape or dtype than the network's or hold NaN, or labels do not
-                fit the classes, or source images are missing or of another shape.
+            ValueError: if the images (of a data set, its first batch) have another
+                shape or dtype than the network's, hold NaN or are in 0 … 255, or labels
+                do not fit the classes, or source images are missing or of another
+                shape. Images that seem to be in [0, 1] are warned of.
         """
-        self._check_first_batch(x, y)
+        x = self._checked(x, y)
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Energies of data and samples; see `keras.Model.evaluate` and `fit`."""
-        self._check_first_batch(x, y)
+        x = self._checked(x, y)
         try:
             return super().evaluate(x, y, *args, **kwargs)
         finally:
             self.test_batches.assign(0)
 
-    def _check_first_batch(self, x, y):
-        batch = first_batch(x, y)
+    def _checked(self, x, y):
+        """What to read in place of `x`, once its first batch has been found good."""
+        batch, x = first_batch(x, y)
         if batch is not None:
-            self.check_arrays(*batch)
+            self.check_arrays(*batch, once=False)
+        return x
 
     def make_train_function(self, force=False):
         # A step that creates variables is traced twice: half a minute for a large

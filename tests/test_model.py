@@ -12,10 +12,12 @@ from keras import ops
 
 from keras_cfebm import tasks
 from keras_cfebm.configs.stages import Stage
+from keras_cfebm.datasets.pipeline import Batches
 from keras_cfebm.growing import grown_to
 from keras_cfebm.layers import mean_pool
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin
+from keras_cfebm.utils.training_data import first_batch
 
 
 class Recorder(keras.callbacks.Callback):
@@ -624,9 +626,70 @@ def test_bad_labels_are_explained(make_model, noise_images):
 
 
 def test_forgotten_scaling_is_noticed_once(make_model, noise_images, monkeypatch):
-    monkeypatch.setattr("keras_cfebm.utils.validation._warned", set())
+    monkeypatch.setattr("keras_cfebm.utils.image_range._warned", set())
     model, images = make_model(), 100 * noise_images(4, 8)
     with pytest.warns(UserWarning, match="was the scaling forgotten") as caught:
         model.predict(images, verbose=0)
         model.predict(images + 1, verbose=0)
     assert len(caught) == 1
+
+
+#: Forms in which `fit` and `predict` take images of a batch.
+FORMS = {
+    "array": lambda images: images,
+    "tensor": ops.convert_to_tensor,
+    "generator": lambda images: (batch for batch in [(images,)]),
+    "data set": lambda images: tf_dataset(images),
+    "PyDataset": lambda images: Batches(lambda index: images, 1),
+}
+
+
+def tf_dataset(images):
+    tf = pytest.importorskip("tensorflow")
+    return tf.data.Dataset.from_tensors(images)
+
+
+@pytest.fixture(scope="module")
+def small(make_model):
+    return make_model()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_range_is_checked_at_every_door(small, noise_images, form):
+    model, make = small, FORMS[form]
+    levels = np.uint8(127.5 * (noise_images(4, 8) + 1))
+    for method in (model.fit, model.evaluate, model.predict):
+        with pytest.raises(ValueError, match=r"floats .*, received uint8.*Rescaling\("):
+            method(make(levels), verbose=0)
+        with pytest.raises(ValueError, match=r"to 254.*Rescaling\(1 / 127\.5, offset"):
+            method(make(np.float32(levels)), verbose=0)
+    for _ in range(2):  # once per fit
+        with pytest.warns(UserWarning, match=r"From \[0, 1\] it is 2 \* im") as caught:
+            model.fit(make(np.float32(levels / 255)), verbose=0)
+        assert sum("scaling" in str(w.message) for w in caught) == 1
+
+
+def test_a_generator_that_is_looked_at_loses_nothing():
+    batches = [(zeros(1, 8, 8, 1),), (zeros(2, 8, 8, 1),)]
+    (images, paired), again = first_batch(batch for batch in batches)
+    assert images is batches[0][0] and paired is None
+    assert list(again) == batches
+    nothing, again = first_batch(batch for batch in [])
+    assert nothing is None and not list(again)
+
+
+def test_bytes_are_refused_while_tracing(small):
+    for call in (small, small.predict_on_batch, small.train_on_batch):
+        with pytest.raises(ValueError, match=r"floats in .*, received uint8"):
+            call(zeros(1, 8, 8, 1, dtype="uint8"))
+
+
+def test_the_scaling_that_messages_name_serves(small, noise_images):
+    tf = pytest.importorskip("tensorflow")
+    images = noise_images(4, 8)
+    levels = np.rint(127.5 * (images + 1)).astype("uint8")
+    scale = keras.layers.Rescaling(1 / 127.5, offset=-1)
+    dataset = tf.data.Dataset.from_tensors((levels, np.arange(4)))
+    dataset = dataset.map(lambda x, *y: (scale(x), *y))
+    energies = small.predict(dataset, verbose=0)
+    np.testing.assert_allclose(energies, small.predict(images, verbose=0), atol=0.02)

@@ -2,7 +2,6 @@
 
 import contextlib
 import pathlib
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -139,12 +138,6 @@ def _checked_images(images, name):
     if images.dtype == np.uint8:
         check_image_shape(images.shape, GREY_OR_COLOUR)
         return images
-    images = check_images(images, GREY_OR_COLOUR, strict=True)
-    low, high = images.min(), images.max()
-    if low >= 0 and high > 0:
-        warnings.warn(
-            f"Expected {name!r} in [-1, 1], received values from {low:.4g} to "
-            f"{high:.4g}: was the scaling forgotten? From [0, 1] it is 2 * images - 1.",
-            stacklevel=3,
-        )
-    return np.clip(images, -1, 1) if low < -1 or high > 1 else images
+    images = check_images(images, GREY_OR_COLOUR, repr(name), strict=True, once=False)
+    inside = images.min() >= -1 and images.max() <= 1
+    return images if inside else np.clip(images, -1, 1)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_cfebm.utils.validation import RANGE_TOLERANCE
+from keras_cfebm.utils.image_range import RANGE_TOLERANCE
 
 
 def _checked(x, *checks):

@@ -1,6 +1,7 @@
-"""What `fit` is given: its first batch, and the parts of a batch."""
+"""What `fit` and its kin are given: its first batch, and the parts of a batch."""
 
 import itertools
+import types
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -8,33 +9,59 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_cfebm.utils.image_range import not_floating
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_image_shape
 
 
-def first_batch(x: Any, y: Any = None) -> tuple[Any, Any] | None:
+def first_batch(x: Any, y: Any = None) -> tuple[tuple[Any, Any] | None, Any]:
     """Images and what is paired with them, for a check before anything is compiled.
 
     Args:
-        x: array, `tf.data.Dataset`, `keras.utils.PyDataset`, or anything else.
+        x: array, tensor, `tf.data.Dataset`, `keras.utils.PyDataset`, generator, or
+            anything else.
         y: labels or source images of an array, or None.
 
     Returns:
-        Pair of arrays: of an array all of it, of a data set its first batch; None where
-        looking at the data would use them up.
+        Pair of the batch and of what to go on with in place of `x`: a generator that
+        yields what was taken from it again, or `x`. The batch is a pair of images and
+        what stands beside them, of arrays all of them, of a data set its first; None
+        where looking at the data would use them up.
     """
-    if isinstance(x, np.ndarray):
-        return x, y
+    if isinstance(x, np.ndarray) or ops.is_tensor(x):
+        return (x, y), x
+    taken: Any = ()
     if hasattr(x, "take"):  # a tf.data.Dataset
-        batches = iter(x.take(1))
-    elif isinstance(x, keras.utils.PyDataset):
-        batches = itertools.islice(x, 1)
-    else:
-        return None
-    for batch in batches:
+        taken = x.take(1)
+    elif isinstance(x, (keras.utils.PyDataset, types.GeneratorType)):
+        taken = itertools.islice(x, 1)
+    for batch in taken:
         images, paired, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        return images, paired
-    return None
+        restored = isinstance(x, types.GeneratorType)
+        return (images, paired), _with_first(batch, x) if restored else x
+    return None, x
+
+
+def first_inputs(x: Any) -> tuple[tuple[Any, Any] | None, Any]:
+    """`first_batch` of what is to be predicted, where labels stand in `x` itself."""
+    batch, x = ((x, None), x) if isinstance(x, (tuple, list)) else first_batch(x)
+    if batch is None:
+        return None, x
+    images, _ = batch
+    pair = isinstance(images, (tuple, list))
+    return ((*images, None)[:2] if pair else (images, None)), x
+
+
+def _with_first(batch, generator):
+    yield batch
+    yield from generator
+
+
+def check_floating(images: Tensor) -> None:
+    """Raises ValueError unless a tensor, of a graph too, is of floating-point type."""
+    dtype = keras.backend.standardize_dtype(images.dtype)
+    if "float" not in dtype:
+        raise ValueError(not_floating(dtype))
 
 
 class Batch(NamedTuple):
@@ -79,9 +106,7 @@ def unpack(
     """
     images, paired, weights = keras.utils.unpack_x_y_sample_weight(data)
     check_image_shape(tuple(images.shape), image_shape)
-    dtype = keras.backend.standardize_dtype(images.dtype)
-    if "float" not in dtype:
-        raise ValueError(f"Expected images as floats in [-1, 1], received {dtype}.")
+    check_floating(images)
     check_partner(paired, num_classes, translates)
     sources = labels = None
     if translates:

@@ -6,23 +6,19 @@ raises a ValueError that says what was expected and what was received. NumPy onl
 
 import contextlib
 import numbers
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from keras_cfebm.utils.image_range import check_range, not_floating
 from keras_cfebm.utils.labels import named_labels
 from keras_cfebm.utils.typing import Tensor
 
-#: How far rounding may leave [-1, 1].
-RANGE_TOLERANCE = 1e-3
 #: The `image_shape` of what a screen can show.
 GREY_OR_COLOUR = ("height", "width", (1, 3))
 #: What is said of a batch that `accumulation` does not divide.
 INDIVISIBLE = "Expected batches of a multiple of {parts} images, for accumulation"
-
-_warned: set[str] = set()
 
 
 def check_images(
@@ -32,6 +28,7 @@ def check_images(
     minimum: int = 1,
     strict: bool = False,
     in_range: bool = True,
+    once: bool = True,
 ) -> np.ndarray:
     """Returns images as a float32 array, or says why it cannot.
 
@@ -40,36 +37,25 @@ def check_images(
         image_shape: the shape of one image wanted; see `check_image_shape`.
         name: str, what the messages call them.
         minimum: int, the smallest n.
-        strict: bool. What lies more than 1e-3 outside [-1, 1] raises if True and warns
-            once per process if False.
+        strict: bool, whether what lies more than 1e-3 outside [-1, 1] is an error; see
+            `keras_cfebm.utils.image_range.check_range`, also for what warns.
         in_range: bool, False allows any finite value, as noisy images have.
+        once: bool, whether a warning is given once per process.
 
     Returns:
         float32 NumPy array of the same shape.
 
     Raises:
         ValueError: wrong rank, shape or dtype, too few images, NaN or infinity inside,
-            or (strict) a value outside the range.
+            or values of another range.
     """
     images = np.asarray(images)
     check_image_shape(images.shape, image_shape, name, minimum)
     if not _is_floating(images.dtype):
-        raise ValueError(
-            f"Expected {name} as floats in [-1, 1], received {images.dtype}; "
-            "keras_cfebm.datasets.to_float converts bytes."
-        )
+        raise ValueError(not_floating(images.dtype, name))
     images = _finite_numbers(images, "float32", name)
-    low, high = images.min(), images.max()
-    if in_range and (low < -1 - RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE):
-        message = (
-            f"Expected {name} in [-1, 1], received values from {low:.4g} to "
-            f"{high:.4g}: was the scaling forgotten?"
-        )
-        if strict:
-            raise ValueError(message)
-        if "range" not in _warned:
-            _warned.add("range")
-            warnings.warn(message, stacklevel=2)
+    if in_range:
+        check_range(images.min(), images.max(), name, strict, once)
     return images
 
 

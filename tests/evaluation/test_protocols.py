@@ -45,7 +45,7 @@ def encoder():
 @pytest.mark.parametrize("name", sorted(evaluation.FILTERS))
 def test_filters_keep_what_is_flat_and_remove_noise(name, noise_images):
     _, strengths = evaluation.FILTERS[name]
-    flat = constant(0.5)
+    flat = constant(-0.5)
     for strength in strengths:
         result = evaluation.filtered(name, flat, strength, sigma=0.2)
         np.testing.assert_allclose(result, flat, atol=1e-5)

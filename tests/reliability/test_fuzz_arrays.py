@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as arrays
 from keras_cfebm import datasets, evaluation
 from keras_cfebm.tasks import hole_masks
 from keras_cfebm.utils import validation
+from keras_cfebm.utils.image_range import RANGE_TOLERANCE
 
 __all__ = ["no_hang"]  # a fixture of every test here
 
@@ -50,7 +51,7 @@ def test_check_images(images, strict, in_range):
         assert checked.dtype == np.float32 and np.isfinite(checked).all()
         assert checked.shape == np.shape(images) and len(checked.shape) == 4
         if strict and in_range:
-            assert np.abs(checked).max() <= 1 + validation.RANGE_TOLERANCE
+            assert np.abs(checked).max() <= 1 + RANGE_TOLERANCE
 
 
 @fuzz(500)

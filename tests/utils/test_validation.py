@@ -1,12 +1,13 @@
 """What is refused, and in which words; what is passed on, and in which form."""
 
+import re
 import warnings
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from keras_cfebm.utils import validation
+from keras_cfebm.utils import image_range, validation
 from keras_cfebm.utils.labels import check_class_names, class_index
 
 IMAGES = np.zeros((2, 4, 4, 1), "float32")
@@ -63,10 +64,10 @@ def test_another_image_shape_is_refused(wanted, message):
 
 
 def test_the_range_is_an_error_a_single_warning_or_no_matter(monkeypatch):
-    monkeypatch.setattr(validation, "_warned", set())
-    large = IMAGES + 3
+    monkeypatch.setattr(image_range, "_warned", set())
+    large = IMAGES - 3
     with refused(
-        r"in \[-1, 1\], received values from 3 to 3: was the scaling forgotten"
+        r"in \[-1, 1\], received values from -3 to -3: was the scaling forgotten"
     ):
         validation.check_images(large, strict=True)
     with pytest.warns(UserWarning, match="scaling forgotten") as caught:
@@ -77,6 +78,36 @@ def test_the_range_is_an_error_a_single_warning_or_no_matter(monkeypatch):
         validation.check_images(large + 1)  # warned of before
         validation.check_images(large, in_range=False)
         validation.check_images(IMAGES + 1 + 1e-4, strict=True)  # rounding
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "message"),
+    [
+        (0, 1, "2 * images - 1"),
+        (0.2, 0.6, "2 * images - 1"),
+        (0, 2, "from 0 to 2: was the scaling forgotten?"),  # as [0, 1] with overshoot
+        (-5, 5, "from -5 to 5: was the scaling forgotten?"),
+        (0, 0.4, None),  # as grey with a little noise
+        (1, 1, None),  # white
+        (-0.1, 1, None),
+    ],
+)
+def test_images_of_one_sign_are_noticed(low, high, message):
+    images = np.linspace(low, high, 32).reshape(2, 4, 4, 1)
+    if message is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            validation.check_images(images, once=False)
+        return
+    with pytest.warns(UserWarning, match=re.escape(message)):
+        validation.check_images(images, once=False)
+
+
+def test_levels_of_a_file_are_no_images_in_range():
+    levels = np.linspace(0, 255, 32).reshape(2, 4, 4, 1)
+    with refused("from 0 to 255: was the scaling forgotten"):
+        validation.check_images(levels)
+    validation.check_images(levels, in_range=False)
 
 
 def test_a_size_that_is_not_known_yet_fits():
