@@ -74,6 +74,18 @@ def test_holes_are_filled_by_the_mean_and_along_ramps():
         evaluation.inpainted("magic", images, holes)
 
 
+def test_images_smaller_than_the_window_of_ssim_are_judged_without_it():
+    images = constant(0.25, side=8)
+    found = evaluation.evaluate_inpainting(well(0.25), images, "center").figures
+    assert found["mean"] == {"psnr": None, "ssim": None}  # restored without error
+    assert found["model"]["psnr"] > 0 and found["model"]["ssim"] is None
+    found = evaluation.evaluate_denoising(well(0.25), images, [0.1], steps=1).figures
+    assert {row["ssim"] for row in found["0.1"].values()} == {None}
+    found = evaluation.evaluate_translation(images, -images, images).figures
+    assert found["translation"]["ssim"] is None
+    assert evaluation.mean_ssim(constant(0.25, side=11), constant(0.25, side=11)) == 1
+
+
 def test_denoising_takes_the_steps_that_serve_best():
     clean = constant(0.25)
     noisy = tasks.add_noise(clean, 0.2)
