@@ -1,7 +1,6 @@
 """EnergyLadder: the energies of all resolutions, and what they draw once trained."""
 
 import dataclasses
-import pathlib
 import warnings
 from collections.abc import Sequence
 from typing import Any, Self
@@ -14,13 +13,10 @@ from keras_cfebm.configs import RunConfig
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils.labels import check_class_names
+from keras_cfebm.utils.model_files import find_model, read_model
 from keras_cfebm.utils.training_data import check_floating, first_inputs
 from keras_cfebm.utils.typing import PathLike, Tensor
-from keras_cfebm.utils.validation import check_images, check_labels
-
-_PACKAGE = pathlib.Path(__file__).parent
-#: Where `<preset>/model.keras` may lie: in an installed package, or in a checkout.
-PRETRAINED = (_PACKAGE / "saved_models", _PACKAGE.parent / "saved_models")
+from keras_cfebm.utils.validation import check_image_shape, check_images, check_labels
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -128,7 +124,9 @@ class EnergyLadder(keras.Model):
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Energies of the images; with classes, of a pair `(images, labels)`."""
-        check_floating(images[0] if isinstance(images, (tuple, list)) else images)
+        given = images[0] if isinstance(images, (tuple, list)) else images
+        check_image_shape(tuple(given.shape), self.image_shape)
+        check_floating(given)
         return self.sampling_network(images)
 
     def predict(self, x, *args, **kwargs):
@@ -161,7 +159,7 @@ class EnergyLadder(keras.Model):
     def generate(
         self,
         count: int,
-        seed: int = 0,
+        seed: int | None = None,
         labels: Any = None,
         batch_size: int = 64,
         start: int = 0,
@@ -170,8 +168,9 @@ class EnergyLadder(keras.Model):
 
         Args:
             count: int, number of images.
-            seed: int, the stream of images. Image `i` of a stream is the same whatever
-                `count` and `batch_size` are.
+            seed: int, the stream of images; None draws a fresh one, which `last_seed`
+                keeps. Image `i` of a stream is the same whatever `count` and
+                `batch_size` are.
             labels: with classes, an int or a name in `class_names`, or an array of
                 either of shape `(count,)`.
             batch_size: int, images per chain; it bounds the memory.
@@ -199,7 +198,7 @@ class EnergyLadder(keras.Model):
     def translate(
         self,
         source_images: np.ndarray,
-        seed: int = 0,
+        seed: int | None = None,
         batch_size: int = 64,
         start: int = 0,
     ) -> np.ndarray:
@@ -208,7 +207,7 @@ class EnergyLadder(keras.Model):
         Args:
             source_images: float array of shape `(n, resolution, resolution, channels)`
                 in [-1, 1].
-            seed: int, the stream of images.
+            seed: int, the stream of images, or None; see `generate`.
             batch_size: int, images per chain; it bounds the memory.
             start: int, index in the stream of the first image.
 
@@ -230,6 +229,11 @@ class EnergyLadder(keras.Model):
             chain, source_images, seed, batch_size=batch_size, start=start
         )
 
+    @property
+    def last_seed(self) -> int | None:
+        """The seed of the last images, to make them again; None before any."""
+        return None if self._sampler is None else self._sampler.last_seed
+
     def _chain(self, energies, settings):
         """Kept between calls: callbacks draw samples after every epoch."""
         if self._sampler is None or self._sampler.settings != settings:
@@ -237,6 +241,18 @@ class EnergyLadder(keras.Model):
         return self._sampler
 
     # --- Saving and loading ---------------------------------------------------------
+
+    def save(self, filepath: PathLike, *args: Any, **kwargs: Any) -> None:
+        """Writes the model as a `.keras` file; see `keras.Model.save`.
+
+        Raises:
+            ValueError: of Keras' old format, HDF5, which does not hold such a model.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                f"Expected a path that ends in .keras, received {str(filepath)!r}."
+            )
+        super().save(filepath, *args, **kwargs)
 
     def export(self, filepath: PathLike, **kwargs: Any) -> None:
         """Writes the energy of the finest level by itself; see `EnergyNetwork.export`.
@@ -314,11 +330,12 @@ class EnergyLadder(keras.Model):
         return {"langevin": config.langevin, "chain_start": chain_start}
 
     @classmethod
-    def from_preset(cls, name: str, load_weights: bool = True) -> Self:
-        """The model of a named configuration.
+    def from_preset(cls, name: PathLike, load_weights: bool = True) -> Self:
+        """The model of a named configuration, or a saved one.
 
         Args:
-            name: str, a key of `keras_cfebm.configs.PRESETS`.
+            name: a key of `keras_cfebm.configs.PRESETS`; or, to load what is there, a
+                run folder, a `.keras` file or a folder of `saved_models`.
             load_weights: bool, whether to load pretrained weights. Without any for this
                 preset the model is untrained, and a warning says so.
 
@@ -327,14 +344,20 @@ class EnergyLadder(keras.Model):
             Data are neither read nor downloaded.
 
         Raises:
-            ValueError: if the name is unknown; the message lists all names.
+            ValueError: if the name is unknown (the message lists all names), or a file
+                is damaged or of another model.
         """
-        preset = configs.find(name)
+        file = find_model(name) if load_weights else None
+        if file is not None:
+            model = read_model(file)
+            if not isinstance(model, cls):
+                raise ValueError(
+                    f"Expected a {cls.__name__} in {file}, received a "
+                    f"{type(model).__name__}."
+                )
+            return model
+        preset = configs.find(str(name))
         if load_weights:
-            for folder in PRETRAINED:
-                path = folder / name / "model.keras"
-                if path.is_file():
-                    return keras.saving.load_model(path, compile=False)
             warnings.warn(
                 f"There are no pretrained weights for the preset {name!r}: the model "
                 f"is untrained. `cfebm train --preset={name} --run_dir=...` trains it.",

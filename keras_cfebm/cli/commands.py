@@ -68,7 +68,7 @@ COMMANDS = {
         "generate images with a trained model",
         flag.MODEL,
         string("output", "samples.png", "PNG grid; all images go beside it as .npy."),
-        *flag.images(64),
+        *flag.images(64, seed=None),
         flag.LABEL,
     ),
     "demo": Command(
@@ -79,7 +79,7 @@ COMMANDS = {
     ),
     "interpolate": Command(
         "go from one sample to another through the noise (Sec. 4.1)",
-        *flag.task(8),
+        *flag.task(8, seed=None),
         integer("columns", 8, "Images per row; there are --count rows.", lower_bound=2),
         flag.LABEL,
     ),
@@ -171,7 +171,11 @@ COMMANDS = {
     ),
     "serve": Command(
         "answer REST and gRPC requests to a SavedModel, for development",
-        dataclasses.replace(flag.MODEL, text="Folder of versions, see cfebm export."),
+        dataclasses.replace(
+            flag.MODEL,
+            text="Folder of versions that cfebm export wrote, or the model that it "
+            "wrote them of, as other commands take it.",
+        ),
         string("name", None, "Name of the model; by default the folder's."),
         string("host", "127.0.0.1", "Address."),
         integer("rest_port", 8501, "0 for a free one."),

@@ -116,6 +116,7 @@ def best_steps(
     states = tasks.chain_states(
         Chain(energy, settings.replace(steps=MOST_STEPS)),
         images=noisy,
+        seed=0,
         labels=labels,
         every=1,
     )

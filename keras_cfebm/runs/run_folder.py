@@ -9,11 +9,10 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-import keras
-
 from keras_cfebm.configs.run_config import RunConfig
 from keras_cfebm.model import CFEBM
 from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.model_files import find_model
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.visualization.curves import KEYS
 
@@ -154,25 +153,47 @@ class RunFolder:
 
 
 def load_ladder(path: PathLike) -> CFEBM:
-    """Reads a ladder, `ladder.keras` of a run folder or any saved `CFEBM`.
+    """Reads a trained model.
 
     Args:
-        path: the file, or a run folder.
+        path: a run folder, a `.keras` file, a folder of `saved_models`, or the name of
+            a preset that comes with weights.
 
     Raises:
-        RunError: if there is no such file, or it is not a saved `CFEBM`.
+        RunError: if there is no such model, or its file is damaged or of another.
+
+    Example:
+
+    ```python
+    model = load_ladder("runs/demo")
+    model = load_ladder("fashion_mnist")
+    ```
     """
-    path = pathlib.Path(path).expanduser()
-    path = path / "ladder.keras" if path.is_dir() else path
-    if not path.is_file():
-        raise RunError(f"Expected a trained model at {path}, found none.")
     try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras lets zip, HDF5 and JSON errors of many types out
-        raise RunError(f"{path} cannot be read as a Keras model: {error}") from error
-    if not isinstance(model, CFEBM):
-        raise RunError(f"{path} holds a {type(model).__name__}, expected a CFEBM.")
-    return model
+        return CFEBM.from_preset(model_file(path))
+    except (OSError, ValueError) as error:
+        raise RunError(str(error)) from error
+
+
+def model_file(path: PathLike) -> pathlib.Path:
+    """The file of a trained model; see `load_ladder`.
+
+    Raises:
+        RunError: if there is none.
+    """
+    file = find_model(path)
+    if file is None and RunFolder(path).config.is_file():
+        raise RunError(
+            f"Expected a trained model in {path}, found a run that is not finished: "
+            f"cfebm train --run_dir={path} goes on with it."
+        )
+    if file is None:
+        raise RunError(
+            f"Expected a trained model at {path}, found none. A model is a run folder, "
+            "a .keras file, a folder of saved_models, or the name of a preset that "
+            "comes with weights (cfebm presets)."
+        )
+    return file
 
 
 def read_json(path: pathlib.Path) -> Any:

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from keras_cfebm.cli.commands import COMMANDS
+from keras_cfebm.cli.execute import in_flags
 from keras_cfebm.cli.main import main
 from keras_cfebm.cli.quiet import quiet_tensorflow, without_remarks
 from keras_cfebm.utils.version import __version__
@@ -97,6 +98,28 @@ def test_a_user_decides_how_much_is_logged(monkeypatch, capfd, level):
         assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == (level or "3")
         os.write(2, b"I0000 00:00:17 1 port.cc:153] oneDNN is on.\n")
     assert ("oneDNN" in capfd.readouterr().err) == (level == "0")
+
+
+# --- Errors speak of flags ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "Expected a batch_size of at most 6.",
+            "Expected a --batch_size of at most 6.",
+        ),
+        ("Expected sigma in (0, inf).", "Expected --sigma in (0, inf)."),
+        ("received sigma=0.3 alone.", "received --sigma=0.3 alone."),
+        ("Expected classes of 'x'.", "Expected --classes of 'x'."),
+        ("Choose --batch_size, not classes.", "Choose --batch_size, not classes."),
+        ("No /batch_size/a, 'batch_size'.", "No /batch_size/a, 'batch_size'."),
+        ("stages.batch_size: 8 there", "stages.batch_size: 8 there"),
+    ],
+)
+def test_arguments_are_named_as_flags(message, shown):
+    assert in_flags(message, ["batch_size", "sigma", "classes"]) == shown
 
 
 # --- Wrong command lines --------------------------------------------------------------

@@ -321,6 +321,17 @@ def test_samples_are_streamed_and_each_is_drawn_once(noise_images, encoder):
     assert found.figures["frechet_distance"] == pytest.approx(whole["frechet_distance"])
 
 
+def test_statistics_that_cannot_be_kept_are_computed(noise_images, encoder, tmp_path):
+    data = datasets.from_arrays(noise_images(9, 8))
+    kept = evaluation.reference_statistics(data, encoder, "nine", tmp_path / "cache")
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="are not kept, .* --cache_dir"):
+        found = evaluation.reference_statistics(
+            data, encoder, "nine", tmp_path / "file" / "cache"
+        )
+    np.testing.assert_array_equal(found.mean, kept.mean)
+
+
 def test_reference_statistics_are_made_once(noise_images, encoder, tmp_path):
     calls = []
 
