@@ -9,11 +9,13 @@ import keras
 import numpy as np
 
 from keras_cfebm import configs, tasks
-from keras_cfebm.configs import RunConfig
+from keras_cfebm.configs import RunConfig, costs
+from keras_cfebm.configs.run_config import NetworkConfig
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils.labels import check_class_names
 from keras_cfebm.utils.model_files import find_model, read_model
+from keras_cfebm.utils.terminal import say
 from keras_cfebm.utils.training_data import check_floating, first_inputs
 from keras_cfebm.utils.typing import PathLike, Tensor
 from keras_cfebm.utils.validation import check_image_shape, check_images, check_labels
@@ -119,6 +121,50 @@ class EnergyLadder(keras.Model):
     def finest_settings(self) -> Langevin:
         """The `Langevin` of a chain that runs at the finest level alone."""
         return self.langevin.replace(steps=self.langevin.steps_at(len(self.ladder) - 1))
+
+    def parameters(self) -> dict[int, int]:
+        """Number of trainable weights of each level, by its resolution.
+
+        They are those of a trained model: fade paths are not counted, nor copies of
+        weights such as their running average.
+        """
+        return {
+            network.resolution: costs.network_parameters(
+                network.resolution,
+                network.channels,
+                NetworkConfig(
+                    base_resolution=network.base_resolution,
+                    base_width=network.base_width,
+                    widths=network.widths,
+                ),
+                network.num_classes,
+            )
+            for network in self.ladder
+        }
+
+    def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:
+        """Prints the networks of the ladder with their number of parameters.
+
+        Args:
+            *args: as of `keras.Model.summary`, without influence: the layers of a
+                network are shown by its own `summary`.
+            print_fn: function that takes the text; None prints it.
+            **kwargs: like `args`.
+        """
+        counts = self.parameters()
+        rows = [("network", "pixels", "parameters")]
+        for network in self.ladder:
+            side = network.resolution
+            rows.append((network.name, f"{side} × {side}", f"{counts[side]:,}"))
+        if self.sampling_network is not self.network:
+            rows.append((self.sampling_network.name, rows[-1][1], "(a copy)"))
+        table = "\n".join(f"{a:<20}{b:>11}{c:>14}" for a, b, c in rows)
+        (print_fn or say)(
+            f"{type(self).__name__} {self.name!r} of images {self.image_shape}\n\n"
+            f"{table}\n\n"
+            f"Parameters: {counts[self.resolution]:,} of the finest network, "
+            f"{sum(counts.values()):,} of the whole ladder."
+        )
 
     # --- Energies -------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from keras_cfebm.datasets.pipeline import Batches
 from keras_cfebm.growing import grown_to
 from keras_cfebm.layers import mean_pool
 from keras_cfebm.model import CFEBM
+from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils.training_data import first_batch
 
@@ -488,6 +489,32 @@ def test_one_image_alone_is_refused_with_a_hint(trained, noise_images):
     with pytest.raises(ValueError, match=r"For one image add \[None\]"):
         trained(noise_images(1, 16)[0])
     assert trained(noise_images(1, 16)[0][None]).shape == (1,)
+
+
+def test_the_summary_counts_each_level_once_and_the_average_apart(trained, capsys):
+    trained.summary()
+    shown = capsys.readouterr().out
+    coarse, fine = trained.ladder
+    names = [coarse.name, fine.name, trained.ema_network.name]
+    assert names == ["energy_8", "energy_16", "energy_16_average"]
+    assert all(name in shown for name in names)
+    counts = [
+        sum(math.prod(weight.shape) for weight in network.trainable_weights)
+        for network in (
+            EnergyNetwork(8, 1, base_width=1),
+            EnergyNetwork(16, 1, base_width=1),
+        )
+    ]
+    assert trained.parameters() == dict(zip((8, 16), counts, strict=True))
+    assert f"{counts[1]:,} of the finest network, {sum(counts):,} of the" in shown
+
+
+def test_networks_of_older_files_are_named_anew(make_network):
+    config = make_network().get_config()
+    assert EnergyNetwork.from_config({**config, "name": "energy_network_4"}).name == (
+        "energy_8"
+    )
+    assert EnergyNetwork.from_config({**config, "name": "mine"}).name == "mine"
 
 
 # --- Saving -------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def card(name, run, model, config, fid, control, count):
     classes = "" if model.num_classes is None else f", {model.num_classes} classes"
     train_flags = " ".join([f"--preset={name}", *flags.FLAGS.train_flag])
     origin = configs.PRESETS[name].origin
-    parameters = sum(network.count_params() for network in model.sampling_ladder)
+    parameters = sum(model.parameters().values())
     return f"""# {name}
 
 {what}, {model.resolution}×{model.resolution} pixels, grey{classes}.

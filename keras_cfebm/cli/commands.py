@@ -12,7 +12,10 @@ from keras_cfebm.cli import flag
 from keras_cfebm.cli.config_flags import CONFIG_FLAGS
 from keras_cfebm.cli.flag import Flag, boolean, choice, integer, number, several, string
 
-_DEFAULTS = "Where no default is shown, the preset, the run or the task decides."
+_DEFAULTS = (
+    "Where no default is shown, the run or the task decides; a preset or a --config\n"
+    "brings its own values."
+)
 
 
 class Command:
@@ -75,7 +78,8 @@ COMMANDS = {
         "train on the embedded images and judge the samples",
         string("run_dir", "runs/demo", "Run folder."),
         integer("samples", 2000, "Samples to judge.", lower_bound=65),
-        *_CONFIG,
+        # Its defaults are the preset's.
+        *(dataclasses.replace(row, usual=None) for row in _CONFIG),
     ),
     "interpolate": Command(
         "go from one sample to another through the noise (Sec. 4.1)",

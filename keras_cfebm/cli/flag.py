@@ -23,6 +23,7 @@ class Flag:
         text: str, what it means.
         limits: dict, further arguments of `DEFINE_<kind>`.
         required: bool, whether the command cannot run without it.
+        usual: str, what `--help` shows as the default where that is None.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Flag:
     text: str
     limits: dict[str, Any] = dataclasses.field(default_factory=dict)
     required: bool = False
+    usual: str | None = None
 
     def define(self, values: flags.FlagValues) -> flags.Flag:
         """Adds the flag to `values`, and returns what absl makes of it."""
@@ -44,6 +46,8 @@ class Flag:
         notes = [flag.parser.syntactic_help]
         if flag.default_as_str:
             notes.append(f"default: {flag.default_as_str[1:-1]}")
+        elif self.usual is not None:
+            notes.append(f"default: {self.usual}")
         if self.required:
             notes.append("required")
         note = "; ".join(filter(None, notes))
@@ -56,8 +60,10 @@ class Flag:
 
 
 def _kind(kind: str) -> Callable[..., Flag]:
-    """The function that makes flags of a kind; its keywords are the limits."""
-    return lambda name, default, text, **limits: Flag(kind, name, default, text, limits)
+    """The function that makes flags of a kind; its other keywords are the limits."""
+    return lambda name, default, text, usual=None, **limits: Flag(
+        kind, name, default, text, limits, usual=usual
+    )
 
 
 string, integer, number, boolean, several, choice = map(

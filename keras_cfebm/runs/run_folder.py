@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import dataclasses
+import hashlib
 import json
 import math
 import pathlib
@@ -36,6 +37,7 @@ class RunFolder:
         samples/           grids of samples, one per epoch
         chain.png, .gif    chains from noise to image
         ladder.keras       the trained model
+        .finished          checksums of the configurations that it is trained by
 
     Args:
         path: the folder; made when missing.
@@ -53,6 +55,7 @@ class RunFolder:
         self.chain = self.path / "chain.png"
         self.film = self.path / "chain.gif"
         self.ladder = self.path / "ladder.keras"
+        self.finished = self.path / ".finished"
 
     def read_config(self) -> RunConfig:
         """The `RunConfig` of the run.
@@ -80,8 +83,8 @@ class RunFolder:
             RunError: if the folder cannot be written, or holds another configuration,
                 or checkpoints of another network or a finer stage.
         """
-        if replace_config and any(self.checkpoints.glob("*")):
-            self._check_network(config)
+        if replace_config:
+            self.check_network(config)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             begun = self.ladder.exists() or any(self.checkpoints.glob("*"))
@@ -94,11 +97,36 @@ class RunFolder:
                         "on in this one with the new values."
                     )
             else:
+                self.finished.unlink(missing_ok=True)
                 atomic_files.write_text(self.config, config.to_json())
         except OSError as error:
             raise RunError(f"Cannot write to {self.path}: {error}") from error
 
-    def _check_network(self, config):
+    def is_finished(self, config: RunConfig) -> bool:
+        """Whether the run has been trained to its end by this configuration."""
+        try:
+            done = self.finished.read_text(encoding="utf-8").split()
+        except OSError:
+            return False
+        return self.ladder.is_file() and _checksum(config) in done
+
+    def finish(self, *configs: RunConfig) -> None:
+        """Notes that the run has been trained to its end.
+
+        Args:
+            *configs: `RunConfig`s that lead to it: as asked for, and as used.
+        """
+        text = "".join(f"{_checksum(config)}\n" for config in configs)
+        atomic_files.write_text(self.finished, text)
+
+    def check_network(self, config: RunConfig) -> None:
+        """Checks that checkpoints, if there are any, can go on with a configuration.
+
+        Raises:
+            RunError: if they are of another network or a finer stage.
+        """
+        if not any(self.checkpoints.glob("*")):
+            return
         own, new = (
             {
                 **dataclasses.asdict(settings.network),
@@ -227,6 +255,10 @@ def read_metrics(run: RunFolder) -> list[dict[str, float]]:
             f"Expected numbers under the columns {', '.join(_LOGGED)} in "
             f"{run.metrics}: {error!r}"
         ) from error
+
+
+def _checksum(config):
+    return hashlib.sha256(config.to_json().encode()).hexdigest()
 
 
 def _differences(old, new, place=""):
