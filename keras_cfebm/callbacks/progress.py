@@ -22,8 +22,8 @@ class StageProgress(keras.callbacks.Callback):
     """Prints a heading for the stage, and a row for every epoch.
 
         Stage 2 of 3: 16 × 16 pixels, 600 steps of 64 images, β from 0 to 1 in 150
-          stage  beta             step    E(data)        gap   gradient  images/s       left
-            2/3  0.67          100/600    -0.1234     0.5678     0.0912     1,234    0:05:13
+          stage  beta     step  E(data)     gap  gradient  images/s     left
+            2/3  0.67  100/600  -0.1234  0.5678    0.0912     1,234  0:05:13
 
     Energies, their gap (of samples over data) and the norm of the gradient are means
     over the epoch; β and the step are those of now. The time left is that of the stage,
