@@ -19,7 +19,7 @@ def main(values: flags.FlagValues) -> None:
         values.columns,
         task.seed,
         task.model.langevin,
-        labels_of(task.model, task.config, values.label, values.count),
+        labels_of(task.model, values.label, values.count),
         values.batch_size,
         progress=True,
     )

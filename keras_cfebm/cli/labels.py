@@ -1,40 +1,16 @@
 """`--label`: a class by name or number; without it, all classes in rows."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from keras_cfebm.configs.run_config import RunConfig
-from keras_cfebm.datasets import EMBEDDED
-from keras_cfebm.datasets.embedded import CLASS_NAMES
 from keras_cfebm.model import CFEBM
+from keras_cfebm.utils.labels import class_index
 
 
-def class_names(model: CFEBM, config: RunConfig | None) -> list[str]:
-    """Names of a model's classes: its own, or those of its data, or numbers.
-
-    Args:
-        model: `CFEBM` with classes.
-        config: `RunConfig` of its training, if that is known.
-
-    Returns:
-        List of `model.num_classes` str.
-    """
-    names: Sequence[str] | None = getattr(model, "class_names", None)
-    if names is None and config is not None:
-        names = CLASS_NAMES if config.data.name in (EMBEDDED, "fashion_mnist") else None
-    count = model.num_classes or 0
-    return list(names or map(str, range(count)))[:count]
-
-
-def labels_of(
-    model: CFEBM, config: RunConfig | None, label: str | None, count: int
-) -> np.ndarray | None:
+def labels_of(model: CFEBM, label: str | None, count: int) -> np.ndarray | None:
     """The labels of images to draw.
 
     Args:
         model: `CFEBM`.
-        config: `RunConfig` of its training, if that is known.
         label: str, the value of --label; None for all classes, one after the other and
             each as often, but for a rest.
         count: int, number of images.
@@ -54,14 +30,10 @@ def labels_of(
         return None
     if label is None:
         return np.sort(np.arange(count) % model.num_classes)
-    names = class_names(model, config)
-    number = names.index(label) if label in names else label
-    if str(number) not in map(str, range(model.num_classes)):
-        raise ValueError(
-            f"Expected --label as one of {', '.join(names)}, or a number from 0 to "
-            f"{model.num_classes - 1}, received {label!r}."
-        )
-    return np.full(count, int(number))
+    try:
+        return np.full(count, class_index(label, model.class_names, model.num_classes))
+    except ValueError as error:
+        raise ValueError(f"--label: {error}") from error
 
 
 def in_rows(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, int]:

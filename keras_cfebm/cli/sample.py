@@ -5,10 +5,10 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from keras_cfebm.cli.labels import class_names, in_rows, labels_of
-from keras_cfebm.cli.task import config_beside, require_noise
+from keras_cfebm.cli.labels import in_rows, labels_of
+from keras_cfebm.cli.task import require_noise
 from keras_cfebm.cli.text import prepare_folder
-from keras_cfebm.runs.run_folder import load_ladder, model_file
+from keras_cfebm.runs.run_folder import load_ladder
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.visualization import image_grid
 from keras_cfebm.visualization.sheet import check_picture
@@ -18,11 +18,9 @@ def main(values: flags.FlagValues) -> None:
     """Generates and writes."""
     grid = pathlib.Path(values.output).expanduser()
     check_picture(grid, "--output")
-    file = model_file(values.model)
-    config = config_beside(file, values.model)
-    model = load_ladder(file)
+    model = load_ladder(values.model)
     require_noise(model)
-    labels = labels_of(model, config, values.label, values.count)
+    labels = labels_of(model, values.label, values.count)
     prepare_folder(grid.parent, "output")
     images = model.generate(
         values.count, values.seed, labels, batch_size=values.batch_size
@@ -33,8 +31,8 @@ def main(values: flags.FlagValues) -> None:
     if labels is None:
         image_grid(images, path=grid)
     else:
-        names = class_names(model, config)
-        captions = [names[number] for number in np.unique(labels)]
+        names = dict(enumerate(model.class_names or ()))
+        captions = [names.get(number, str(number)) for number in np.unique(labels)]
         image_grid(*in_rows(images, labels), row_captions=captions, path=grid)
     print(
         f"{values.count} images of {model.image_shape}, --seed={model.last_seed}: "
