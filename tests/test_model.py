@@ -448,9 +448,9 @@ def test_classes_are_learned_and_generated(make_model, noise_images, tmp_path):
     with pytest.raises(ValueError, match="from 0 to 2"):
         model.generate(4, labels=3)
     np.testing.assert_array_equal(model.generate(4, seed=0, labels="dog"), ones)
-    named = tasks.denoise(model.sampling_network, ones, labels=["dog"] * 4)
+    named = tasks.denoise(model.sampling_network, ones, 0, labels=["dog"] * 4)
     np.testing.assert_array_equal(
-        named, tasks.denoise(model.sampling_network, ones, labels=1)
+        named, tasks.denoise(model.sampling_network, ones, 0, labels=1)
     )
     with pytest.raises(ValueError, match="Did you mean 'horse'"):
         model.generate(1, labels="horses")
