@@ -1,11 +1,13 @@
 """⑤ Progressive training: the one visible loop grow → compile → fit (Alg. 1)."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 
 from keras_cfebm import backend
+from keras_cfebm.callbacks.progress import StageProgress
 from keras_cfebm.configs.stages import Stage
 from keras_cfebm.model import CFEBM
 
@@ -39,9 +41,10 @@ def fit_progressively(
             compiled; see `keras_cfebm.runs.resume`. None for a training from the start.
         optimizer: function of a `Stage` that returns a new Keras optimizer.
         callbacks: list of Keras callbacks, or a function of a `Stage` that returns one.
-        report_steps: int, training steps per epoch, about; an epoch is what progress
-            bars, logs and callbacks count in.
-        verbose: as in `keras.Model.fit`.
+        report_steps: int, training steps per epoch, about; an epoch is what the rows of
+            `StageProgress`, logs and callbacks count in.
+        verbose: 0 prints nothing, 2 a row per epoch, 1 or "auto" on a terminal also the
+            epoch in training; see `keras_cfebm.callbacks.StageProgress`.
 
     Returns:
         The trained `CFEBM`, with averaged weights and without fade path; compile it
@@ -62,8 +65,12 @@ def fit_progressively(
                 model = grown_to(model if index == 0 else model.finished(), stage)
                 model.compile(optimizer(stage))
         model.stage = index
-        active = callbacks(stage) if callable(callbacks) else callbacks
-        if not _fit_stage(model, make_dataset, stage, active, report_steps, verbose):
+        active = list(callbacks(stage) if callable(callbacks) else callbacks)
+        if verbose:
+            steps = math.prod(stage.epochs(report_steps))
+            live = verbose in ("auto", 1)
+            active.append(StageProgress(stage, index, len(stages), steps, live))
+        if not _fit_stage(model, make_dataset, stage, active, report_steps):
             return model
     with backend.scope(model):
         return model.finished()
@@ -113,13 +120,12 @@ def _check_stages(stages, replicas, parts):
             )
 
 
-def _fit_stage(model, make_dataset, stage, callbacks, report_steps, verbose):
+def _fit_stage(model, make_dataset, stage, callbacks, report_steps):
     """Trains to the end of a stage; False if a callback stopped it before.
 
     Where training stands is read off the model's steps, which a checkpoint restores and
     the divergence guard turns back.
     """
-    callbacks = list(callbacks)
     epochs, steps = stage.epochs(report_steps)
     while (done := model.step) < epochs * steps:
         epoch, within = divmod(done, steps)
@@ -131,7 +137,7 @@ def _fit_stage(model, make_dataset, stage, callbacks, report_steps, verbose):
             steps_per_epoch=steps - within,
             callbacks=callbacks,
             shuffle=False,
-            verbose=verbose,
+            verbose=0,
         )
         recovering = any(getattr(c, "recovering", False) for c in callbacks)
         if model.stop_training and not recovering:

@@ -1,7 +1,6 @@
 """EnergyLadder: the energies of all resolutions, and what they draw once trained."""
 
 import dataclasses
-import pathlib
 import warnings
 from collections.abc import Sequence
 from typing import Any, Self
@@ -10,17 +9,16 @@ import keras
 import numpy as np
 
 from keras_cfebm import configs, tasks
-from keras_cfebm.configs import RunConfig
+from keras_cfebm.configs import RunConfig, costs
+from keras_cfebm.configs.run_config import NetworkConfig
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils.labels import check_class_names
+from keras_cfebm.utils.model_files import find_model, read_model
+from keras_cfebm.utils.terminal import say
 from keras_cfebm.utils.training_data import check_floating, first_inputs
 from keras_cfebm.utils.typing import PathLike, Tensor
-from keras_cfebm.utils.validation import check_images, check_labels
-
-_PACKAGE = pathlib.Path(__file__).parent
-#: Where `<preset>/model.keras` may lie: in an installed package, or in a checkout.
-PRETRAINED = (_PACKAGE / "saved_models", _PACKAGE.parent / "saved_models")
+from keras_cfebm.utils.validation import check_image_shape, check_images, check_labels
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -124,11 +122,57 @@ class EnergyLadder(keras.Model):
         """The `Langevin` of a chain that runs at the finest level alone."""
         return self.langevin.replace(steps=self.langevin.steps_at(len(self.ladder) - 1))
 
+    def parameters(self) -> dict[int, int]:
+        """Number of trainable weights of each level, by its resolution.
+
+        They are those of a trained model: fade paths are not counted, nor copies of
+        weights such as their running average.
+        """
+        return {
+            network.resolution: costs.network_parameters(
+                network.resolution,
+                network.channels,
+                NetworkConfig(
+                    base_resolution=network.base_resolution,
+                    base_width=network.base_width,
+                    widths=network.widths,
+                ),
+                network.num_classes,
+            )
+            for network in self.ladder
+        }
+
+    def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:
+        """Prints the networks of the ladder with their number of parameters.
+
+        Args:
+            *args: as of `keras.Model.summary`, without influence: the layers of a
+                network are shown by its own `summary`.
+            print_fn: function that takes the text; None prints it.
+            **kwargs: like `args`.
+        """
+        counts = self.parameters()
+        rows = [("network", "pixels", "parameters")]
+        for network in self.ladder:
+            side = network.resolution
+            rows.append((network.name, f"{side} × {side}", f"{counts[side]:,}"))
+        if self.sampling_network is not self.network:
+            rows.append((self.sampling_network.name, rows[-1][1], "(a copy)"))
+        table = "\n".join(f"{a:<20}{b:>11}{c:>14}" for a, b, c in rows)
+        (print_fn or say)(
+            f"{type(self).__name__} {self.name!r} of images {self.image_shape}\n\n"
+            f"{table}\n\n"
+            f"Parameters: {counts[self.resolution]:,} of the finest network, "
+            f"{sum(counts.values()):,} of the whole ladder."
+        )
+
     # --- Energies -------------------------------------------------------------------
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Energies of the images; with classes, of a pair `(images, labels)`."""
-        check_floating(images[0] if isinstance(images, (tuple, list)) else images)
+        given = images[0] if isinstance(images, (tuple, list)) else images
+        check_image_shape(tuple(given.shape), self.image_shape)
+        check_floating(given)
         return self.sampling_network(images)
 
     def predict(self, x, *args, **kwargs):
@@ -161,7 +205,7 @@ class EnergyLadder(keras.Model):
     def generate(
         self,
         count: int,
-        seed: int = 0,
+        seed: int | None = None,
         labels: Any = None,
         batch_size: int = 64,
         start: int = 0,
@@ -170,8 +214,9 @@ class EnergyLadder(keras.Model):
 
         Args:
             count: int, number of images.
-            seed: int, the stream of images. Image `i` of a stream is the same whatever
-                `count` and `batch_size` are.
+            seed: int, the stream of images; None draws a fresh one, which `last_seed`
+                keeps. Image `i` of a stream is the same whatever `count` and
+                `batch_size` are.
             labels: with classes, an int or a name in `class_names`, or an array of
                 either of shape `(count,)`.
             batch_size: int, images per chain; it bounds the memory.
@@ -199,7 +244,7 @@ class EnergyLadder(keras.Model):
     def translate(
         self,
         source_images: np.ndarray,
-        seed: int = 0,
+        seed: int | None = None,
         batch_size: int = 64,
         start: int = 0,
     ) -> np.ndarray:
@@ -208,7 +253,7 @@ class EnergyLadder(keras.Model):
         Args:
             source_images: float array of shape `(n, resolution, resolution, channels)`
                 in [-1, 1].
-            seed: int, the stream of images.
+            seed: int, the stream of images, or None; see `generate`.
             batch_size: int, images per chain; it bounds the memory.
             start: int, index in the stream of the first image.
 
@@ -230,6 +275,11 @@ class EnergyLadder(keras.Model):
             chain, source_images, seed, batch_size=batch_size, start=start
         )
 
+    @property
+    def last_seed(self) -> int | None:
+        """The seed of the last images, to make them again; None before any."""
+        return None if self._sampler is None else self._sampler.last_seed
+
     def _chain(self, energies, settings):
         """Kept between calls: callbacks draw samples after every epoch."""
         if self._sampler is None or self._sampler.settings != settings:
@@ -237,6 +287,18 @@ class EnergyLadder(keras.Model):
         return self._sampler
 
     # --- Saving and loading ---------------------------------------------------------
+
+    def save(self, filepath: PathLike, *args: Any, **kwargs: Any) -> None:
+        """Writes the model as a `.keras` file; see `keras.Model.save`.
+
+        Raises:
+            ValueError: of Keras' old format, HDF5, which does not hold such a model.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                f"Expected a path that ends in .keras, received {str(filepath)!r}."
+            )
+        super().save(filepath, *args, **kwargs)
 
     def export(self, filepath: PathLike, **kwargs: Any) -> None:
         """Writes the energy of the finest level by itself; see `EnergyNetwork.export`.
@@ -314,11 +376,12 @@ class EnergyLadder(keras.Model):
         return {"langevin": config.langevin, "chain_start": chain_start}
 
     @classmethod
-    def from_preset(cls, name: str, load_weights: bool = True) -> Self:
-        """The model of a named configuration.
+    def from_preset(cls, name: PathLike, load_weights: bool = True) -> Self:
+        """The model of a named configuration, or a saved one.
 
         Args:
-            name: str, a key of `keras_cfebm.configs.PRESETS`.
+            name: a key of `keras_cfebm.configs.PRESETS`; or, to load what is there, a
+                run folder, a `.keras` file or a folder of `saved_models`.
             load_weights: bool, whether to load pretrained weights. Without any for this
                 preset the model is untrained, and a warning says so.
 
@@ -327,14 +390,20 @@ class EnergyLadder(keras.Model):
             Data are neither read nor downloaded.
 
         Raises:
-            ValueError: if the name is unknown; the message lists all names.
+            ValueError: if the name is unknown (the message lists all names), or a file
+                is damaged or of another model.
         """
-        preset = configs.find(name)
+        file = find_model(name) if load_weights else None
+        if file is not None:
+            model = read_model(file)
+            if not isinstance(model, cls):
+                raise ValueError(
+                    f"Expected a {cls.__name__} in {file}, received a "
+                    f"{type(model).__name__}."
+                )
+            return model
+        preset = configs.find(str(name))
         if load_weights:
-            for folder in PRETRAINED:
-                path = folder / name / "model.keras"
-                if path.is_file():
-                    return keras.saving.load_model(path, compile=False)
             warnings.warn(
                 f"There are no pretrained weights for the preset {name!r}: the model "
                 f"is untrained. `cfebm train --preset={name} --run_dir=...` trains it.",

@@ -133,7 +133,9 @@ class CFEBM(EnergyLadder):
         # Copies, because the caller may train the same networks in another model.
         *coarser, finest = self.ladder
         self.ladder = [*(n.frozen() for n in coarser), finest]
-        self.ema_network = None if ema_decay is None else finest.copy().frozen()
+        self.ema_network = None
+        if ema_decay is not None:
+            self.ema_network = finest.copy(name=f"{finest.name}_average").frozen()
         self._trackers = {
             name: keras.metrics.Mean(name=name, dtype="float32") for name in _METRICS
         }

@@ -98,6 +98,7 @@ class EnergyNetwork(keras.Model):
         dtype = _policy(kwargs.pop("dtype", None))
         trainable = kwargs.pop("trainable", True)
         find_norms = kwargs.pop("find_norms", True)  # False where they are copied
+        kwargs.setdefault("name", f"energy_{resolution}")
         shared = {
             "activation": activation,
             "spectral_norm": spectral_norm,
@@ -287,13 +288,17 @@ class EnergyNetwork(keras.Model):
         """This network if it is not trainable, or else a copy that is not."""
         if not self.trainable:
             return self
-        copy = self.copy()
+        copy = self.copy(name=self.name)
         copy.trainable = False
         return copy
 
-    def copy(self) -> "EnergyNetwork":
-        """A network of its own with the same config and weights, β included."""
-        copy = self.with_changes()
+    def copy(self, **changes: Any) -> "EnergyNetwork":
+        """A network of its own with the same config and weights, β included.
+
+        Args:
+            **changes: arguments that no weight depends on, such as a name.
+        """
+        copy = self.with_changes(**changes)
         copy.set_weights(self.get_weights())
         return copy
 
@@ -342,6 +347,8 @@ class EnergyNetwork(keras.Model):
 
     @classmethod
     def from_config(cls, config):
+        if config["name"].startswith("energy_network"):  # Keras', in files of 0.1.0
+            config = {k: v for k, v in config.items() if k != "name"}
         return cls(**config)
 
 

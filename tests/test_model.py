@@ -16,6 +16,7 @@ from keras_cfebm.datasets.pipeline import Batches
 from keras_cfebm.growing import grown_to
 from keras_cfebm.layers import mean_pool
 from keras_cfebm.model import CFEBM
+from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils.training_data import first_batch
 
@@ -435,9 +436,9 @@ def test_classes_are_learned_and_generated(make_model, noise_images, tmp_path):
     fit(model, noise_images(8, 8, 3), labels=labels, epochs=2)
     assert (embedding.numpy() != before).any(axis=1).all()
     model.ema_network.head.embedding.embeddings.assign(before * 20)
-    images = model.generate(4, labels=[0, 1, 2, 1])
+    images = model.generate(4, seed=0, labels=[0, 1, 2, 1])
     assert images.shape == (4, 8, 8, 3)
-    ones = model.generate(4, labels=1)
+    ones = model.generate(4, seed=0, labels=1)
     np.testing.assert_allclose(ones[[1, 3]], images[[1, 3]], atol=1e-5)
     assert (np.abs(ones[[0, 2]] - images[[0, 2]]).max(axis=(1, 2, 3)) > 1e-4).all()
     energies = model.predict((images, np.int32([0, 1, 2, 1])), verbose=0)
@@ -446,10 +447,10 @@ def test_classes_are_learned_and_generated(make_model, noise_images, tmp_path):
         model.generate(4)
     with pytest.raises(ValueError, match="from 0 to 2"):
         model.generate(4, labels=3)
-    np.testing.assert_array_equal(model.generate(4, labels="dog"), ones)
-    named = tasks.denoise(model.sampling_network, ones, labels=["dog"] * 4)
+    np.testing.assert_array_equal(model.generate(4, seed=0, labels="dog"), ones)
+    named = tasks.denoise(model.sampling_network, ones, 0, labels=["dog"] * 4)
     np.testing.assert_array_equal(
-        named, tasks.denoise(model.sampling_network, ones, labels=1)
+        named, tasks.denoise(model.sampling_network, ones, 0, labels=1)
     )
     with pytest.raises(ValueError, match="Did you mean 'horse'"):
         model.generate(1, labels="horses")
@@ -477,7 +478,51 @@ def test_bad_requests_are_refused(make_model, arguments, message):
         make_model().generate(**arguments)
 
 
+def test_without_a_seed_images_are_fresh_and_can_be_made_again(trained):
+    first, seed = trained.generate(2), trained.last_seed
+    assert np.abs(trained.generate(2) - first).max() > 0.1
+    np.testing.assert_array_equal(trained.generate(2, seed), first)
+    assert trained.last_seed == seed
+
+
+def test_one_image_alone_is_refused_with_a_hint(trained, noise_images):
+    with pytest.raises(ValueError, match=r"For one image add \[None\]"):
+        trained(noise_images(1, 16)[0])
+    assert trained(noise_images(1, 16)[0][None]).shape == (1,)
+
+
+def test_the_summary_counts_each_level_once_and_the_average_apart(trained, capsys):
+    trained.summary()
+    shown = capsys.readouterr().out
+    coarse, fine = trained.ladder
+    names = [coarse.name, fine.name, trained.ema_network.name]
+    assert names == ["energy_8", "energy_16", "energy_16_average"]
+    assert all(name in shown for name in names)
+    counts = [
+        sum(math.prod(weight.shape) for weight in network.trainable_weights)
+        for network in (
+            EnergyNetwork(8, 1, base_width=1),
+            EnergyNetwork(16, 1, base_width=1),
+        )
+    ]
+    assert trained.parameters() == dict(zip((8, 16), counts, strict=True))
+    assert f"{counts[1]:,} of the finest network, {sum(counts):,} of the" in shown
+
+
+def test_networks_of_older_files_are_named_anew(make_network):
+    config = make_network().get_config()
+    assert EnergyNetwork.from_config({**config, "name": "energy_network_4"}).name == (
+        "energy_8"
+    )
+    assert EnergyNetwork.from_config({**config, "name": "mine"}).name == "mine"
+
+
 # --- Saving -------------------------------------------------------------------------
+
+
+def test_the_old_format_of_keras_is_refused(trained, tmp_path):
+    with pytest.raises(ValueError, match=r"ends in \.keras, received '.*model\.h5'"):
+        trained.save(tmp_path / "model.h5")
 
 
 def test_a_saved_ladder_scores_and_samples_as_before(trained, noise_images, tmp_path):
@@ -490,7 +535,9 @@ def test_a_saved_ladder_scores_and_samples_as_before(trained, noise_images, tmp_
     ):
         images = noise_images(4, resolution)
         np.testing.assert_allclose(theirs(images), ours(images), rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(loaded.generate(3), trained.generate(3), atol=1e-6)
+    np.testing.assert_allclose(
+        loaded.generate(3, seed=0), trained.generate(3, seed=0), atol=1e-6
+    )
 
 
 def test_a_resumed_run_is_bitwise_the_one_never_interrupted(

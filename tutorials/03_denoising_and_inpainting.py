@@ -68,7 +68,7 @@ for name, model in (("generator", generator), ("denoiser", denoiser)):
 
 # %%
 noisy_images = tasks.add_noise(images, sigma)  # y = x + σ ε
-restored_images = tasks.denoise(denoiser.sampling_network, noisy_images)
+restored_images = tasks.denoise(denoiser.sampling_network, noisy_images, seed=0)
 noisy_shown = np.clip(noisy_images, -1, 1)
 for name, version in (("noisy", noisy_shown), ("restored", restored_images)):
     print(f"{name:9s} PSNR {evaluation.psnr(version, images).mean():.2f} dB")
@@ -124,6 +124,7 @@ for name, model in (("denoiser", denoiser), ("generator", generator)):
         tasks.chain_states(
             model.sampling_network,
             images=noisy_images,
+            seed=0,
             settings=record_settings,
             every=4,
         )
@@ -170,11 +171,11 @@ plt.show()
 
 # %%
 holes = tasks.hole_masks(mask, images.shape)  # True where a pixel is missing
-finest_fill = tasks.inpaint(generator.sampling_network, images, holes)
+finest_fill = tasks.inpaint(generator.sampling_network, images, holes, seed=0)
 ladder_chain = tasks.Chain(
     generator.sampling_ladder, cf.Langevin(steps=(15, 10, 5), noise_scale=0.005)
 )
-ladder_fill = tasks.inpaint(ladder_chain, images, holes)
+ladder_fill = tasks.inpaint(ladder_chain, images, holes, seed=0)
 for name, version in (("finest only", finest_fill), ("ladder", ladder_fill)):
     quality = evaluation.psnr(version, images, holes).mean()
     print(f"{name:12s} PSNR in the hole {quality:.2f} dB")
@@ -259,7 +260,7 @@ for level in (0.1, 0.4, 0.6):
     quality = evaluation.psnr(np.clip(noisy, -1, 1), images).mean()
     line = f"σ = {level}: {quality:.2f} dB before"
     for steps, chain in denoising_chains.items():
-        quality = evaluation.psnr(tasks.denoise(chain, noisy), images).mean()
+        quality = evaluation.psnr(tasks.denoise(chain, noisy, 0), images).mean()
         line += f", {quality:.2f} after {steps} steps"
     print(line)
 # It gains at every level, also beyond its range. Strong noise needs more steps, weak
@@ -279,8 +280,8 @@ for name in ("model", "mean", "biharmonic"):
 # @title Solution 3 {display-mode: "form"}
 left_half = tasks.hole_masks("left_half", images.shape)
 mirrored = np.where(left_half, images[:, :, ::-1], images)
-polished = tasks.inpaint(denoising_chains[20], mirrored, left_half, fill="image")
-from_noise = tasks.inpaint(ladder_chain, images, left_half)
+polished = tasks.inpaint(denoising_chains[20], mirrored, left_half, 0, fill="image")
+from_noise = tasks.inpaint(ladder_chain, images, left_half, seed=0)
 versions = {"ladder": from_noise, "mirrored": mirrored, "polished": polished}
 for name, version in versions.items():
     quality = evaluation.psnr(version, images, left_half).mean()
@@ -306,7 +307,7 @@ def posterior(energy, strength):
 for name, model in (("denoiser", denoiser), ("generator", generator)):
     for strength in (0.02, 0.3):
         energy = posterior(model.sampling_network, strength)
-        restored = tasks.denoise(energy, noisy_images, batch_size=count)
+        restored = tasks.denoise(energy, noisy_images, seed=0, batch_size=count)
         quality = evaluation.psnr(restored, images).mean()
         print(f"{name}, c = {strength}: PSNR {quality:.2f} dB")
 # Compare with the first table. The term does not help the denoiser: its short chain

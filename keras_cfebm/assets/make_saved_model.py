@@ -38,11 +38,11 @@ def samples_of(model, config, count):
         images = source.images(min(count, len(source)))
         if config.source_noise:
             images = tasks.add_noise(images, _judged_noise(config))
-        return model.translate(np.clip(images, -1, 1))
+        return model.translate(np.clip(images, -1, 1), seed=0)
     labels = None
     if model.num_classes is not None:
         labels = np.arange(count) % model.num_classes
-    return model.generate(count, labels=labels, batch_size=100)
+    return model.generate(count, seed=0, labels=labels, batch_size=100)
 
 
 def _judged_noise(config):
@@ -81,7 +81,7 @@ def card(name, run, model, config, fid, control, count):
     classes = "" if model.num_classes is None else f", {model.num_classes} classes"
     train_flags = " ".join([f"--preset={name}", *flags.FLAGS.train_flag])
     origin = configs.PRESETS[name].origin
-    parameters = sum(network.count_params() for network in model.sampling_ladder)
+    parameters = sum(model.parameters().values())
     return f"""# {name}
 
 {what}, {model.resolution}×{model.resolution} pixels, grey{classes}.

@@ -1,8 +1,9 @@
-"""Keras callbacks: logs, sample grids, checkpoints, the divergence guard, signals."""
+"""Keras callbacks: progress, logs, samples, checkpoints, the guard, signals."""
 
 from keras_cfebm.callbacks.checkpoints import CheckpointError, Checkpoints
 from keras_cfebm.callbacks.guard import DivergenceError, DivergenceGuard
 from keras_cfebm.callbacks.log import EnergyLog
+from keras_cfebm.callbacks.progress import StageProgress
 from keras_cfebm.callbacks.samples import SampleGrid
 from keras_cfebm.callbacks.signals import Interrupted, StopOnSignal
 
@@ -14,5 +15,6 @@ __all__ = [
     "EnergyLog",
     "Interrupted",
     "SampleGrid",
+    "StageProgress",
     "StopOnSignal",
 ]

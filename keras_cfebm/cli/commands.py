@@ -12,7 +12,10 @@ from keras_cfebm.cli import flag
 from keras_cfebm.cli.config_flags import CONFIG_FLAGS
 from keras_cfebm.cli.flag import Flag, boolean, choice, integer, number, several, string
 
-_DEFAULTS = "Where no default is shown, the preset, the run or the task decides."
+_DEFAULTS = (
+    "Where no default is shown, the run or the task decides; a preset or a --config\n"
+    "brings its own values."
+)
 
 
 class Command:
@@ -68,18 +71,19 @@ COMMANDS = {
         "generate images with a trained model",
         flag.MODEL,
         string("output", "samples.png", "PNG grid; all images go beside it as .npy."),
-        *flag.images(64),
+        *flag.images(64, seed=None),
         flag.LABEL,
     ),
     "demo": Command(
         "train on the embedded images and judge the samples",
         string("run_dir", "runs/demo", "Run folder."),
         integer("samples", 2000, "Samples to judge.", lower_bound=65),
-        *_CONFIG,
+        # Its defaults are the preset's.
+        *(dataclasses.replace(row, usual=None) for row in _CONFIG),
     ),
     "interpolate": Command(
         "go from one sample to another through the noise (Sec. 4.1)",
-        *flag.task(8),
+        *flag.task(8, seed=None),
         integer("columns", 8, "Images per row; there are --count rows.", lower_bound=2),
         flag.LABEL,
     ),
@@ -171,7 +175,11 @@ COMMANDS = {
     ),
     "serve": Command(
         "answer REST and gRPC requests to a SavedModel, for development",
-        dataclasses.replace(flag.MODEL, text="Folder of versions, see cfebm export."),
+        dataclasses.replace(
+            flag.MODEL,
+            text="Folder of versions that cfebm export wrote, or the model that it "
+            "wrote them of, as other commands take it.",
+        ),
         string("name", None, "Name of the model; by default the folder's."),
         string("host", "127.0.0.1", "Address."),
         integer("rest_port", 8501, "0 for a free one."),

@@ -29,7 +29,8 @@ def config_from_flags(
     Args:
         values: parsed flags, among them `CONFIG_FLAGS`.
         default_preset: str, where neither a preset, a file nor data are given. Data
-            without a preset get the paper's network, sampler and stages.
+            without a preset get the paper's network, sampler and stages; a folder is
+            cropped to squares.
 
     Returns:
         `RunConfig`.
@@ -75,7 +76,9 @@ def _start(values: flags.FlagValues, default_preset: str) -> RunConfig:
     default = configs.config(values.preset or default_preset)
     if values.preset or values.data in (None, default.data.name):
         return default
-    data = DataConfig(values.data)
+    # Files in a folder are of any size; of their own size they are as with "exact".
+    is_folder = pathlib.Path(values.data).expanduser().is_dir()
+    data = DataConfig(values.data, fit="crop" if is_folder else "exact")
     stages = tuple(default_stages(data.resolution))
     return RunConfig(data, NetworkConfig(), Langevin(), stages)
 

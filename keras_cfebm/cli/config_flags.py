@@ -1,6 +1,7 @@
 """The flags that make a training configuration, section by section.
 
-Not one has a default: what is not given is as the preset or the file has it.
+Not one has a value that is not given: that is as the preset or the file has it. What
+`--help` shows as the default is that of images without either.
 """
 
 from keras_cfebm.cli.flag import boolean, integer, number, several, string
@@ -22,51 +23,137 @@ CONFIG_FLAGS = {
     ),
     "data": (
         string("data", None, "Embedded set, folder, .npy/.npz file or TFDS name."),
-        string("split", None, "Split of the data."),
-        integer("resolution", None, "Side of the finest images, in pixels."),
-        string("fit", None, "How images are resized: exact, pad, resize or crop."),
-        boolean("flip", None, "Mirror half of the images left to right."),
-        several("classes", None, "Classes to keep; none named keeps all."),
-        integer("channels", None, "1 for grey, 3 for colour; for folders and TFDS."),
+        string("split", None, "Split of the data.", usual="train, or a whole folder"),
         integer(
-            "crop_size", None, "Side of the square of --fit=crop before it is resized."
+            "resolution", None, "Side of the finest images, in pixels.", usual="32"
         ),
-        string("data_dir", None, "Where TFDS keeps its data."),
+        string(
+            "fit",
+            None,
+            "How images are resized: exact, pad, resize or crop.",
+            usual="crop for a folder, else exact",
+        ),
+        boolean(
+            "flip", None, "Mirror half of the images left to right.", usual="false"
+        ),
+        several("classes", None, "Classes to keep; none named keeps all.", usual="all"),
+        integer(
+            "channels",
+            None,
+            "1 for grey, 3 for colour; for folders and TFDS.",
+            usual="those of the files",
+        ),
+        integer(
+            "crop_size",
+            None,
+            "Side of the square of --fit=crop before it is resized.",
+            usual="the largest that fits",
+        ),
+        string("data_dir", None, "Where TFDS keeps its data.", usual="TFDS decides"),
     ),
     "source": (
-        string("source", None, "Images that chains start at, to translate them."),
+        string(
+            "source",
+            None,
+            "Images that chains start at, to translate them.",
+            usual="none: chains start at noise",
+        ),
         string("source_split", None, "Split of the source; by default as of the data."),
-        several("source_classes", None, "Classes of the source to keep."),
-        number("source_noise", None, "Largest σ of white noise on source images."),
+        several("source_classes", None, "Classes of the source to keep.", usual="all"),
+        number(
+            "source_noise",
+            None,
+            "Largest σ of white noise on source images.",
+            usual="0.0",
+        ),
     ),
     "network": (
-        integer("base_resolution", None, "Side of the coarsest level, in pixels."),
-        integer("base_width", None, "Sets the channels of every level."),
-        string("activation", None, "swish, silu, gelu, elu, celu, relu or leaky_relu."),
-        boolean("spectral_norm", None, "Normalise the convolutions."),
-        boolean("conditional", None, "Learn an energy of image and class label."),
+        integer(
+            "base_resolution", None, "Side of the coarsest level, in pixels.", usual="8"
+        ),
+        integer("base_width", None, "Sets the channels of every level.", usual="32"),
         string(
-            "dtype", None, "float32, or mixed_bfloat16 for faster convolutions on GPUs."
+            "activation",
+            None,
+            "swish, silu, gelu, elu, celu, relu or leaky_relu.",
+            usual="swish",
+        ),
+        boolean("spectral_norm", None, "Normalise the convolutions.", usual="true"),
+        boolean(
+            "conditional",
+            None,
+            "Learn an energy of image and class label.",
+            usual="false",
+        ),
+        string(
+            "dtype",
+            None,
+            "float32, or mixed_bfloat16 for faster convolutions on GPUs.",
+            usual="float32",
         ),
     ),
     "langevin": (
-        several("steps", None, "Langevin steps: of every level, or level by level."),
-        number("step_size", None, "Langevin step size η."),
-        number("noise_scale", None, "Langevin noise σ at the first step."),
-        number("final_noise_scale", None, "Langevin noise σ at the last step."),
+        several(
+            "steps",
+            None,
+            "Langevin steps: of every level, or level by level.",
+            usual="15",
+        ),
+        number("step_size", None, "Langevin step size η.", usual="1.0"),
+        number(
+            "noise_scale", None, "Langevin noise σ at the first step.", usual="0.015"
+        ),
+        number(
+            "final_noise_scale", None, "Langevin noise σ at the last step.", usual="0.0"
+        ),
     ),
     "stages": (
-        string("fade_images", None, f"Images per fade-in: {_BY_LEVEL}"),
-        string("stabilise_images", None, f"Images at β = 1: {_BY_LEVEL}"),
-        string("batch_size", None, f"Images per step: {_BY_LEVEL}"),
-        string("learning_rate", None, f"Learning rate of Adam: {_BY_LEVEL}"),
-        string("accumulation", None, f"Parts of a batch, to save memory: {_BY_LEVEL}"),
+        string(
+            "fade_images",
+            None,
+            f"Images per fade-in: {_BY_LEVEL}",
+            usual="500000, none at the coarsest",
+        ),
+        string(
+            "stabilise_images",
+            None,
+            f"Images at β = 1: {_BY_LEVEL}",
+            usual="500000, twice at the coarsest",
+        ),
+        string(
+            "batch_size",
+            None,
+            f"Images per step: {_BY_LEVEL}",
+            usual="8:256,16:128,32:64,64:64,128:32,256:16,512:16",
+        ),
+        string(
+            "learning_rate",
+            None,
+            f"Learning rate of Adam: {_BY_LEVEL}",
+            usual="8:0.001,16:0.001,32:0.001,64:0.0012,128:0.0015,256:0.002,512:0.002",
+        ),
+        string(
+            "accumulation",
+            None,
+            f"Parts of a batch, to save memory: {_BY_LEVEL}",
+            usual="1",
+        ),
     ),
     "training": (
-        number("data_noise", None, "Standard deviation of the noise on data images."),
-        number("energy_l2", None, "Weight of the L2 penalty on energies."),
-        number("ema_decay", None, "Decay of the average of weights."),
-        integer("seed", None, "Seed of weights, noise and the order of the images."),
-        integer("report_steps", None, "Training steps per epoch, about."),
+        number(
+            "data_noise",
+            None,
+            "Standard deviation of the noise on data images.",
+            usual="0.0",
+        ),
+        number("energy_l2", None, "Weight of the L2 penalty on energies.", usual="0.0"),
+        number("ema_decay", None, "Decay of the average of weights.", usual="0.99"),
+        integer(
+            "seed",
+            None,
+            "Seed of weights, noise and the order of the images.",
+            usual="0",
+        ),
+        integer("report_steps", None, "Training steps per epoch, about.", usual="100"),
     ),
 }

@@ -19,13 +19,15 @@ def _check(config: RunConfig) -> None:
     of_fashion = config.data.name in (EMBEDDED, "fashion_mnist")
     plain = config.source is None and not config.network.conditional
     if not (of_fashion and plain and config.data.resolution in (8, 16, 32)):
+        received = [f"--data={config.data.name}"]
+        received += [f"--resolution={config.data.resolution}"]
+        received += ["--conditional"] * config.network.conditional
+        if config.source is not None:
+            received += [f"--source={config.source.name}"]
         raise ValueError(
             "Expected Fashion-MNIST images of 8, 16 or 32 pixels, without classes and "
             "without a source, as the demo judges samples of just those, received "
-            f"--data={config.data.name}, --resolution={config.data.resolution}, "
-            f"--conditional={config.network.conditional}, "
-            f"--source={config.source and config.source.name}. `cfebm train` trains "
-            "anything."
+            f"{' '.join(received)}. `cfebm train` trains anything."
         )
 
 

@@ -31,6 +31,7 @@ def main(values: flags.FlagValues) -> None:
         batch_size=values.batch_size,
         progress=True,
     )
+    task.record(found.figures, data=test.name, images=len(test))
     for sigma in found.figures:
         mark = f" · σ = {sigma}"
         rows = {"original": found.images["original"]} | {
@@ -56,4 +57,4 @@ def main(values: flags.FlagValues) -> None:
             "This energy has seen no white noise at its finest level; one that learned "
             "to remove it:\n  cfebm train --preset=fashion_mnist_denoise"
         )
-    task.finish(found.figures, data=test.name, images=len(test))
+    task.say_where()

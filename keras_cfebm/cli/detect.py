@@ -67,8 +67,15 @@ def main(values: flags.FlagValues) -> None:
         anomalies,
         values.false_positive_rate,
     )
-    _draw(task, report, {"normal": normal.images(SHOWN), **anomalies})
+    task.record(
+        report.figures,
+        data=normal.name,
+        normal_images=len(normal),
+        anomalies={name: len(images) for name, images in anomalies.items()},
+        thresholds=report.thresholds,
+    )
     write_json(task.output / "thresholds.json", report.thresholds)
+    _draw(task, report, {"normal": normal.images(SHOWN), **anomalies})
     print_table(
         ["AUROC", *detectors],
         [
@@ -80,13 +87,7 @@ def main(values: flags.FlagValues) -> None:
         "High scores are anomalous; 0.5 is chance. Mahalanobis and PCA know no energy; "
         "ladder adds the energies of all levels up."
     )
-    task.finish(
-        report.figures,
-        data=normal.name,
-        normal_images=len(normal),
-        anomalies={name: len(images) for name, images in anomalies.items()},
-        thresholds=report.thresholds,
-    )
+    task.say_where()
 
 
 def _against(task: Task, values: flags.FlagValues) -> list[str]:

@@ -3,7 +3,7 @@
 from absl import flags
 
 from keras_cfebm import evaluation
-from keras_cfebm.cli.task import Task
+from keras_cfebm.cli.task import Task, require_noise
 from keras_cfebm.cli.text import print_table
 from keras_cfebm.evaluation.encoders import Encoder
 from keras_cfebm.visualization import image_grid
@@ -12,8 +12,8 @@ from keras_cfebm.visualization import image_grid
 def main(values: flags.FlagValues) -> None:
     """Samples, encodes and compares, batch by batch."""
     task = Task("evaluate", values)
-    task.require_noise()
     model = task.model
+    require_noise(model)
     encoder = _encoder(task, values)
     data = task.data(training=values.train_reference and values.split is None)
     which = "training" if values.train_reference else "held-out"
@@ -30,6 +30,7 @@ def main(values: flags.FlagValues) -> None:
         progress=True,
     )
     figures = found.figures
+    task.record(figures)
     image_grid(found.images["samples"], path=task.output / "samples.png")
     kernel = figures["kernel_distance"]
     print_table(
@@ -40,7 +41,7 @@ def main(values: flags.FlagValues) -> None:
             ("  its standard deviation over subsets", kernel["std"]),
         ],
     )
-    task.finish(figures)
+    task.say_where()
 
 
 def _encoder(task: Task, values: flags.FlagValues) -> Encoder:

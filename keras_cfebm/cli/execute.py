@@ -1,8 +1,10 @@
 """Runs a command that was understood, and explains the errors it may end with."""
 
 import importlib
+import re
 import shlex
 import sys
+from collections.abc import Iterable
 
 from absl import flags, logging
 
@@ -46,6 +48,28 @@ def execute(name: str, values: flags.FlagValues) -> int:
         print(f"\ncfebm {name}: stopped.", file=sys.stderr)
         return 130
     except _EXPLAINED as error:
-        print(f"cfebm {name}: error: {error}", file=sys.stderr)
+        message = in_flags(str(error), values)
+        print(f"cfebm {name}: error: {message}", file=sys.stderr)
         return 1
     return 0
+
+
+def in_flags(message: str, names: Iterable[str]) -> str:
+    """A message of the library in the words of the command line.
+
+    Args:
+        message: str, which may name arguments: `batch_size`, `sigma=2`, `Expected
+            count of …`.
+        names: names of the command's flags.
+
+    Returns:
+        str, with `--` before those that are flags.
+    """
+    for name in names:
+        word = rf"(?<![\w.\-/'\"]){name}(?![\w./'\"])"
+        # A name of one word is an English word too, unless it stands as an argument.
+        clear = word if "_" in name else rf"{word}(?==)"
+        message = re.sub(
+            rf"{clear}|(?<=Expected ){word}(?= (of|in|from) )", f"--{name}", message
+        )
+    return message

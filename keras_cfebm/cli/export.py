@@ -4,17 +4,19 @@ import pathlib
 
 from absl import flags, logging
 
-from keras_cfebm.cli.task import Task
+from keras_cfebm.cli.task import Trained
+from keras_cfebm.cli.text import prepare_folder
 from keras_cfebm.serving.export import export_saved_model
 from keras_cfebm.tasks import AnomalyDetector
 
 
 def main(values: flags.FlagValues) -> None:
     """Exports a model with all its signatures."""
-    task = Task("export", values)
-    path = pathlib.Path(
-        values.output or task.folder / "serving" / task.folder.resolve().name
-    )
+    task = Trained(values)
+    folder = pathlib.Path() if task.preset else task.folder
+    usual = folder / "serving" / task.folder.resolve().name
+    path = pathlib.Path(values.output or usual).expanduser()
+    prepare_folder(path, "output")
     own = None if task.config is None else task.config.data.fit
     fit = values.image_fit or ("pad" if own == "pad" else "exact")
     target = export_saved_model(
@@ -29,7 +31,7 @@ def main(values: flags.FlagValues) -> None:
     print(f"\nSavedModel: {target}\nTry it: cfebm serve --model={path}")
 
 
-def _detector(task: Task, values: flags.FlagValues) -> AnomalyDetector | None:
+def _detector(task: Trained, values: flags.FlagValues) -> AnomalyDetector | None:
     """The detector with a threshold of held-out images, unless there can be none."""
     if not values.threshold:
         return None

@@ -23,6 +23,7 @@ class Flag:
         text: str, what it means.
         limits: dict, further arguments of `DEFINE_<kind>`.
         required: bool, whether the command cannot run without it.
+        usual: str, what `--help` shows as the default where that is None.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Flag:
     text: str
     limits: dict[str, Any] = dataclasses.field(default_factory=dict)
     required: bool = False
+    usual: str | None = None
 
     def define(self, values: flags.FlagValues) -> flags.Flag:
         """Adds the flag to `values`, and returns what absl makes of it."""
@@ -44,6 +46,8 @@ class Flag:
         notes = [flag.parser.syntactic_help]
         if flag.default_as_str:
             notes.append(f"default: {flag.default_as_str[1:-1]}")
+        elif self.usual is not None:
+            notes.append(f"default: {self.usual}")
         if self.required:
             notes.append("required")
         note = "; ".join(filter(None, notes))
@@ -56,8 +60,10 @@ class Flag:
 
 
 def _kind(kind: str) -> Callable[..., Flag]:
-    """The function that makes flags of a kind; its keywords are the limits."""
-    return lambda name, default, text, **limits: Flag(kind, name, default, text, limits)
+    """The function that makes flags of a kind; its other keywords are the limits."""
+    return lambda name, default, text, usual=None, **limits: Flag(
+        kind, name, default, text, limits, usual=usual
+    )
 
 
 string, integer, number, boolean, several, choice = map(
@@ -65,8 +71,18 @@ string, integer, number, boolean, several, choice = map(
 )
 
 RUN_DIR = Flag("string", "run_dir", None, "Run folder.", required=True)
-MODEL = Flag("string", "model", None, "Run folder or .keras file.", required=True)
-LABEL = integer("label", None, "Class; needed by a conditional model.")
+MODEL = Flag(
+    "string",
+    "model",
+    None,
+    "Name of a pretrained preset, run folder, .keras file or folder of saved_models.",
+    required=True,
+)
+LABEL = string(
+    "label",
+    None,
+    "Class of a conditional model, by name or number; by default all, row by row.",
+)
 FALSE_POSITIVE_RATE = number(
     "false_positive_rate",
     0.05,
@@ -93,16 +109,28 @@ CHAIN = (
 )
 
 
-def images(count: int) -> tuple[Flag, ...]:
-    """How many images, by default `count`, from which noise, and how many at a time."""
+def images(count: int, seed: int | None = 0) -> tuple[Flag, ...]:
+    """How many images, by default `count`, from which noise, and how many at a time.
+
+    What is judged has the same noise each time, and so comparable figures; what is only
+    drawn has fresh noise, `seed=None`.
+    """
+    text = "Seed of all noise" + (
+        ", and of the choice of images."
+        if seed is not None
+        else "; by default another each time, which is printed."
+    )
     return (
         integer("count", count, "Number of images.", lower_bound=1),
-        integer("seed", 0, "Seed of all noise.", lower_bound=0),
+        integer("seed", seed, text, lower_bound=0),
         integer("batch_size", 64, "Images at a time.", lower_bound=1),
     )
 
 
-def task(count: int) -> tuple[Flag, ...]:
-    """The flags of every task; `count` is the default of --count."""
-    text = "Folder of pictures and figures; by default tasks/TASK beside the model."
-    return MODEL, string("output", None, text), *images(count)
+def task(count: int, seed: int | None = 0) -> tuple[Flag, ...]:
+    """The flags of every task; see `images`."""
+    text = (
+        "Folder of pictures and figures; by default tasks/TASK beside the model, or of "
+        "a preset tasks/PRESET/TASK here."
+    )
+    return MODEL, string("output", None, text), *images(count, seed)

@@ -26,6 +26,14 @@ def main(values: flags.FlagValues) -> None:
         batch_size=values.batch_size,
         progress=True,
     )
+    task.record(
+        found.figures,
+        data=test.name,
+        images=len(test),
+        mask=values.mask,
+        ladder=values.ladder,
+        langevin=dataclasses.asdict(settings),
+    )
     task.show(found.images, "inpainted.png")
     figures = dict(found.figures)
     missing = figures.pop("missing")
@@ -34,11 +42,4 @@ def main(values: flags.FlagValues) -> None:
         [(method, row["psnr"], row["ssim"]) for method, row in figures.items()],
     )
     print(f"PSNR in dB; {missing:.0%} of the pixels are missing.")
-    task.finish(
-        found.figures,
-        data=test.name,
-        images=len(test),
-        mask=values.mask,
-        ladder=values.ladder,
-        langevin=dataclasses.asdict(settings),
-    )
+    task.say_where()

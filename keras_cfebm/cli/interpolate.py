@@ -3,7 +3,8 @@
 from absl import flags
 
 from keras_cfebm import evaluation, tasks
-from keras_cfebm.cli.task import Task
+from keras_cfebm.cli.labels import labels_of
+from keras_cfebm.cli.task import Task, require_noise
 from keras_cfebm.cli.text import print_table
 from keras_cfebm.visualization import image_grid
 
@@ -11,18 +12,19 @@ from keras_cfebm.visualization import image_grid
 def main(values: flags.FlagValues) -> None:
     """Draws --count rows of interpolations."""
     task = Task("interpolate", values)
-    task.require_noise()
+    require_noise(task.model)
     images = tasks.interpolate(
         task.model.sampling_ladder,
         values.count,
         values.columns,
-        values.seed,
+        task.seed,
         task.model.langevin,
-        values.label,
+        labels_of(task.model, values.label, values.count),
         values.batch_size,
         progress=True,
     )
     figures = evaluation.evaluate_interpolations(images)
+    task.record(figures, columns=values.columns)
     rows, columns, *shape = images.shape
     image_grid(
         images.reshape(rows * columns, *shape),
@@ -37,4 +39,4 @@ def main(values: flags.FlagValues) -> None:
             ("a row's most different neighbours", figures["largest_step"]),
         ],
     )
-    task.finish(figures, columns=columns)
+    task.say_where()

@@ -10,6 +10,7 @@ from absl import flags
 
 from keras_cfebm.cli.commands import COMMANDS, Command
 from keras_cfebm.cli.quiet import quiet_tensorflow
+from keras_cfebm.utils.terminal import never_fail
 from keras_cfebm.utils.version import __version__
 
 USAGE = """usage: cfebm COMMAND [--flag=value ...]
@@ -95,5 +96,6 @@ def _wrong(command: str, message: str) -> int:
 
 def run() -> None:
     """Console entry point."""
+    never_fail()
     logging.basicConfig(format="%(message)s")
     sys.exit(main(sys.argv[1:]))

@@ -4,14 +4,14 @@ import numpy as np
 from absl import flags
 
 from keras_cfebm import evaluation
-from keras_cfebm.cli.task import Task
+from keras_cfebm.cli.task import Task, require_noise
 from keras_cfebm.cli.text import print_table
 
 
 def main(values: flags.FlagValues) -> None:
     """Samples, searches, and compares with test images as a control."""
     task = Task("neighbours", values)
-    task.require_noise()
+    require_noise(task.model)
     train, test = task.data(training=True), task.data()
     samples = task.model.generate(
         values.count,
@@ -29,9 +29,10 @@ def main(values: flags.FlagValues) -> None:
         test.subset(limit=1000, seed=values.seed).images(),
         None if classifier is None else classifier.encoder,
     )
+    task.record(found.figures, training_images=len(train), data=train.name)
     task.show(found.images, "neighbours.png")
     print_table(
         ["median distance to nearest", "samples", "test images", "ratio", "copies"],
         [(space, *row.values()) for space, row in found.figures.items()],
     )
-    task.finish(found.figures, training_images=len(train), data=train.name)
+    task.say_where()

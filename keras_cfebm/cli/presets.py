@@ -22,7 +22,8 @@ def main(values: flags.FlagValues) -> None:
 def _row(name: str, preset: Preset) -> tuple[str | int, ...]:
     """The cells of one preset."""
     config = preset.config
-    shape = (config.data.resolution, preset.channels, config.network)
+    classes = preset.num_classes if config.network.conditional else None
+    shape = (config.data.resolution, preset.channels, config.network, classes)
     memory = costs.training_bytes(config, preset.channels)
     return (
         name,

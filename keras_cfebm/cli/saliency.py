@@ -36,6 +36,7 @@ def main(values: flags.FlagValues) -> None:
     figures, maps = evaluation.saliency_maps(
         network, images, generative, labels, values.seed, values.batch_size
     )
+    task.record(figures, data=data.name, images=len(data), of=of)
     for name, heat in maps.items():
         # What the chain did is best seen on its result.
         below = results if name == "generative" else images
@@ -44,4 +45,4 @@ def main(values: flags.FlagValues) -> None:
         ["map", "mean", "largest", "correlation with generative"],
         [(name, *row.values()) for name, row in figures.items()],
     )
-    task.finish(figures, data=data.name, images=len(data), of=of)
+    task.say_where()

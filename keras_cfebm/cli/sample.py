@@ -5,21 +5,36 @@ import pathlib
 import numpy as np
 from absl import flags
 
+from keras_cfebm.cli.labels import in_rows, labels_of
+from keras_cfebm.cli.task import require_noise
+from keras_cfebm.cli.text import prepare_folder
 from keras_cfebm.runs.run_folder import load_ladder
+from keras_cfebm.utils import atomic_files
 from keras_cfebm.visualization import image_grid
+from keras_cfebm.visualization.sheet import check_picture
 
 
 def main(values: flags.FlagValues) -> None:
     """Generates and writes."""
-    model = load_ladder(values.model)
-    images = model.generate(
-        values.count,
-        seed=values.seed,
-        labels=values.label,
-        batch_size=values.batch_size,
-    )
     grid = pathlib.Path(values.output).expanduser()
+    check_picture(grid, "--output")
+    model = load_ladder(values.model)
+    require_noise(model)
+    labels = labels_of(model, values.label, values.count)
+    prepare_folder(grid.parent, "output")
+    images = model.generate(
+        values.count, values.seed, labels, batch_size=values.batch_size
+    )
     array = grid.with_suffix(".npy")
-    np.save(array, images)  # first: a picture of so many may be too large
-    image_grid(images, path=grid)
-    print(f"{values.count} images of {model.image_shape}: {grid}, {array}")
+    # First: a picture of so many may be too large.
+    atomic_files.save(np.save, array, arr=images)
+    if labels is None:
+        image_grid(images, path=grid)
+    else:
+        names = dict(enumerate(model.class_names or ()))
+        captions = [names.get(number, str(number)) for number in np.unique(labels)]
+        image_grid(*in_rows(images, labels), row_captions=captions, path=grid)
+    print(
+        f"{values.count} images of {model.image_shape}, --seed={model.last_seed}: "
+        f"{grid}, {array}"
+    )

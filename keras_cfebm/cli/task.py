@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 from absl import flags, logging
 
-from keras_cfebm import datasets
-from keras_cfebm.cli.text import write_json
+from keras_cfebm import configs, datasets
+from keras_cfebm.cli.text import prepare_folder, write_json
 from keras_cfebm.configs.run_config import DataConfig, RunConfig
 from keras_cfebm.datasets import ImageData
 from keras_cfebm.evaluation import FashionClassifier, fashion_classifier
-from keras_cfebm.runs.run_folder import RunError, RunFolder, load_ladder
+from keras_cfebm.model import CFEBM
+from keras_cfebm.runs.run_folder import RunError, RunFolder, load_ladder, model_file
 from keras_cfebm.runs.train import held_out_split, load_data
 from keras_cfebm.sampling import Langevin
+from keras_cfebm.tasks.batches import drawn_seed
+from keras_cfebm.utils.model_files import preset_of
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.visualization import comparison_grid
 
@@ -22,55 +25,29 @@ from keras_cfebm.visualization import comparison_grid
 SHOWN = 8
 
 
-class Task:
-    """One run of a task command.
+class Trained:
+    """A trained model, and the images that it was trained on and is judged by.
 
     Args:
-        name: str, the task.
         values: parsed flags of the command.
 
     Attributes:
         model: `CFEBM`.
         folder: `pathlib.Path`, the run folder, or the folder of the file.
-        config: `RunConfig` of the run that the model is of, or None.
-        output: folder, `pathlib.Path`.
+        preset: str, the preset that the model comes with, or None.
+        config: `RunConfig` of the run or preset that the model is of, or None.
 
     Raises:
         RunError: if there is no readable model, or a run's config cannot be read.
     """
 
-    def __init__(self, name: str, values: flags.FlagValues):
-        self.name = name
+    def __init__(self, values: flags.FlagValues):
         self.values = values
-        self.model = load_ladder(values.model)
-        path = pathlib.Path(values.model).expanduser()
-        self.folder = path if path.is_dir() else path.parent
-        run = RunFolder(self.folder)
-        self.config: RunConfig | None = None
-        if run.config.is_file():
-            try:
-                self.config = run.read_config()
-            except RunError as error:
-                if path.is_dir():
-                    raise
-                # Beside a model file it may be of anything.
-                logging.warning("%s", error)
-        output = pathlib.Path(values.output or run.path / "tasks" / name)
-        self.output = output.expanduser()
-
-    def require_noise(self) -> None:
-        """Raises ValueError if the model's chains start at source images."""
-        if self.model.chain_start == "source":
-            raise ValueError(
-                "Expected --model of chains that start at noise, received one that "
-                "translates. See cfebm translate."
-            )
-
-    def langevin(self, default: Langevin) -> Langevin:
-        """The task's Langevin settings, with what the flags change."""
-        names = ("steps", "step_size", "noise_scale")
-        given = {name: self.values[name].value for name in names}
-        return default.replace(**{k: v for k, v in given.items() if v is not None})
+        file = model_file(values.model)
+        self.folder = file.parent
+        self.preset = preset_of(file)
+        self.config = config_beside(file, values.model)
+        self.model = load_ladder(file)
 
     def data(self, training: bool = False) -> ImageData:
         """The images of the task: held-out ones, or those of the training.
@@ -174,15 +151,47 @@ class Task:
             name, resolution=self.model.resolution, fit=fit, options=options
         )
 
+    def labels(self, data: ImageData) -> np.ndarray | None:
+        """Labels for the energies of images: None without classes."""
+        return None if self.model.num_classes is None else data.labels()
+
+
+class Task(Trained):
+    """One run of a task command.
+
+    Args:
+        name: str, the task.
+        values: parsed flags of the command.
+
+    Attributes:
+        output: folder, `pathlib.Path`; made, and known to be writable.
+        seed: int, that of the flag, or where it has none a fresh one.
+
+    Raises:
+        RunError: see `Trained`.
+        OSError: if the output cannot be written.
+    """
+
+    def __init__(self, name: str, values: flags.FlagValues):
+        super().__init__(values)
+        self.name = name
+        self.seed = drawn_seed(values.seed)
+        usual = "tasks" if self.preset is None else f"tasks/{self.preset}"
+        folder = pathlib.Path() if self.preset else self.folder
+        self.output = pathlib.Path(values.output or folder / usual / name).expanduser()
+        prepare_folder(self.output, "output")
+
+    def langevin(self, default: Langevin) -> Langevin:
+        """The task's Langevin settings, with what the flags change."""
+        names = ("steps", "step_size", "noise_scale")
+        given = {name: self.values[name].value for name in names}
+        return default.replace(**{k: v for k, v in given.items() if v is not None})
+
     def classifier(self) -> FashionClassifier | None:
         """The shipped classifier, if the model's images are of a kind that it takes."""
         height, _, channels = self.model.image_shape
         fits = height in (28, 32) and channels == 1
         return fashion_classifier() if fits else None
-
-    def labels(self, data: ImageData) -> np.ndarray | None:
-        """Labels for the energies of images: None without classes."""
-        return None if self.model.num_classes is None else data.labels()
 
     def sample_labels(self, data: ImageData) -> np.ndarray | None:
         """Labels to sample with, each class as often as in data; None without."""
@@ -200,8 +209,8 @@ class Task:
         shown = {label: some[:SHOWN] for label, some in images.items()}
         comparison_grid(shown, path=self.output / name)
 
-    def finish(self, figures: Any, **settings: Any) -> None:
-        """Writes figures.json and says where everything is.
+    def record(self, figures: Any, **settings: Any) -> None:
+        """Writes figures.json, before anything is drawn or printed.
 
         Args:
             figures: what JSON can hold.
@@ -211,13 +220,42 @@ class Task:
             "task": self.name,
             "model": pathlib.Path(self.values.model).name,
             "count": self.values.count,
-            "seed": self.values.seed,
+            "seed": self.seed,
             **settings,
             "figures": figures,
         }
-        self.output.mkdir(parents=True, exist_ok=True)
         write_json(self.output / "figures.json", record)
-        print(f"\nPictures and figures.json: {self.output}")
+
+    def say_where(self) -> None:
+        """Says where everything is."""
+        print(f"\nPictures and figures.json: {self.output} (--seed={self.seed})")
+
+
+def require_noise(model: CFEBM) -> None:
+    """Raises ValueError if the model's chains start at source images."""
+    if model.chain_start == "source":
+        raise ValueError(
+            "Expected --model of chains that start at noise, received one that "
+            "translates. See cfebm translate."
+        )
+
+
+def config_beside(file: pathlib.Path, model: str) -> RunConfig | None:
+    """The configuration that a model was trained with, as far as that is known."""
+    preset = configs.PRESETS.get(preset_of(file) or "")
+    if preset is not None:
+        return preset.config
+    run = RunFolder(file.parent)
+    if not run.config.is_file():
+        return None
+    try:
+        return run.read_config()
+    except RunError as error:
+        if pathlib.Path(model).expanduser() == file.parent:
+            raise
+        # Beside a model file it may be of anything.
+        logging.warning("%s", error)
+        return None
 
 
 def _trained_split(config: DataConfig) -> str:

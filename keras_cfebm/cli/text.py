@@ -1,6 +1,8 @@
 """Text in and out: numbers of a flag, tables on the terminal, JSON files."""
 
 import json
+import pathlib
+import tempfile
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -62,6 +64,25 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def prepare_folder(folder: pathlib.Path, flag: str) -> None:
+    """Makes a folder and tries to write into it, before the work whose results it gets.
+
+    Args:
+        folder: `pathlib.Path`.
+        flag: str, name of the flag that chooses another.
+
+    Raises:
+        OSError: if it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(
+            f"Cannot write to {folder}: {error.strerror}. --{flag} names another place."
+        ) from error
 
 
 def write_json(path: PathLike, values: Any) -> None:

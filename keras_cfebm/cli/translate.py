@@ -11,6 +11,7 @@ from keras_cfebm.cli.task import Task
 from keras_cfebm.cli.text import print_table
 from keras_cfebm.datasets import ImageData
 from keras_cfebm.evaluation import FashionClassifier
+from keras_cfebm.utils import atomic_files
 
 
 def main(values: flags.FlagValues) -> None:
@@ -44,8 +45,8 @@ def main(values: flags.FlagValues) -> None:
         saliency=True,
         progress=True,
     )
-    task.output.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
+    atomic_files.save(
+        np.savez_compressed,
         task.output / "translations.npz",
         sources=sources,
         translations=translations,
@@ -62,6 +63,13 @@ def main(values: flags.FlagValues) -> None:
         truths=truths,
         seed=values.seed,
     )
+    task.record(
+        found.figures,
+        source=source.name,
+        target=target.name,
+        images=len(sources),
+        langevin=dataclasses.asdict(model.finest_settings),
+    )
     task.show(found.images, "translations.png")
     names = list(found.figures["translation"])
     print_table(
@@ -72,13 +80,7 @@ def main(values: flags.FlagValues) -> None:
         ],
     )
     print("SSIM and correlation are with the source image.")
-    task.finish(
-        found.figures,
-        source=source.name,
-        target=target.name,
-        images=len(sources),
-        langevin=dataclasses.asdict(model.finest_settings),
-    )
+    task.say_where()
 
 
 def _reference(task: Task, seed: int) -> np.ndarray:

@@ -75,15 +75,29 @@ def convolutions(
     yield Convolution("head/linear", 1, filters, 1, 1, filters)
 
 
-def network_parameters(resolution: int, channels: int, config: NetworkConfig) -> int:
-    """Number of trainable weights of those layers; see `convolutions`."""
-    return sum(c.parameters for c in convolutions(resolution, channels, config))
+def network_parameters(
+    resolution: int,
+    channels: int,
+    config: NetworkConfig,
+    num_classes: int | None = None,
+) -> int:
+    """Number of trainable weights of those layers, and of `num_classes` classes."""
+    layers = list(convolutions(resolution, channels, config))
+    embedding = (num_classes or 0) * layers[-1].inputs
+    return sum(layer.parameters for layer in layers) + embedding
 
 
-def ladder_parameters(resolution: int, channels: int, config: NetworkConfig) -> int:
+def ladder_parameters(
+    resolution: int,
+    channels: int,
+    config: NetworkConfig,
+    num_classes: int | None = None,
+) -> int:
     """The same of all networks from the base resolution on, up to `resolution`."""
     levels = levels_of(resolution, config.base_resolution)
-    return sum(network_parameters(level, channels, config) for level in levels)
+    return sum(
+        network_parameters(level, channels, config, num_classes) for level in levels
+    )
 
 
 def langevin_step_flops(resolution: int, channels: int, config: NetworkConfig) -> int:

@@ -178,8 +178,8 @@ class RunConfig:
                 )
         if self.network.conditional:
             raise ValueError(
-                "Expected network.conditional=False where there is a source, received "
-                "True: a translation has no class labels."
+                "Expected conditional=False where there is a source, received True: a "
+                "translation has no class labels."
             )
         own, other = ((d.name, d.split, d.classes) for d in (self.data, source))
         if own == other and not self.source_noise:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 from keras_cfebm.layers.levels import levels_of
 from keras_cfebm.sampling import Langevin
@@ -76,6 +77,30 @@ class Stage:
         """
         epochs = max(1, round(self.steps / report_steps))
         return epochs, -(-self.steps // epochs)
+
+
+def capped_stages(
+    stages: Sequence[Stage], images: int, replicas: int = 1
+) -> list[Stage]:
+    """The stages with no batch larger than the image set.
+
+    Args:
+        stages: list of `Stage`s.
+        images: int, number of images to train on.
+        replicas: int, between which batches are divided.
+
+    Returns:
+        List of `Stage`s of the same number of images; those of small enough batches, or
+        that no smaller batch could train, are as they were.
+    """
+    capped, parts = [], 1
+    for stage in stages:
+        parts = stage.accumulation or parts
+        size = images // (parts * replicas) * parts * replicas
+        if 0 < size < stage.batch_size:
+            stage = dataclasses.replace(stage, batch_size=size)
+        capped.append(stage)
+    return capped
 
 
 def default_stages(

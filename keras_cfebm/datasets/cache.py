@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Callable
 
 import numpy as np
@@ -16,7 +17,9 @@ MEMORY_LIMIT = 2**31
 
 def default_cache_dir() -> pathlib.Path:
     """Returns `~/.cache/keras_cfebm`, or its place under `XDG_CACHE_HOME`."""
-    root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if root.startswith("~"):  # a user without any home, as in some containers
+        root = tempfile.gettempdir()
     return pathlib.Path(root) / "keras_cfebm"
 
 
@@ -54,7 +57,14 @@ def decode_once(
     cache_dir = pathlib.Path(cache_dir or default_cache_dir()).expanduser()
     folder = cache_dir / key
     if not folder.is_dir():
-        cache_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            cache_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(
+                f"Cannot write to {cache_dir}, where {key} of {num_bytes:,} bytes is "
+                f"to be kept: {error.strerror}. Choose another cache_dir, or set "
+                "XDG_CACHE_HOME."
+            ) from error
         free = shutil.disk_usage(cache_dir).free
         if free < num_bytes:
             raise OSError(

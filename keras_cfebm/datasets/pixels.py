@@ -19,21 +19,37 @@ def to_levels(images: Tensor) -> Tensor:
 
 
 def to_float(images: np.ndarray) -> np.ndarray:
-    """Converts bytes to the range every public function uses.
+    """Converts integers to the range every public function uses.
 
     Args:
-        images: uint8 array of any shape, 0 … 255.
+        images: array of any shape: bool; uint8, 0 … 255; uint16, 0 … 65,535; or any
+            other integers, which are to hold bytes, 0 … 255.
 
     Returns:
-        float32 array of the same shape, in [-1, 1] (0 → -1, 255 → 1).
+        float32 array of the same shape, in [-1, 1]: 0 → -1, the largest → 1.
 
     Raises:
-        ValueError: if `images` is not uint8.
+        ValueError: if `images` are no integers, or not in that range.
+
+    Example:
+
+    ```python
+    to_float(np.array([0, 255], "uint8"))       # [-1.0, 1.0]
+    to_float(np.array([0, 65_535], "uint16"))   # [-1.0, 1.0]
+    ```
     """
     images = np.asarray(images)
-    if images.dtype != np.uint8:
-        raise ValueError(f"Expected uint8 images, received {images.dtype}.")
-    return from_levels(images.astype(np.float32))
+    if images.dtype.kind not in "biu":
+        raise ValueError(f"Expected images as integers, received {images.dtype}.")
+    if images.dtype == np.uint8:
+        return from_levels(images.astype(np.float32))
+    largest = {"bool": 1, "uint16": 65_535}.get(images.dtype.name, 255)
+    if images.size and not (images.min() >= 0 and images.max() <= largest):
+        raise ValueError(
+            f"Expected {images.dtype} images from 0 to {largest}, received values from "
+            f"{images.min()} to {images.max()}."
+        )
+    return from_levels(images.astype(np.float32) * np.float32(255 / largest))
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

@@ -35,7 +35,7 @@ from keras_cfebm.evaluation.generation_protocol import (
     evaluate_samples,
     reference_statistics,
 )
-from keras_cfebm.evaluation.image_quality import mean_figures, psnr, ssim
+from keras_cfebm.evaluation.image_quality import mean_figures, mean_ssim, psnr, ssim
 from keras_cfebm.evaluation.inception import inception_encoder
 from keras_cfebm.evaluation.neighbours import evaluate_neighbours, nearest_neighbours
 from keras_cfebm.evaluation.restoration_protocol import (
@@ -83,6 +83,7 @@ __all__ = [
     "kernel_distance",
     "mahalanobis_score",
     "mean_figures",
+    "mean_ssim",
     "nearest_neighbours",
     "pca_score",
     "pixel_correlation",

@@ -1,6 +1,9 @@
 """How good samples are: their distance to real images, drawn batch by batch."""
 
 import hashlib
+import pathlib
+import tempfile
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -32,7 +35,8 @@ def reference_statistics(
         data: `ImageData`.
         encoder: `Encoder`.
         name: str, what the images are, for the record.
-        cache_dir: folder; None for `statistics` in the package's cache folder.
+        cache_dir: folder; None for `statistics` in the package's cache folder. One that
+            cannot be written is done without, with a warning.
 
     Raises:
         ValueError: if the encoder refuses the images.
@@ -51,6 +55,16 @@ def reference_statistics(
         return FeatureStatistics.from_images(batches, encoder, name)
 
     folder = default_cache_dir() / "statistics" if cache_dir is None else cache_dir
+    try:
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        warnings.warn(
+            f"The statistics of {name} are not kept, as {folder} cannot be written "
+            f"({error.strerror}). --cache_dir, or cache_dir=, names another folder.",
+            stacklevel=2,
+        )
+        return compute()
     return cached_statistics(key, compute, folder)
 
 

@@ -24,7 +24,8 @@ def mean_figures(
         hole: optional boolean array, where pixels are judged; see `psnr`.
 
     Returns:
-        Dict of `psnr`, None where an image is restored without any error, and `ssim`.
+        Dict of `psnr`, None where an image is restored without any error, and `ssim`,
+        see `mean_ssim`.
 
     Raises:
         ValueError: see `psnr` and `ssim`.
@@ -33,8 +34,30 @@ def mean_figures(
     mean = float(np.mean(psnr(restored, originals, hole)))
     return {
         "psnr": mean if math.isfinite(mean) else None,
-        "ssim": float(np.mean(ssim(restored, originals, hole))),
+        "ssim": mean_ssim(restored, originals, hole),
     }
+
+
+def mean_ssim(
+    restored: np.ndarray, originals: np.ndarray, hole: np.ndarray | None = None
+) -> float | None:
+    """Mean SSIM of restored images; None below the 11 pixels of its window.
+
+    Args:
+        restored: float array `(n, h, w, c)` in [-1, 1].
+        originals: float array of the same shape.
+        hole: optional boolean array, where pixels are judged; see `psnr`.
+
+    Returns:
+        float or None.
+
+    Raises:
+        ValueError: see `ssim`.
+        ImportError: without the extra `eval` (scikit-image).
+    """
+    if min(np.shape(restored)[1:3]) < _WINDOW:
+        return None
+    return float(np.mean(ssim(restored, originals, hole)))
 
 
 def psnr(restored: Tensor, originals: Tensor, hole: Tensor | None = None) -> np.ndarray:

@@ -61,7 +61,8 @@ def evaluate_denoising(
     Returns:
         `Evaluation`; its figures are σ (as str) → method (`noisy`, `model` and the
         names in `FILTERS`) → `psnr`, `ssim`, and of all but `noisy` the `strength` that
-        was used, which is the number of steps of the model's.
+        was used, which is the number of steps of the model's. SSIM is None below 11
+        pixels.
 
     Raises:
         ValueError: if a σ is not above 0, or images or labels do not fit the energy.
@@ -115,6 +116,7 @@ def best_steps(
     states = tasks.chain_states(
         Chain(energy, settings.replace(steps=MOST_STEPS)),
         images=noisy,
+        seed=0,
         labels=labels,
         every=1,
     )
@@ -154,7 +156,8 @@ def evaluate_inpainting(
 
     Returns:
         `Evaluation`; its figures are method (`model`, `mean`, `biharmonic`) → `psnr`
-        and `ssim` inside the hole, and `missing`, the share of pixels that are.
+        and `ssim` inside the hole (None below 11 pixels), and `missing`, the share of
+        pixels that are.
 
     Raises:
         ValueError: if images, mask or labels do not fit.

@@ -8,7 +8,7 @@ from keras_cfebm.evaluation.distances import frechet_distance
 from keras_cfebm.evaluation.encoders import Encoder
 from keras_cfebm.evaluation.fashion_classifier import FashionClassifier
 from keras_cfebm.evaluation.feature_statistics import FeatureStatistics
-from keras_cfebm.evaluation.image_quality import DATA_RANGE, ssim
+from keras_cfebm.evaluation.image_quality import DATA_RANGE, mean_ssim
 from keras_cfebm.evaluation.result import Evaluation
 from keras_cfebm.utils.validation import check_images
 
@@ -73,7 +73,7 @@ def evaluate_translation(
         `random_target`) → `called_target` (share that the classifier calls the target
         class), `frechet_distance` (both only if asked for), what is kept: `ssim` and
         `correlation` with the source, and with truths `true_psnr` (dB, of the mean
-        squared error of all images) and `true_ssim`.
+        squared error of all images) and `true_ssim`. SSIM is None below 11 pixels.
 
     Raises:
         ValueError: if images do not fit each other, encoder or classifier.
@@ -108,11 +108,11 @@ def evaluate_translation(
         if encoder is not None and statistics is not None:
             own = FeatureStatistics.from_images([images], encoder, name)
             found["frechet_distance"] = frechet_distance(own, statistics)
-        found["ssim"] = float(ssim(images, sources).mean())
+        found["ssim"] = mean_ssim(images, sources)
         found["correlation"] = float(pixel_correlation(images, sources).mean())
         if truths is not None:
             found["true_psnr"] = _psnr_of_all(images, truths)
-            found["true_ssim"] = float(ssim(images, truths).mean())
+            found["true_ssim"] = mean_ssim(images, truths)
     shown = {name: versions[name] for name in ("source", "translation")}
     if truths is None:
         shown["random target"] = versions["random_target"]

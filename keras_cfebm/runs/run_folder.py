@@ -3,17 +3,17 @@
 import contextlib
 import csv
 import dataclasses
+import hashlib
 import json
 import math
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-import keras
-
 from keras_cfebm.configs.run_config import RunConfig
 from keras_cfebm.model import CFEBM
 from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.model_files import find_model
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.visualization.curves import KEYS
 
@@ -37,6 +37,7 @@ class RunFolder:
         samples/           grids of samples, one per epoch
         chain.png, .gif    chains from noise to image
         ladder.keras       the trained model
+        .finished          checksums of the configurations that it is trained by
 
     Args:
         path: the folder; made when missing.
@@ -54,6 +55,7 @@ class RunFolder:
         self.chain = self.path / "chain.png"
         self.film = self.path / "chain.gif"
         self.ladder = self.path / "ladder.keras"
+        self.finished = self.path / ".finished"
 
     def read_config(self) -> RunConfig:
         """The `RunConfig` of the run.
@@ -81,8 +83,8 @@ class RunFolder:
             RunError: if the folder cannot be written, or holds another configuration,
                 or checkpoints of another network or a finer stage.
         """
-        if replace_config and any(self.checkpoints.glob("*")):
-            self._check_network(config)
+        if replace_config:
+            self.check_network(config)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             begun = self.ladder.exists() or any(self.checkpoints.glob("*"))
@@ -95,11 +97,36 @@ class RunFolder:
                         "on in this one with the new values."
                     )
             else:
+                self.finished.unlink(missing_ok=True)
                 atomic_files.write_text(self.config, config.to_json())
         except OSError as error:
             raise RunError(f"Cannot write to {self.path}: {error}") from error
 
-    def _check_network(self, config):
+    def is_finished(self, config: RunConfig) -> bool:
+        """Whether the run has been trained to its end by this configuration."""
+        try:
+            done = self.finished.read_text(encoding="utf-8").split()
+        except OSError:
+            return False
+        return self.ladder.is_file() and _checksum(config) in done
+
+    def finish(self, *configs: RunConfig) -> None:
+        """Notes that the run has been trained to its end.
+
+        Args:
+            *configs: `RunConfig`s that lead to it: as asked for, and as used.
+        """
+        text = "".join(f"{_checksum(config)}\n" for config in configs)
+        atomic_files.write_text(self.finished, text)
+
+    def check_network(self, config: RunConfig) -> None:
+        """Checks that checkpoints, if there are any, can go on with a configuration.
+
+        Raises:
+            RunError: if they are of another network or a finer stage.
+        """
+        if not any(self.checkpoints.glob("*")):
+            return
         own, new = (
             {
                 **dataclasses.asdict(settings.network),
@@ -154,25 +181,47 @@ class RunFolder:
 
 
 def load_ladder(path: PathLike) -> CFEBM:
-    """Reads a ladder, `ladder.keras` of a run folder or any saved `CFEBM`.
+    """Reads a trained model.
 
     Args:
-        path: the file, or a run folder.
+        path: a run folder, a `.keras` file, a folder of `saved_models`, or the name of
+            a preset that comes with weights.
 
     Raises:
-        RunError: if there is no such file, or it is not a saved `CFEBM`.
+        RunError: if there is no such model, or its file is damaged or of another.
+
+    Example:
+
+    ```python
+    model = load_ladder("runs/demo")
+    model = load_ladder("fashion_mnist")
+    ```
     """
-    path = pathlib.Path(path).expanduser()
-    path = path / "ladder.keras" if path.is_dir() else path
-    if not path.is_file():
-        raise RunError(f"Expected a trained model at {path}, found none.")
     try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras lets zip, HDF5 and JSON errors of many types out
-        raise RunError(f"{path} cannot be read as a Keras model: {error}") from error
-    if not isinstance(model, CFEBM):
-        raise RunError(f"{path} holds a {type(model).__name__}, expected a CFEBM.")
-    return model
+        return CFEBM.from_preset(model_file(path))
+    except (OSError, ValueError) as error:
+        raise RunError(str(error)) from error
+
+
+def model_file(path: PathLike) -> pathlib.Path:
+    """The file of a trained model; see `load_ladder`.
+
+    Raises:
+        RunError: if there is none.
+    """
+    file = find_model(path)
+    if file is None and RunFolder(path).config.is_file():
+        raise RunError(
+            f"Expected a trained model in {path}, found a run that is not finished: "
+            f"cfebm train --run_dir={path} goes on with it."
+        )
+    if file is None:
+        raise RunError(
+            f"Expected a trained model at {path}, found none. A model is a run folder, "
+            "a .keras file, a folder of saved_models, or the name of a preset that "
+            "comes with weights (cfebm presets)."
+        )
+    return file
 
 
 def read_json(path: pathlib.Path) -> Any:
@@ -206,6 +255,10 @@ def read_metrics(run: RunFolder) -> list[dict[str, float]]:
             f"Expected numbers under the columns {', '.join(_LOGGED)} in "
             f"{run.metrics}: {error!r}"
         ) from error
+
+
+def _checksum(config):
+    return hashlib.sha256(config.to_json().encode()).hexdigest()
 
 
 def _differences(old, new, place=""):

@@ -10,6 +10,7 @@ from absl import logging
 
 from keras_cfebm import backend, callbacks, datasets, visualization
 from keras_cfebm.configs.run_config import DataConfig, RunConfig
+from keras_cfebm.configs.stages import capped_stages
 from keras_cfebm.growing import fit_progressively
 from keras_cfebm.model import CFEBM
 from keras_cfebm.runs.pictures import draw_chains, shown_sources
@@ -17,6 +18,7 @@ from keras_cfebm.runs.resume import resume
 from keras_cfebm.runs.run_folder import RunFolder
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.optional import optional_import
+from keras_cfebm.utils.terminal import say
 from keras_cfebm.utils.typing import PathLike
 
 
@@ -115,6 +117,9 @@ def train(
 ) -> CFEBM:
     """Trains a run in its folder, or goes on with it where it was stopped.
 
+    Batches that are larger than the image set are cut to its size, with a warning;
+    `config.json` then holds the sizes that are used.
+
     Of several workers, each calls this with the same arguments and sees the same
     folder; only the chief (or first) one writes into it.
 
@@ -126,22 +131,33 @@ def train(
         strategy: `"mirrored"`, all GPUs of this machine; `"multi_worker"`, all
             processes in `TF_CONFIG`; or None. Batch sizes are those of all replicas
             together.
-        verbose: as in `keras.Model.fit`.
+        verbose: see `fit_progressively`; 0 prints nothing.
+
+    Returns:
+        The trained `CFEBM`; of a run that is finished, the one that is there.
 
     Raises:
         RunError: the folder is of another configuration, in use or not writable.
         CheckpointError, DivergenceError, Interrupted: see `keras_cfebm.callbacks`.
         ValueError, OSError: the data do not fit the configuration or cannot be read.
     """
+    run = RunFolder(folder)
+    if run.is_finished(config):
+        _tell(verbose, f"{run.path} is finished: nothing is left to train.")
+        return run.load()
     # The first use of TensorFlow: workers have to find each other before any other.
     strategy = backend.strategy(strategy)
     writes = backend.is_chief(strategy)
-    run = RunFolder(folder)
+    asked = config
     with run.locked() if writes else contextlib.nullcontext():
-        if writes:
-            run.prepare(config, replace_config)
+        if writes and replace_config:
+            run.check_network(config)  # before data are read
         data = load_data(config.data)
         source = None if config.source is None else load_data(config.source)
+        _tell(verbose and writes, f"Training on {data!r} in {run.path}")
+        config = _within(config, data, source, backend.replicas(strategy))
+        if writes:
+            run.prepare(config, replace_config)
         watch = callbacks.DivergenceGuard(run.guard if writes else None)
         log = callbacks.EnergyLog(run.metrics if writes else None, watch)
         checkpoints = callbacks.Checkpoints(run.checkpoints, companions=(log, watch))
@@ -157,7 +173,6 @@ def train(
             return data.batches(*sizes, **order, labels=config.network.conditional)
 
         def stage_callbacks(stage):
-            _announce(stage, config.stages)
             active = [log, *([watch] if guard else [])]
             if writes:
                 board = run.tensorboard / f"{stage.resolution:04d}px"
@@ -187,7 +202,31 @@ def train(
         atomic_files.save(model.save, run.ladder)
         visualization.energy_curves(log.rows, path=run.energies)
         draw_chains(model, run.chain, run.film, seed=config.seed, sources=shown)
+        run.finish(asked, config)
     return model
+
+
+def _tell(verbose, text):
+    if verbose:
+        say(text)
+
+
+def _within(config, data, source, replicas):
+    """The configuration with no batch larger than the images that there are."""
+    images = min(len(some) for some in (data, source) if some is not None)
+    stages = capped_stages(config.stages, images, replicas)
+    changed = [
+        f"{stage.batch_size} instead of {asked.batch_size} at {stage.resolution} pixels"
+        for stage, asked in zip(stages, config.stages, strict=True)
+        if stage != asked
+    ]
+    if changed:
+        logging.warning(
+            "There are %d images to train on: batches are of %s.",
+            images,
+            ", ".join(changed),
+        )
+    return config.replace(stages=tuple(stages))
 
 
 def _tensorboard(folder):
@@ -198,11 +237,3 @@ def _tensorboard(folder):
         logging.warning("No logs for TensorBoard: %s", error)
         return []
     return [keras.callbacks.TensorBoard(folder, write_graph=False)]
-
-
-def _announce(stage, stages):
-    logging.info(
-        f"Stage {stages.index(stage) + 1} of {len(stages)}: {stage.resolution} × "
-        f"{stage.resolution} pixels, {stage.steps} steps of {stage.batch_size} images, "
-        f"β from 0 to 1 over {stage.fade_steps}"
-    )

@@ -56,7 +56,10 @@ def start_grpc(
     try:
         port = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
-        raise OSError(f"Cannot listen at {host}:{port}: {error}") from error
+        raise OSError(
+            f"Cannot listen at {host}:{port} for gRPC: {error}. Choose another port "
+            "(--grpc_port)."
+        ) from error
     server.start()
     return server, port
 

@@ -34,7 +34,13 @@ def start_rest(
         OSError: if the port is taken.
     """
     handler = type("Handler", (_Handler,), {"servable": servable})
-    server = http.server.ThreadingHTTPServer((host, port), handler)
+    try:
+        server = http.server.ThreadingHTTPServer((host, port), handler)
+    except OSError as error:
+        raise OSError(
+            f"Cannot listen at {host}:{port} for REST: {error.strerror}. Choose "
+            "another port (--rest_port)."
+        ) from error
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 

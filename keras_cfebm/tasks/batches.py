@@ -1,6 +1,7 @@
 """What all tasks share: arrays in batches, and a key of random numbers per image."""
 
 import math
+import random as python_random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -54,6 +55,21 @@ def run_batches(
         if bar is not None:
             bar.update(end)
     return results
+
+
+def drawn_seed(seed: int | None) -> int:
+    """The seed itself, or, for None, a fresh one.
+
+    As those of Keras, it comes from Python's global generator, which
+    `keras.utils.set_random_seed` sets.
+
+    Args:
+        seed: int or None.
+
+    Returns:
+        int; a fresh one is in [0, 2**31).
+    """
+    return python_random.getrandbits(31) if seed is None else seed
 
 
 def stream_keys(seed: int, count: int, start: int) -> np.ndarray:

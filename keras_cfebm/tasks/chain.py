@@ -22,7 +22,7 @@ from keras_cfebm.sampling import (
     uniform_start,
     upsample,
 )
-from keras_cfebm.tasks.batches import check_labels_of
+from keras_cfebm.tasks.batches import check_labels_of, drawn_seed, stream_keys
 
 
 class ChainState(NamedTuple):
@@ -51,6 +51,10 @@ class Chain:
             resolution of the one before; see `keras_cfebm.sampling.bind`.
         settings: `Langevin`; None for its defaults.
 
+    Attributes:
+        last_seed: int, the seed of the last task that ran this chain, to read back what
+            `seed=None` has drawn; None before.
+
     Raises:
         ValueError: if there is no energy, or one that cannot be called.
 
@@ -72,6 +76,7 @@ class Chain:
                 f"received {energies!r}."
             )
         self.settings = Langevin() if settings is None else settings
+        self.last_seed: int | None = None
         self._segments = [
             backend.compiled(_in_parallel(self._segment, energy))
             for energy in self.energies
@@ -93,6 +98,23 @@ class Chain:
     def check_labels(self, labels: Any, count: int) -> np.ndarray | None:
         """Labels as int32 `(count,)`, or None; ValueError if they do not fit."""
         return check_labels_of(self.energies[-1], labels, count)
+
+    def keys(self, seed: int | None, count: int, start: int = 0) -> np.ndarray:
+        """Keys of a stream's images, see `stream_keys`; the seed becomes `last_seed`.
+
+        Args:
+            seed: int in [0, 2**63), or None to draw one.
+            count: int, number of images.
+            start: int, index of the first one.
+
+        Returns:
+            uint32 NumPy array of shape `(count, 2)`.
+
+        Raises:
+            ValueError: if `seed` or `start` is out of range.
+        """
+        self.last_seed = drawn_seed(seed)
+        return stream_keys(self.last_seed, count, start)
 
     def noise(self, keys: Any, shape: Sequence[int] | None = None) -> Any:
         """Where chains from noise start: uniform in the range of `settings.clip`.

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.tasks.batches import run_batches, stream_keys
+from keras_cfebm.tasks.batches import run_batches
 from keras_cfebm.tasks.chain import ChainState, chain_of
 from keras_cfebm.utils.validation import check_count, check_images
 
@@ -15,7 +15,7 @@ from keras_cfebm.utils.validation import check_count, check_images
 def generate(
     energies: Any,
     count: int,
-    seed: int = 0,
+    seed: int | None = None,
     settings: Langevin | None = None,
     labels: Any = None,
     batch_size: int = 64,
@@ -30,8 +30,9 @@ def generate(
     Args:
         energies: the ladder, a sequence of energies, coarsest first; or a `Chain`.
         count: int, number of images.
-        seed: int, the stream of images. Image `i` of a stream is the same whatever
-            `count` and `batch_size` are.
+        seed: int, the stream of images; None draws a fresh one, which a `Chain` keeps
+            as `last_seed`. Image `i` of a stream is the same whatever `count` and
+            `batch_size` are.
         settings: `Langevin`; None for its defaults.
         labels: of conditional energies, an int or an integer array `(count,)`.
         batch_size: int, images per chain; it bounds the memory.
@@ -51,7 +52,7 @@ def generate(
     """
     chain = chain_of(energies, settings)
     count = check_count(count, "count")
-    keys = stream_keys(seed, count, start)
+    keys = chain.keys(seed, count, start)
     labels = chain.check_labels(labels, count)
 
     def sample(keys, labels):
@@ -65,7 +66,7 @@ def interpolate(
     energies: Any,
     rows: int,
     columns: int = 8,
-    seed: int = 0,
+    seed: int | None = None,
     settings: Langevin | None = None,
     labels: Any = None,
     batch_size: int = 64,
@@ -85,7 +86,7 @@ def interpolate(
         energies: see `generate`.
         rows: int, number of interpolations.
         columns: int, images per row, at least 2.
-        seed: int, the stream of images.
+        seed: int, the stream of images, or None; see `generate`.
         settings: `Langevin`; None for its defaults.
         labels: of conditional energies, an int or an integer array `(rows,)`.
         batch_size: int, images per chain.
@@ -101,7 +102,7 @@ def interpolate(
     """
     chain = chain_of(energies, settings)
     rows, columns = check_count(rows, "rows"), check_count(columns, "columns", 2)
-    keys = stream_keys(seed, 2 * rows, start)
+    keys = chain.keys(seed, 2 * rows, start)
     labels = chain.check_labels(labels, rows)
     left, right = (np.repeat(keys[side::2], columns, axis=0) for side in (0, 1))
     t = np.tile(np.linspace(0, 1, columns, dtype="float32"), rows)
@@ -120,7 +121,7 @@ def interpolate(
 def chain_states(
     energies: Any,
     count: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     settings: Langevin | None = None,
     labels: Any = None,
     *,
@@ -134,7 +135,7 @@ def chain_states(
     Args:
         energies: see `generate`.
         count: int, number of chains, all in one batch; of `images` if they are given.
-        seed: int, the stream of images.
+        seed: int, the stream of images, or None; see `generate`.
         settings: `Langevin`; None for its defaults.
         labels: of conditional energies, an int or an integer array `(count,)`.
         every: int, steps between two records within a level.
@@ -162,7 +163,7 @@ def chain_states(
             )
         count = len(images)
     count = check_count(0 if count is None else count, "count")
-    keys = ops.convert_to_tensor(stream_keys(seed, count, start))
+    keys = ops.convert_to_tensor(chain.keys(seed, count, start))
     labels = chain.check_labels(labels, count)
     labels = None if labels is None else ops.convert_to_tensor(labels)
     x = chain.noise(keys, image_shape) if images is None else images

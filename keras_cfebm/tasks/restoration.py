@@ -8,7 +8,12 @@ from keras import ops
 from keras_cfebm.backend import random
 from keras_cfebm.datasets.pixels import downsample
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.tasks.batches import WHITE_NOISE, run_batches, stream_keys
+from keras_cfebm.tasks.batches import (
+    WHITE_NOISE,
+    drawn_seed,
+    run_batches,
+    stream_keys,
+)
 from keras_cfebm.tasks.chain import chain_of
 from keras_cfebm.tasks.masks import hole_masks
 from keras_cfebm.tasks.translation import run_from, single_chain_of
@@ -49,7 +54,7 @@ def add_noise(
 def denoise(
     energy: Any,
     images: np.ndarray,
-    seed: int = 0,
+    seed: int | None = None,
     settings: Langevin | None = None,
     labels: Any = None,
     batch_size: int = 64,
@@ -63,7 +68,8 @@ def denoise(
     Args:
         energy: the finest energy, or a `Chain` of it.
         images: float array of noisy images `(n, h, w, c)`; they may leave [-1, 1].
-        seed: int, the stream of images; image `i` does not depend on the others.
+        seed: int, the stream of images, or None for a fresh one, see `generate`; image
+            `i` does not depend on the others.
         settings: `Langevin`; None for 20 steps with noise from 0.005 to 0.
         labels: of conditional energies, an int or an integer array `(n,)`.
         batch_size: int, images per chain; it bounds the memory.
@@ -87,7 +93,7 @@ def inpaint(
     energy: Any,
     images: np.ndarray,
     mask: Any,
-    seed: int = 0,
+    seed: int | None = None,
     settings: Langevin | None = None,
     labels: Any = None,
     batch_size: int = 64,
@@ -108,7 +114,8 @@ def inpaint(
         images: float array of shape `(n, h, w, c)` in [-1, 1]. What it holds at missing
             pixels is of no influence unless `fill="image"`.
         mask: an array, a name or a path, see `hole_masks`.
-        seed: int, the stream of images; image `i` does not depend on the others.
+        seed: int, the stream of images, or None for a fresh one, see `generate`; image
+            `i` does not depend on the others.
         settings: `Langevin`; None for 50 steps, or up a ladder 15, 10 and then 5 at
             each finer level.
         labels: of conditional energies, an int or an integer array `(n,)`.
@@ -132,9 +139,10 @@ def inpaint(
     images = check_images(images, chain.image_shape)
     if fill not in ("noise", "image"):
         raise ValueError(f"Expected fill to be 'noise' or 'image', received {fill!r}.")
+    seed = drawn_seed(seed)
     masks = hole_masks(mask, images.shape, seed, start)
     labels = chain.check_labels(labels, len(images))
-    keys = stream_keys(seed, len(images), start)
+    keys = chain.keys(seed, len(images), start)
     halvings = len(chain.energies) - 1
     if any(side % 2**halvings for side in images.shape[1:3]):
         raise ValueError(

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.tasks.batches import run_batches, stream_keys
+from keras_cfebm.tasks.batches import run_batches
 from keras_cfebm.tasks.chain import Chain, chain_of
 from keras_cfebm.utils.validation import check_images
 
@@ -16,7 +16,7 @@ TRANSLATION = Langevin(steps=50)
 def translate(
     energy: Any,
     source_images: np.ndarray,
-    seed: int = 0,
+    seed: int | None = None,
     settings: Langevin | None = None,
     labels: Any = None,
     batch_size: int = 64,
@@ -34,7 +34,8 @@ def translate(
     Args:
         energy: the finest energy, or a `Chain` of it.
         source_images: float array of shape `(n, h, w, c)` in [-1, 1].
-        seed: int, the stream of images; image `i` does not depend on the others.
+        seed: int, the stream of images, or None for a fresh one, see `generate`; image
+            `i` does not depend on the others.
         settings: `Langevin`; None for 50 steps.
         labels: of conditional energies, an int or an integer array `(n,)`.
         batch_size: int, images per chain; it bounds the memory.
@@ -70,7 +71,7 @@ def single_chain_of(energy: Any, settings: Langevin | None, default: Langevin) -
 def run_from(
     chain: Chain,
     images: np.ndarray,
-    seed: int,
+    seed: int | None,
     labels: Any,
     batch_size: int,
     start: int,
@@ -79,7 +80,7 @@ def run_from(
 ) -> Any:
     """Runs a chain that starts at images, in batches; see `translate`."""
     labels = chain.check_labels(labels, len(images))
-    keys = stream_keys(seed, len(images), start)
+    keys = chain.keys(seed, len(images), start)
 
     def sample(images, keys, labels):
         result, maps = chain.run(images, keys, labels)

@@ -67,9 +67,12 @@ def save(write: Callable[..., Any], path: PathLike, **options: Any) -> None:
 
 
 def write_text(path: PathLike, text: str) -> None:
-    """Replaces a text file as a whole, in UTF-8; see `replacing`."""
+    """Replaces a text file as a whole, in UTF-8; see `replacing`.
+
+    What is no text, as the bytes of an odd file name, is written as JSON spells it.
+    """
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 @contextlib.contextmanager

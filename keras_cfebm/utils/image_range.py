@@ -18,10 +18,12 @@ _warned: set[str] = set()
 
 def not_floating(dtype: object, name: str = "images") -> str:
     """What is said of images that are no floating-point numbers."""
+    message = f"Expected {name} as floats in [-1, 1], received {dtype}"
+    if not str(dtype).startswith(("bool", "int", "uint")):
+        return f"{message}."
     return (
-        f"Expected {name} as floats in [-1, 1], received {dtype}; "
-        "keras_cfebm.datasets.to_float converts bytes, and a data set of them "
-        + _mapped(_SCALING)
+        f"{message}; keras_cfebm.datasets.to_float converts it, and a data set of "
+        "bytes " + _mapped(_SCALING)
     )
 
 

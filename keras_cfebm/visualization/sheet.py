@@ -114,6 +114,25 @@ def checked_captions(
     return [str(caption) for caption in captions]
 
 
+def check_picture(path: PathLike, name: str) -> None:
+    """Raises ValueError unless a path names a picture, by the ending of its format.
+
+    Args:
+        path: of a file that is to be written.
+        name: str, what the message calls it.
+
+    Raises:
+        ValueError: if it is a folder, or Pillow writes no such format.
+    """
+    path = pathlib.Path(path)
+    writable = Image.registered_extensions().get(path.suffix.lower()) in Image.SAVE
+    if path.is_dir() or not writable:
+        raise ValueError(
+            f"Expected {name} as the file of a picture, such as samples.png, received "
+            f"{str(path)!r}."
+        )
+
+
 @functools.cache
 def caption_font(tile_width: int) -> ImageFont.FreeTypeFont:
     """The caption font that suits tiles of this width.

@@ -111,7 +111,7 @@ def _results():
         *logs.values(),
         model.evaluate(images(4, 8), verbose=0),
         model.predict(images(4, 8), verbose=0),
-        model.generate(4),
+        model.generate(4, seed=0),
     )
 
 
@@ -140,7 +140,7 @@ def without_tensorflow(folder):
     train(model)
     model.save(folder / "model.keras")
     loaded = cf.load_ladder(folder / "model.keras")
-    np.testing.assert_array_equal(loaded.generate(2), model.generate(2))
+    np.testing.assert_array_equal(loaded.generate(2, seed=0), model.generate(2, seed=0))
 
     run, photos = folder / "run", folder / "photos"
     photos.mkdir()

@@ -7,10 +7,10 @@ import pytest
 
 from keras_cfebm import configs
 from keras_cfebm.cli.commands import COMMANDS
-from keras_cfebm.cli.config import DEFAULT_PRESET
+from keras_cfebm.cli.config import DEFAULT_PRESET, config_from_flags
 from keras_cfebm.cli.config_flags import CONFIG_FLAGS
 from keras_cfebm.cli.main import main
-from keras_cfebm.configs.run_config import NetworkConfig, RunConfig
+from keras_cfebm.configs.run_config import DataConfig, NetworkConfig, RunConfig
 from keras_cfebm.configs.stages import Stage
 from keras_cfebm.datasets import resize
 from keras_cfebm.evaluation import ANOMALIES, SIGMAS
@@ -40,7 +40,7 @@ def test_every_command_explains_each_flag_with_its_default(name, capsys):
         ]
         if row.required:
             assert "(required)" in text
-        elif row.default is not None:
+        elif row.default is not None or row.usual is not None:
             assert "default: " in " ".join(text.split())
 
 
@@ -86,6 +86,38 @@ def test_choices_and_defaults_are_those_of_the_library():
         (flag("train", "activation"), activations.ACTIVATIONS),
     ]:
         assert all(name in row.text for name in names)
+
+
+def test_the_defaults_of_training_are_those_of_images_of_ones_own():
+    values = COMMANDS["train"].flag_values()
+    values(["cfebm", "--data=photos", "--resolution=512"])
+    config = config_from_flags(values)
+    usual = {row.name: row.usual for rows in CONFIG_FLAGS.values() for row in rows}
+    assert {name for name, text in usual.items() if text is None} == {
+        "preset",
+        "config",
+        "data",
+        "source_split",
+    }
+    for section in (config, config.network, config.langevin):
+        for field in dataclasses.fields(section):
+            if field.name in usual and field.name not in ("data", "source"):
+                value = getattr(section, field.name)
+                text = str(value).lower() if isinstance(value, bool) else str(value)
+                assert usual[field.name] == text, field.name
+    for name in ("batch_size", "learning_rate"):
+        pairs = [
+            f"{stage.resolution}:{getattr(stage, name)}" for stage in config.stages
+        ]
+        assert usual[name] == ",".join(pairs)
+    first, *others = config.stages
+    assert (first.fade_images, first.stabilise_images) == (0, 1_000_000)
+    assert {(s.fade_images, s.stabilise_images) for s in others} == {(500_000,) * 2}
+    assert all(
+        usual[n].startswith("500000") for n in ("fade_images", "stabilise_images")
+    )
+    values(["cfebm", "--data=photos"])
+    assert usual["resolution"] == str(DataConfig("photos").resolution)
 
 
 def test_the_preset_that_the_help_names_is_the_default():

@@ -44,6 +44,14 @@ def test_own_images_do_not_get_the_sizes_of_the_default_preset():
     assert named.stages == configs.config("tiny").stages
 
 
+def test_files_of_a_folder_may_have_any_size(tmp_path):
+    assert config_of(f"--data={tmp_path}").data.fit == "crop"
+    assert config_of(f"--data={tmp_path}", "--fit=pad").data.fit == "pad"
+    assert config_of(f"--data={tmp_path}", "--preset=tiny").data.fit == (
+        configs.config("tiny").data.fit
+    )
+
+
 def test_a_base_width_is_that_of_every_level():
     config = config_of("--base_width=4")
     assert (config.network.base_width, config.network.widths) == (4, {})

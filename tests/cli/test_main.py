@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from keras_cfebm.cli.commands import COMMANDS
+from keras_cfebm.cli.execute import in_flags
 from keras_cfebm.cli.main import main
 from keras_cfebm.cli.quiet import quiet_tensorflow, without_remarks
 from keras_cfebm.utils.version import __version__
@@ -77,7 +78,9 @@ def test_a_command_is_quiet_but_for_its_own_lines(tmp_path):
     assert shown.returncode == 0, shown.stderr
     assert "Trained model" in shown.stdout
     assert not re.search("oneDNN|cuda|cuInit|absl|INFO", shown.stderr, re.IGNORECASE)
-    assert re.search(r"^Stage 1 of 1: 8 × 8 pixels", shown.stderr, re.MULTILINE)
+    assert re.search(r"^Stage 1 of 1: 8 × 8 pixels", shown.stdout, re.MULTILINE)
+    assert shown.stderr == ""
+    assert max(map(len, shown.stdout.replace(str(tmp_path), "").splitlines())) <= 100
 
 
 def test_what_is_no_remark_of_a_library_is_shown(capfd):
@@ -97,6 +100,28 @@ def test_a_user_decides_how_much_is_logged(monkeypatch, capfd, level):
         assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == (level or "3")
         os.write(2, b"I0000 00:00:17 1 port.cc:153] oneDNN is on.\n")
     assert ("oneDNN" in capfd.readouterr().err) == (level == "0")
+
+
+# --- Errors speak of flags ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "Expected a batch_size of at most 6.",
+            "Expected a --batch_size of at most 6.",
+        ),
+        ("Expected sigma in (0, inf).", "Expected --sigma in (0, inf)."),
+        ("received sigma=0.3 alone.", "received --sigma=0.3 alone."),
+        ("Expected classes of 'x'.", "Expected --classes of 'x'."),
+        ("Choose --batch_size, not classes.", "Choose --batch_size, not classes."),
+        ("No /batch_size/a, 'batch_size'.", "No /batch_size/a, 'batch_size'."),
+        ("stages.batch_size: 8 there", "stages.batch_size: 8 there"),
+    ],
+)
+def test_arguments_are_named_as_flags(message, shown):
+    assert in_flags(message, ["batch_size", "sigma", "classes"]) == shown
 
 
 # --- Wrong command lines --------------------------------------------------------------
@@ -132,7 +157,7 @@ def test_a_user_decides_how_much_is_logged(monkeypatch, capfd, level):
         (["train", "--run_dir=x", "--config=a", "--preset=b"], 1, "received both"),
         (["demo", "--preset=fashion_mnist_denoise"], 1, "without a source"),
         (["demo", "--preset=fashion_mnist_conditional"], 1, "without classes"),
-        (["demo", "--data=photos"], 1, "Expected Fashion-MNIST"),
+        (["demo", "--data=photos"], 1, "received --data=photos --resolution=32."),
         (["sample", "--model=absent"], 1, "Expected a trained model"),
         (["sample", "--model=x", "--count=0"], 2, "count"),
     ],

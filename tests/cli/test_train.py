@@ -80,13 +80,78 @@ def test_a_finished_run_stays_as_it_is(finished, photos):
     assert (finished / "metrics.csv").read_text(encoding="utf-8") == before
 
 
+def test_a_finished_run_says_so_without_reading_its_data(
+    finished, photos, monkeypatch, capsys
+):
+    def refuse(*arguments, **options):
+        raise AssertionError("nothing is left to train")
+
+    monkeypatch.setattr("keras_cfebm.runs.train.load_data", refuse)
+    assert main(["train", f"--data={photos}", f"--run_dir={finished}", *SMALL]) == 0
+    assert f"{finished} is finished: nothing is left" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_without_its_flags(finished, capsys):
+    assert main(["train", f"--run_dir={finished}"]) == 0
+    shown = capsys.readouterr().out
+    assert f"Going on with the configuration in {finished}" in shown
+    assert "is finished" in shown
+
+
+def test_only_the_configuration_that_led_to_the_end_is_finished(tmp_path):
+    run, tiny = RunFolder(tmp_path), configs.config("tiny")
+    run.prepare(tiny)
+    run.finish(tiny)
+    assert not run.is_finished(tiny)  # there is no model
+    run.ladder.touch()
+    assert run.is_finished(tiny) and not run.is_finished(tiny.replace(seed=9))
+    run.prepare(tiny.replace(seed=9), replace_config=True)
+    assert not run.is_finished(tiny)  # it goes on with other values
+
+
+def test_what_nobody_has_asked_for_is_said_before_it_begins(
+    tmp_path, monkeypatch, capsys
+):
+    seen = []
+    monkeypatch.setattr("keras_cfebm.cli.train.train", lambda *a, **_: seen.append(a))
+    assert main(["train", f"--run_dir={tmp_path}"]) == 0
+    shown = capsys.readouterr().out
+    assert "Neither --data nor --preset is given: training the preset" in shown
+    assert seen[0][0] == configs.config("fashion_mnist_quick")
+    assert main(["train", f"--run_dir={tmp_path}", "--preset=tiny"]) == 0
+    assert "Neither" not in capsys.readouterr().out
+
+
+def test_photos_of_any_size_train_at_once(tmp_path, capsys, caplog):
+    """60 photos, of which a batch of 256 cannot be made; the counts are for a test."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (60, 12, 12, 3), "uint8")
+    for index, image in enumerate(noise):
+        image = image[: 9 + index % 4]  # of four shapes
+        PIL.Image.fromarray(image).save(photos / f"{index}.png")
+    given = [f"--data={photos}", "--resolution=8", "--base_width=1", "--steps=1"]
+    given += ["--stabilise_images=120", f"--run_dir={tmp_path / 'run'}"]
+    caplog.set_level("WARNING", "absl")
+    assert main(["train", *given]) == 0
+    assert "60 images to train on: batches are of 60 instead of 256" in caplog.text
+    (stage,) = RunFolder(tmp_path / "run").read_config().stages
+    assert (stage.batch_size, stage.steps) == (60, 2)
+    capsys.readouterr()
+    assert main(["train", *given]) == 0  # the same command, the same run
+    assert "is finished" in capsys.readouterr().out
+
+
 def test_sample_writes_a_grid_and_the_numbers(finished, tmp_path):
     grid = tmp_path / "grid.png"
-    assert main(["sample", f"--model={finished}", f"--output={grid}", "--count=5"]) == 0
+    given = [f"--model={finished}", f"--output={grid}", "--count=5", "--seed=0"]
+    assert main(["sample", *given]) == 0
     images = np.load(tmp_path / "grid.npy")
     assert images.shape == (5, 16, 16, 1)
     assert np.abs(images).max() <= 1
-    np.testing.assert_allclose(images, load_ladder(finished).generate(5), atol=1e-6)
+    np.testing.assert_allclose(
+        images, load_ladder(finished).generate(5, seed=0), atol=1e-6
+    )
     PIL.Image.open(grid).verify()
 
 
@@ -181,13 +246,6 @@ def test_two_processes_cannot_share_a_folder(finished, photos, capsys):
     assert (finished / "config.json").read_text(encoding="utf-8") == config
     assert code == 1
     assert "Another process is training" in capsys.readouterr().err
-
-
-def test_a_file_that_is_no_model_is_refused(tmp_path, capsys):
-    path = tmp_path / "model.keras"
-    path.write_bytes(b"not a zip file")
-    assert main(["sample", f"--model={path}"]) == 1
-    assert "cannot be read as a Keras model" in capsys.readouterr().err
 
 
 def test_data_of_another_resolution_is_refused(photos, tmp_path, capsys):

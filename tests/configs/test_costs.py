@@ -42,6 +42,16 @@ def test_counted_parameters_are_those_of_the_network(resolution, channels, setti
     assert counted == trainable(network)
 
 
+def test_classes_add_the_rows_of_their_embedding():
+    settings = NetworkConfig(base_width=2)
+    network = EnergyNetwork(16, channels=1, base_width=2, num_classes=5)
+    assert costs.network_parameters(16, 1, settings, 5) == trainable(network)
+    ladder = trainable(network) + trainable(
+        EnergyNetwork(8, channels=1, base_width=2, num_classes=5)
+    )
+    assert costs.ladder_parameters(16, 1, settings, 5) == ladder
+
+
 @pytest.mark.parametrize(("resolution", "width"), [(8, 2), (32, 2), (128, 4)])
 def test_counted_flops_are_those_of_tensorflows_profiler(resolution, width):
     """Of the energy; its input gradient has a product for each of the same products.

@@ -7,9 +7,10 @@ import pathlib
 import numpy as np
 import pytest
 
-from keras_cfebm import CFEBM, configs, ladder
+from keras_cfebm import CFEBM, configs
 from keras_cfebm.cli.main import main
 from keras_cfebm.growing import grown_to
+from keras_cfebm.utils import model_files
 
 ROOT = pathlib.Path(__file__).parents[2]
 BIG = "celeb_a_hq_512"
@@ -134,7 +135,7 @@ def test_pretrained_weights_are_found_and_loaded(tmp_path, monkeypatch, recwarn)
     saved = grown_to(saved.finished(), stage)
     (tmp_path / "tiny").mkdir()
     saved.save(tmp_path / "tiny" / "model.keras")
-    monkeypatch.setattr(ladder, "PRETRAINED", (tmp_path / "absent", tmp_path))
+    monkeypatch.setattr(model_files, "PRETRAINED", (tmp_path / "absent", tmp_path))
     model = CFEBM.from_preset("tiny")
     assert not [w for w in recwarn if "untrained" in str(w.message)]
     assert [network.resolution for network in model.ladder] == [8, 16]

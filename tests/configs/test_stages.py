@@ -1,8 +1,10 @@
 """Stages: images to steps and epochs, and the stages of the paper."""
 
+import dataclasses
+
 import pytest
 
-from keras_cfebm.configs.stages import Stage, default_stages
+from keras_cfebm.configs.stages import Stage, capped_stages, default_stages
 
 
 def test_images_become_steps_rounded_up():
@@ -49,3 +51,20 @@ def test_default_stages_are_those_of_the_paper():
     rates = [s.learning_rate for s in stages]
     assert rates == [1e-3, 1e-3, 1e-3, 1.2e-3, 1.5e-3, 2e-3, 2e-3]
     assert stages[0].fade_images == 0 and stages[1].fade_images > 0
+
+
+def test_no_batch_is_larger_than_the_set():
+    stages = [
+        Stage(8, 0, 100, batch_size=64),
+        Stage(16, 0, 100, batch_size=48, accumulation=3),
+        Stage(32, 0, 100, batch_size=12),
+    ]
+    capped = capped_stages(stages, 40, replicas=2)
+    # Multiples of 2 replicas, and from the second stage on of 3 parts of each.
+    assert [stage.batch_size for stage in capped] == [40, 36, 12]
+    assert capped[2] is stages[2]
+    assert capped_stages(stages, 64) == [
+        dataclasses.replace(stage, batch_size=size)
+        for stage, size in zip(stages, (64, 48, 12), strict=True)
+    ]
+    assert capped_stages(stages[1:2], 2) == stages[1:2]  # its own error says more

@@ -36,6 +36,27 @@ def test_bytes_survive_the_round_trip():
     np.testing.assert_array_equal(datasets.to_uint8(floats), values)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "largest"), [("bool", 1), ("uint16", 65_535), ("int64", 255)]
+)
+def test_integers_of_any_image_type_are_converted_by_their_range(dtype, largest):
+    values = np.array([0, largest]).astype(dtype)
+    floats = datasets.to_float(values)
+    assert floats.dtype == np.float32 and floats.tolist() == [-1, 1]
+
+
+def test_the_range_of_bytes_holds_for_integers_of_other_types():
+    bytes_ = np.arange(256)
+    wanted = datasets.to_float(bytes_.astype("uint8"))
+    np.testing.assert_array_equal(datasets.to_float(bytes_), wanted)
+    with pytest.raises(ValueError, match="int64 images from 0 to 255, received"):
+        datasets.to_float(bytes_ + 1)
+    with pytest.raises(ValueError, match="-1"):
+        datasets.to_float(np.int32([-1, 5]))
+    with pytest.raises(ValueError, match="as integers, received float64"):
+        datasets.to_float(bytes_ / 255)
+
+
 def test_to_uint8_clips_and_refuses_nan():
     assert datasets.to_uint8(np.float32([-2, 3])).tolist() == [0, 255]
     with pytest.raises(ValueError, match="NaN"):

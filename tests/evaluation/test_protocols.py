@@ -74,6 +74,18 @@ def test_holes_are_filled_by_the_mean_and_along_ramps():
         evaluation.inpainted("magic", images, holes)
 
 
+def test_images_smaller_than_the_window_of_ssim_are_judged_without_it():
+    images = constant(0.25, side=8)
+    found = evaluation.evaluate_inpainting(well(0.25), images, "center").figures
+    assert found["mean"] == {"psnr": None, "ssim": None}  # restored without error
+    assert found["model"]["psnr"] > 0 and found["model"]["ssim"] is None
+    found = evaluation.evaluate_denoising(well(0.25), images, [0.1], steps=1).figures
+    assert {row["ssim"] for row in found["0.1"].values()} == {None}
+    found = evaluation.evaluate_translation(images, -images, images).figures
+    assert found["translation"]["ssim"] is None
+    assert evaluation.mean_ssim(constant(0.25, side=11), constant(0.25, side=11)) == 1
+
+
 def test_denoising_takes_the_steps_that_serve_best():
     clean = constant(0.25)
     noisy = tasks.add_noise(clean, 0.2)
@@ -307,6 +319,17 @@ def test_samples_are_streamed_and_each_is_drawn_once(noise_images, encoder):
         model, 23, encoder, reference, batch_size=23
     ).figures
     assert found.figures["frechet_distance"] == pytest.approx(whole["frechet_distance"])
+
+
+def test_statistics_that_cannot_be_kept_are_computed(noise_images, encoder, tmp_path):
+    data = datasets.from_arrays(noise_images(9, 8))
+    kept = evaluation.reference_statistics(data, encoder, "nine", tmp_path / "cache")
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="are not kept, .* --cache_dir"):
+        found = evaluation.reference_statistics(
+            data, encoder, "nine", tmp_path / "file" / "cache"
+        )
+    np.testing.assert_array_equal(found.mean, kept.mean)
 
 
 def test_reference_statistics_are_made_once(noise_images, encoder, tmp_path):

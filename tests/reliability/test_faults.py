@@ -127,6 +127,7 @@ def test_full_disk(small_disk, array_file, whole, monkeypatch, capfd, victim):
 def test_full_disk_while_the_ladder_is_written(small_disk, array_file, whole, capfd):
     run = small_disk / "run"
     shutil.copytree(whole, run)
+    (run / ".finished").unlink()  # as if it had been stopped before that
     before = (run / "ladder.keras").read_bytes()
     fill(small_disk)
     assert train(array_file, run) == 1
@@ -136,6 +137,7 @@ def test_full_disk_while_the_ladder_is_written(small_disk, array_file, whole, ca
 
 def test_read_only_disk(small_disk, array_file, whole, capsys):
     shutil.copytree(whole, small_disk / "old")
+    (small_disk / "old" / ".finished").unlink()
     command = ["mount", "-o", "remount,ro", str(small_disk)]
     subprocess.run(command, check=True)
     for name in ("new", "old"):

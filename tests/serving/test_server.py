@@ -149,6 +149,15 @@ def test_a_taken_grpc_port_is_an_error(servable):
     server.stop(None)
 
 
+def test_a_taken_rest_port_is_named(servable):
+    server = rest_api.start_rest(servable, port=0)
+    port = server.server_port
+    with pytest.raises(OSError, match=f"127.0.0.1:{port} for REST: Address already in"):
+        rest_api.start_rest(servable, port)
+    server.shutdown()
+    server.server_close()
+
+
 def test_status(rest, folder):
     code, answer = rest(path="/v1/models/small")
     assert code == 200

@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -120,9 +121,7 @@ def test_generate_with_plain_functions():
     start = ops.convert_to_numpy(
         tasks.Chain(quadratic).noise(random.image_keys(0, 3), (2, 2, 1))
     )
-    sample = tasks.generate(
-        [quadratic, quadratic], 3, settings=QUIET, image_shape=(2, 2, 1)
-    )
+    sample = tasks.generate([quadratic, quadratic], 3, 0, QUIET, image_shape=(2, 2, 1))
     upsampled = start.repeat(2, axis=1).repeat(2, axis=2)
     np.testing.assert_allclose(sample, after(upsampled, 14), atol=1e-6)
     with pytest.raises(ValueError, match="image_shape"):
@@ -169,8 +168,8 @@ def test_interpolation_ends_at_generated_images(chain, ladder):
 def test_interpolation_mixes_the_starts_by_the_formula():
     settings = Langevin(steps=0)
     shape = (2, 2, 1)
-    rows = tasks.interpolate(quadratic, 1, 3, settings=settings, image_shape=shape)
-    x0, x1 = tasks.generate(quadratic, 2, settings=settings, image_shape=shape)
+    rows = tasks.interpolate(quadratic, 1, 3, 0, settings, image_shape=shape)
+    x0, x1 = tasks.generate(quadratic, 2, 0, settings, image_shape=shape)
     middle = np.clip(np.sqrt(0.75) * x0 + 0.5 * x1, -1, 1)
     np.testing.assert_allclose(rows[0, 1], middle, atol=1e-6)
 
@@ -221,6 +220,28 @@ def test_a_chain_brings_its_own_settings(chain):
         tasks.denoise(chain, images())
 
 
+def test_without_a_seed_images_are_fresh_and_their_seed_can_be_read(ladder):
+    chain = tasks.Chain(ladder, NOISY)
+    assert chain.last_seed is None
+    first, seed = tasks.generate(chain, 2), chain.last_seed
+    assert np.abs(tasks.generate(chain, 2) - first).max() > 0.1
+    np.testing.assert_array_equal(tasks.generate(chain, 2, seed), first)
+    assert chain.last_seed == seed
+    keras.utils.set_random_seed(1)  # as what Keras draws
+    tasks.generate(chain, 1)
+    seed = chain.last_seed
+    keras.utils.set_random_seed(1)
+    tasks.generate(chain, 1)
+    assert chain.last_seed == seed
+
+
+def test_a_drawn_seed_is_that_of_mask_and_chain(ladder):
+    chain, x = tasks.Chain(ladder[1], NOISY), images(2)
+    filled = tasks.inpaint(chain, x, "random_25")
+    again = tasks.inpaint(chain, x, "random_25", chain.last_seed)
+    np.testing.assert_array_equal(filled, again)
+
+
 # --- Denoising, translation, saliency -----------------------------------------------
 
 
@@ -266,8 +287,8 @@ def test_saliency_adds_up_the_steps_of_a_chain(ladder):
     settings = Langevin(steps=4, noise_scale=0.05)
     chain = tasks.Chain(ladder[1], settings)
     x = 0.5 * images(2)
-    result, maps = tasks.translate(chain, x, saliency=True)
-    states = [s.images for s in tasks.chain_states(chain, images=x, every=1)]
+    result, maps = tasks.translate(chain, x, seed=0, saliency=True)
+    states = [s.images for s in tasks.chain_states(chain, images=x, seed=0, every=1)]
     steps = [np.abs(b - a).mean(axis=-1) for a, b in itertools.pairwise(states)]
     np.testing.assert_allclose(maps, np.sum(steps, axis=0), atol=1e-5)
     np.testing.assert_allclose(result, states[-1], atol=1e-6)
@@ -313,10 +334,10 @@ def test_inpainting_from_what_is_in_the_hole():
 def test_inpainting_ignores_the_hole_and_other_images(ladder):
     x = images()
     hole = tasks.hole_masks("random_25", x.shape)
-    first = tasks.inpaint(ladder[1], x, hole, settings=NOISY)
-    other = tasks.inpaint(ladder[1], np.where(hole, -x, x), hole, settings=NOISY)
+    first = tasks.inpaint(ladder[1], x, hole, 0, NOISY)
+    other = tasks.inpaint(ladder[1], np.where(hole, -x, x), hole, 0, NOISY)
     np.testing.assert_array_equal(first, other)
-    alone = tasks.inpaint(ladder[1], x[2:3], "random_25", settings=NOISY, start=2)
+    alone = tasks.inpaint(ladder[1], x[2:3], "random_25", 0, NOISY, start=2)
     np.testing.assert_allclose(alone, first[2:3], atol=1e-5)
 
 
@@ -338,9 +359,9 @@ def test_coarse_pixels_are_means_of_what_is_known():
     x = images()
     hole = tasks.hole_masks("random_25", x.shape)
     settings = Langevin(steps=(0, 0))  # missing pixels stay those of the coarse level
-    filled = tasks.inpaint([quadratic, quadratic], x, hole, settings=settings)
+    filled = tasks.inpaint([quadratic, quadratic], x, hole, 0, settings)
     other = np.where(hole, -x, x)
-    again = tasks.inpaint([quadratic, quadratic], other, hole, settings=settings)
+    again = tasks.inpaint([quadratic, quadratic], other, hole, 0, settings)
     np.testing.assert_array_equal(filled, again)
     blocks = (len(x), 4, 2, 4, 2, x.shape[-1])
     known = np.broadcast_to(~hole, x.shape).reshape(blocks)

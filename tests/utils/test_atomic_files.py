@@ -1,5 +1,6 @@
 """Files and folders appear complete or not at all, and leave nothing else behind."""
 
+import json
 import os
 import stat
 
@@ -139,6 +140,12 @@ def test_a_folder_is_never_merged_into_another(tmp_path):
     ):
         (folder / "new").touch()
     assert names(tmp_path) == ["folder"] and names(tmp_path / "folder") == ["old"]
+
+
+def test_the_bytes_of_an_odd_file_name_are_no_reason_not_to_write(tmp_path):
+    atomic_files.write_text(tmp_path / "a.json", '{"data": "σ\udcff"}')
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"data": "σ\udcff"}
 
 
 def test_a_checksum_is_that_of_the_bytes(tmp_path):
