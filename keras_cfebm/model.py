@@ -389,6 +389,11 @@ class CFEBM(EnergyLadder):
             self.optimizer.build(self.network.trainable_weights)
         return super().make_train_function(force)
 
+    def load_own_variables(self, store):
+        values = {name: store[name] for name in store}
+        # Files of 0.1.0 do not hold `steps`, which is the last one.
+        super().load_own_variables({"2": np.zeros((), "int64"), **values})
+
     # --- Growth ---------------------------------------------------------------------
 
     def finished(self) -> Self:

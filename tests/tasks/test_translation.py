@@ -44,8 +44,8 @@ def test_negatives_are_langevin_from_the_sources_at_the_current_resolution(drawn
     positives, negatives = drawn(model, (targets, sources))
     np.testing.assert_array_equal(positives, targets)
 
-    step_key = random.fold_in(random.key(3), 0, 2)
-    keys = random.fold_in(step_key, ops.arange(6))
+    level_key = random.fold_in(random.key(3), 8, 2)
+    keys = random.fold_in(random.fold_in(level_key, 0), ops.arange(6))
     settings = SETTINGS.replace(steps=3)  # those of the second level
     x = langevin(model.network.bind(), ops.convert_to_tensor(sources), keys, settings)
     np.testing.assert_allclose(negatives, np.clip(x, -1, 1), atol=1e-6)
