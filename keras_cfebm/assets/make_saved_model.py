@@ -49,7 +49,7 @@ def _judged_noise(config):
     return config.source_noise / 2
 
 
-def classifier_fid(images, config):
+def classifier_fid(images, held_out, config):
     """Classifier FID to all training images of the run: of images, and of a control.
 
     The control are as many held-out images, pixelated to 16×16.
@@ -59,14 +59,13 @@ def classifier_fid(images, config):
         [load_data(config.data).images()], encoder, "training images"
     )
     found = evaluation.FeatureStatistics.from_images([images], encoder, "samples")
-    data = load_data(config.data, held_out_split(config.data))
-    held_out = data.subset(limit=len(images), seed=0).images()
     control = evaluation.controls(held_out, encoder, reference)["pixelated_to_16"]
     return evaluation.frechet_distance(found, reference), control
 
 
-def card(name, run, model, config, fid, control, count):
-    """The text of the model card."""
+def card(name, run, model, config, distances, details, count):
+    """The text of the model card; distances and details of the model and of images."""
+    (fid, control), (detail, real_detail) = distances, details
     rows = read_metrics(run)
     minutes, cpu_minutes = (
         sum(row[column] for row in rows) / 60 for column in ("seconds", "cpu_seconds")
@@ -100,6 +99,7 @@ def card(name, run, model, config, fid, control, count):
 | machine | {flags.FLAGS.machine} |
 | classifier FID of {count:,} {measured} to the images of training | **{fid:.1f}** |
 | the same of held-out images, pixelated to 16×16 | {control:.1f} |
+| finest detail, and that of held-out images | {detail:.3f}, {real_detail:.3f} |
 | parameters | {parameters:,} in all levels |
 | licence | Apache 2.0; data: Fashion-MNIST, MIT, Copyright 2017 Zalando SE |
 
@@ -163,14 +163,19 @@ def main(argv):
     if flags.FLAGS.noise_scale is not None:
         model.langevin = model.langevin.replace(noise_scale=flags.FLAGS.noise_scale)
     images = samples_of(model, config, flags.FLAGS.samples)
-    fid, control = classifier_fid(images, config)
-    text = card(name, run, model, config, fid, control, len(images))
+    data = load_data(config.data, held_out_split(config.data))
+    held_out = data.subset(limit=len(images), seed=0).images()
+    distances = classifier_fid(images, held_out, config)
+    details = [evaluation.finest_detail(some) for some in (images, held_out)]
+    text = card(name, run, model, config, distances, details, len(images))
     export(name, model, config)
     folder = _FOLDER / name
     model.save(folder / "model.keras")
     visualization.image_grid(images[:_SHOWN], path=folder / "samples.png")
     (folder / "README.md").write_text(text, encoding="utf-8")
-    print(f"{folder}: classifier FID {fid:.2f}, control {control:.2f}")
+    print(f"{folder}: classifier FID %.2f, control %.2f" % distances)
+    if blind := evaluation.blind_to_detail(images, held_out):
+        print(blind)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from keras_cfebm import evaluation
 from keras_cfebm.cli.task import Task, require_noise
 from keras_cfebm.cli.text import print_table
 from keras_cfebm.evaluation.encoders import Encoder
+from keras_cfebm.utils.terminal import say
 from keras_cfebm.visualization import image_grid
 
 
@@ -29,9 +30,14 @@ def main(values: flags.FlagValues) -> None:
         batch_size=values.batch_size,
         progress=True,
     )
-    figures = found.figures
+    samples, images = found.images["samples"], data.subset(limit=64, seed=0).images()
+    figures = {
+        **found.figures,
+        "finest_detail": evaluation.finest_detail(samples),
+        "finest_detail_of_images": evaluation.finest_detail(images),
+    }
     task.record(figures)
-    image_grid(found.images["samples"], path=task.output / "samples.png")
+    image_grid(samples, path=task.output / "samples.png")
     kernel = figures["kernel_distance"]
     print_table(
         [f"{figures['samples']} samples, {figures['reference']}", "distance"],
@@ -39,8 +45,13 @@ def main(values: flags.FlagValues) -> None:
             (figures["metric"], figures["frechet_distance"]),
             ("kernel distance", kernel["mean"]),
             ("  its standard deviation over subsets", kernel["std"]),
+            ("finest detail of samples", figures["finest_detail"]),
+            ("  of images", figures["finest_detail_of_images"]),
         ],
     )
+    blind = evaluation.blind_to_detail(samples, images)
+    if blind:
+        say(f"\n{blind}")
     task.say_where()
 
 

@@ -29,6 +29,7 @@ from keras_cfebm.evaluation.feature_statistics import (
     cached_statistics,
 )
 from keras_cfebm.evaluation.filters import FILTERS, filtered, inpainted
+from keras_cfebm.evaluation.finest_detail import blind_to_detail, finest_detail
 from keras_cfebm.evaluation.generation_protocol import (
     evaluate_generation,
     evaluate_interpolations,
@@ -63,6 +64,7 @@ __all__ = [
     "FeatureStatistics",
     "LadderScore",
     "anomaly_images",
+    "blind_to_detail",
     "cached_statistics",
     "controls",
     "detection_figures",
@@ -77,6 +79,7 @@ __all__ = [
     "fashion_classifier",
     "fashion_mnist_figures",
     "filtered",
+    "finest_detail",
     "frechet_distance",
     "inception_encoder",
     "inpainted",

@@ -203,6 +203,10 @@ def train(
         visualization.energy_curves(log.rows, path=run.energies)
         draw_chains(model, run.chain, run.film, seed=config.seed, sources=shown)
         run.finish(asked, config)
+        if watch.events:
+            _tell(
+                verbose, f"The guard rolled back {len(watch.events)} times: {run.guard}"
+            )
     return model
 
 
