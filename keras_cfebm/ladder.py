@@ -245,6 +245,11 @@ class EnergyLadder(keras.Model):
                 "chains start at source images: use translate(source_images), or "
                 "keras_cfebm.tasks.translate."
             )
+        if guidance != 0 and self.num_classes is None:
+            raise ValueError(
+                "Expected guidance of 0 for a model without classes, received "
+                f"{guidance!r}."
+            )
         settings = self.langevin.faster(speed)
         chain = self._chain(self.sampling_ladder, settings, guidance)
         return tasks.generate(

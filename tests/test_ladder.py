@@ -70,5 +70,5 @@ def test_dials_that_do_not_fit_are_refused(conditional, translator, noise_images
 
 
 def test_guidance_needs_classes(make_network):
-    with pytest.raises(ValueError, match="Expected an energy with classes"):
+    with pytest.raises(ValueError, match="guidance of 0 for a model without"):
         EnergyLadder(make_network(), LANGEVIN).generate(1, guidance=1.0)

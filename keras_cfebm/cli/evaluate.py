@@ -28,9 +28,11 @@ def main(values: flags.FlagValues) -> None:
         seed=values.seed,
         batch_size=values.batch_size,
         progress=True,
+        guidance=values.guidance,
+        speed=values.speed,
     )
     figures = found.figures
-    task.record(figures)
+    task.record(figures, guidance=values.guidance, speed=values.speed)
     image_grid(found.images["samples"], path=task.output / "samples.png")
     kernel = figures["kernel_distance"]
     print_table(
