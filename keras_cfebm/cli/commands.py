@@ -142,8 +142,8 @@ COMMANDS = {
         number(
             "faithfulness",
             0.0,
-            "How much the source holds its image back: the weight λ of ‖x − source‖² in "
-            "the energy; 0.01 to 0.1 is usual.",
+            "How much the source holds its image back: the weight λ of ‖x − source‖² "
+            "in the energy; 0.01 to 0.1 is usual.",
             lower_bound=0,
         ),
         flag.SPEED,
