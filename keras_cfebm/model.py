@@ -382,6 +382,11 @@ class CFEBM(EnergyLadder):
             self.check_arrays(*batch, once=False)
         return x
 
+    def load_own_variables(self, store):
+        # Files of 0.1.0 hold no number of training steps, the last of these weights.
+        values = {key: store[key] for key in store.keys()}  # noqa: SIM118, no dict
+        super().load_own_variables({"2": 0, **values})
+
     def make_train_function(self, force=False):
         # A step that creates variables is traced twice: half a minute for a large
         # ladder.
