@@ -82,14 +82,14 @@ class LongChain:
             self._finest(labels),
             x,
             keys,
-            self.settings,
+            self.model.finest_settings,
             steps=self.steps,
             first_step=self.before,
             total_steps=self.total,
         )
 
     def _go_on(self, x, keys, labels, first_step, steps):
-        constant = self.settings.replace(
+        constant = self.model.finest_settings.replace(
             noise_scale=self.noise_scale, final_noise_scale=self.noise_scale
         )
         return langevin(

@@ -23,7 +23,7 @@ ORDER = """
     layers
     network
     sampling
-    datasets
+    datasets energies
     configs tasks
     evaluation visualization
     ladder

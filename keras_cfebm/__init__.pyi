@@ -1,4 +1,5 @@
 from . import datasets as datasets
+from . import energies as energies
 from . import evaluation as evaluation
 from . import tasks as tasks
 from . import visualization as visualization

@@ -11,6 +11,7 @@ import numpy as np
 from keras_cfebm import configs, tasks
 from keras_cfebm.configs import RunConfig, costs
 from keras_cfebm.configs.run_config import NetworkConfig
+from keras_cfebm.energies import guided
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils.labels import check_class_names
@@ -84,6 +85,7 @@ class EnergyLadder(keras.Model):
             for network in ladder:
                 network.class_names = self.class_names
         self._sampler: tasks.Chain | None = None
+        self._sampler_is_of: Any = None
         # `fit` never calls the model: without this, saving would lose the optimizer.
         self.built = True
 
@@ -120,7 +122,7 @@ class EnergyLadder(keras.Model):
     @property
     def finest_settings(self) -> Langevin:
         """The `Langevin` of a chain that runs at the finest level alone."""
-        return self.langevin.replace(steps=self.langevin.steps_at(len(self.ladder) - 1))
+        return self.langevin.at_level(len(self.ladder) - 1)
 
     def parameters(self) -> dict[int, int]:
         """Number of trainable weights of each level, by its resolution.
@@ -209,6 +211,9 @@ class EnergyLadder(keras.Model):
         labels: Any = None,
         batch_size: int = 64,
         start: int = 0,
+        *,
+        guidance: float = 0.0,
+        speed: float = 1.0,
     ) -> np.ndarray:
         """Draws images from the model, from noise, coarse to fine.
 
@@ -221,14 +226,18 @@ class EnergyLadder(keras.Model):
                 either of shape `(count,)`.
             batch_size: int, images per chain; it bounds the memory.
             start: int, index in the stream of the first image.
+            guidance: float, with classes: how much clearer than learned an image is of
+                its class, see `keras_cfebm.energies.guided`; 0 is the model itself.
+            speed: float, about how many times fewer and larger steps the chain takes,
+                see `Langevin.faster`; 1 are those of the training.
 
         Returns:
             float32 NumPy array of shape `(count, resolution, resolution, channels)` in
             [-1, 1].
 
         Raises:
-            ValueError: if a number is out of range, labels do not fit the model, or its
-                chains start at source images.
+            ValueError: if a number is out of range, labels or guidance do not fit the
+                model, or its chains start at source images.
         """
         if self.chain_start == "source":
             raise ValueError(
@@ -236,7 +245,13 @@ class EnergyLadder(keras.Model):
                 "chains start at source images: use translate(source_images), or "
                 "keras_cfebm.tasks.translate."
             )
-        chain = self._chain(self.sampling_ladder, self.langevin)
+        if guidance != 0 and self.num_classes is None:
+            raise ValueError(
+                "Expected guidance of 0 for a model without classes, received "
+                f"{guidance!r}."
+            )
+        settings = self.langevin.faster(speed)
+        chain = self._chain(self.sampling_ladder, settings, guidance)
         return tasks.generate(
             chain, count, seed, labels=labels, batch_size=batch_size, start=start
         )
@@ -247,6 +262,9 @@ class EnergyLadder(keras.Model):
         seed: int | None = None,
         batch_size: int = 64,
         start: int = 0,
+        *,
+        faithfulness: float = 0.0,
+        speed: float = 1.0,
     ) -> np.ndarray:
         """Translates images of the source domain to the target domain (Sec. 4.4).
 
@@ -256,13 +274,16 @@ class EnergyLadder(keras.Model):
             seed: int, the stream of images, or None; see `generate`.
             batch_size: int, images per chain; it bounds the memory.
             start: int, index in the stream of the first image.
+            faithfulness: float, how much the source holds its image back, see
+                `keras_cfebm.tasks.translate`.
+            speed: float, see `generate`.
 
         Returns:
             float32 NumPy array of the shape of `source_images`.
 
         Raises:
-            ValueError: if the images do not fit, or the model has not been made with
-                `chain_start="source"`.
+            ValueError: if the images do not fit, a number is out of range, or the model
+                has not been made with `chain_start="source"`.
         """
         if self.chain_start != "source":
             raise ValueError(
@@ -270,9 +291,15 @@ class EnergyLadder(keras.Model):
                 f"with {self.chain_start!r}; keras_cfebm.tasks.translate takes any "
                 "energy."
             )
-        chain = self._chain(self.sampling_network, self.finest_settings)
+        settings = self.finest_settings.faster(speed)
+        chain = self._chain([self.sampling_network], settings)
         return tasks.translate(
-            chain, source_images, seed, batch_size=batch_size, start=start
+            chain,
+            source_images,
+            seed,
+            batch_size=batch_size,
+            start=start,
+            faithfulness=faithfulness,
         )
 
     @property
@@ -280,10 +307,13 @@ class EnergyLadder(keras.Model):
         """The seed of the last images, to make them again; None before any."""
         return None if self._sampler is None else self._sampler.last_seed
 
-    def _chain(self, energies, settings):
+    def _chain(self, networks, settings, guidance=0.0):
         """Kept between calls: callbacks draw samples after every epoch."""
-        if self._sampler is None or self._sampler.settings != settings:
-            self._sampler = tasks.Chain(energies, settings)
+        if self._sampler is None or self._sampler_is_of != (settings, guidance):
+            if guidance != 0:
+                networks = [guided(network, guidance) for network in networks]
+            self._sampler = tasks.Chain(networks, settings)
+            self._sampler_is_of = (settings, guidance)
         return self._sampler
 
     # --- Saving and loading ---------------------------------------------------------

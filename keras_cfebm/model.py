@@ -382,17 +382,17 @@ class CFEBM(EnergyLadder):
             self.check_arrays(*batch, once=False)
         return x
 
+    def load_own_variables(self, store):
+        # Files of 0.1.0 hold no number of training steps, the last of these weights.
+        values = {key: store[key] for key in store.keys()}  # noqa: SIM118, no dict
+        super().load_own_variables({"2": 0, **values})
+
     def make_train_function(self, force=False):
         # A step that creates variables is traced twice: half a minute for a large
         # ladder.
         with backend.scope(self):
             self.optimizer.build(self.network.trainable_weights)
         return super().make_train_function(force)
-
-    def load_own_variables(self, store):
-        values = {name: store[name] for name in store}
-        # Files of 0.1.0 do not hold `steps`, which is the last one.
-        super().load_own_variables({"2": np.zeros((), "int64"), **values})
 
     # --- Growth ---------------------------------------------------------------------
 

@@ -188,11 +188,12 @@ class EnergyNetwork(keras.Model):
         for convolution in self.spectral_convolutions():
             convolution.power_iteration()
 
-    def bind(self, labels: Tensor | None = None) -> Energy:
+    def bind(self, labels: Tensor | None = None, guidance: float = 0.0) -> Energy:
         """Returns the energy as a plain function, its kernels computed once, now.
 
         Args:
             labels: integer tensor of shape `(batch,)`; required with classes.
+            guidance: float, see `keras_cfebm.energies.guided`; with classes only.
 
         Returns:
             Function of images `(batch, resolution, resolution, channels)` that returns
@@ -203,7 +204,7 @@ class EnergyNetwork(keras.Model):
         """
         self._check_labels(labels)
         blocks = [block.bind() for block in self.blocks]
-        head = self.head.bind(labels)
+        head = self.head.bind(labels, guidance)
 
         def energy(x):
             for block in blocks:

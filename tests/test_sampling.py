@@ -130,6 +130,40 @@ def test_steps_are_counted_per_level():
     assert Langevin(steps=5).total_steps(3) == 15
 
 
+def test_levels_may_have_step_sizes_of_their_own(start):
+    x, keys = start
+    settings = Langevin((2, 3), step_size=[0.1, 0.2], noise_scale=0.0)
+    assert settings.at_level(4) == Langevin(3, 0.2, noise_scale=0.0)
+    contracted = (1 - 0.1 * STIFFNESS) ** 2 * (1 - 0.2 * STIFFNESS) ** 3
+    received = coarse_to_fine([quadratic] * 2, x, keys, settings)
+    expected = CENTRE + contracted * (upsample(x) - CENTRE)
+    np.testing.assert_allclose(received, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("speed", [0.3, 1.0, 1.7, 2, 3, 40])
+@pytest.mark.parametrize("steps", [15, 1, (7, 0, 5)])
+@pytest.mark.parametrize("step_size", [0.3, (1.0, 0.5)])
+def test_a_faster_chain_has_the_same_duration_at_every_level(steps, step_size, speed):
+    settings = Langevin(steps, step_size)
+    faster = settings.faster(speed)
+    for level in range(4):
+        own, other = settings.at_level(level), faster.at_level(level)
+        duration = own.steps * own.step_size
+        assert other.steps * other.step_size == pytest.approx(duration, rel=1e-12)
+        assert abs(other.steps - own.steps / speed) <= (0.5 if own.steps > speed else 1)
+
+
+def test_twice_the_speed_is_half_the_steps_and_speed_1_is_nothing():
+    settings = Langevin(steps=(16, 15))
+    assert settings.faster(1) is settings
+    faster = settings.faster(2)
+    assert faster.steps == (8, 8) and faster.step_size == (2.0, 1.875)
+    assert Langevin(15).faster(2) == Langevin((8,), (1.875,))
+    for speed in (0, -1.0, float("nan"), 1000, "2"):
+        with pytest.raises(ValueError, match="speed"):
+            settings.faster(speed)
+
+
 def test_no_steps_are_no_steps(start):
     x, keys = start
     np.testing.assert_array_equal(langevin(quadratic, x, keys, Langevin(steps=0)), x)
@@ -234,6 +268,8 @@ def test_states_are_the_one_chain_seen_on_its_way(start):
         ({"steps": (3, -1)}, "steps from 0"),
         ({"step_size": -1.0}, r"step_size in \[0, inf\)"),
         ({"step_size": float("nan")}, "step_size"),
+        ({"step_size": ()}, "number of levels"),
+        ({"step_size": (1.0, -1.0)}, r"step_size in \[0, inf\)"),
         ({"noise_scale": float("inf")}, "noise_scale"),
         ({"final_noise_scale": "0"}, "final_noise_scale"),
         ({"clip": (1.0, -1.0)}, "clip"),

@@ -201,31 +201,28 @@ plt.show()
 # $$ G(x_0) = \sum_{k=0}^{K-1} | x_{k+1} - x_k |. $$
 #
 # The paper shows it for translation: where does a sneaker have to change to be an ankle
-# boot? The task returns it with `saliency=True`.
+# boot? Images are clipped to $[-1, 1]$ at the *end* of the chain only, so on their way
+# pixels can leave the range: black ground gets "blacker than black". That is movement,
+# but nobody will ever see it. The tasks return, with `saliency=True`, what one can see
+# of it, the **visible** movement
+#
+# $$ V(x_0) = \sum_{k=0}^{K-1} \big| \mathrm{clip}(x_{k+1})
+#    - \mathrm{clip}(x_k) \big|. $$
 
 # %%
 sneakers = test.subset(classes=["Sneaker"], limit=shown, seed=seed).images()
 settings = boots.finest_settings
-translated, generative = cf.tasks.translate(
+translated, visible = cf.tasks.translate(
     boots.sampling_network, sneakers, seed, settings, saliency=True
 )
 show(cf.visualization.comparison_grid({"source": sneakers}))
-show(cf.visualization.saliency_overlay(translated, generative))
+show(cf.visualization.saliency_overlay(translated, visible))
 
 # %% [markdown]
-# Look at the hottest area of each map, and then at the same place in the result. Often
-# it is black ground that was black before. The shaft of the boot, which really is new,
-# is warm too, but not the hottest. What moved there? The next cell finds out.
-#
-# We compute the map by hand. `chain_states` records every state of the same chain.
-# Images are clipped to $[-1, 1]$ at the *end* of the chain only, so on their way pixels
-# can leave the range: black ground gets "blacker than black". That is movement, but
-# nobody will ever see it. So we also add up the **visible** movement,
-#
-# $$ V(x_0) = \sum_{k=0}^{K-1} \big| \mathrm{clip}(x_{k+1})
-#    - \mathrm{clip}(x_k) \big|. $$
-#
-# And even a chain with zero gradient would have a map, because each step adds noise:
+# The heat is where the picture changes: on shaft, heel and sole. Does clipping matter
+# so much? We compute both maps by hand; `chain_states` records every state of the same
+# chain. And even a chain with zero gradient would have a map, because each step adds
+# noise:
 #
 # $$ \mathbb{E}\, |\sigma_k \epsilon| = \sigma_k \sqrt{2/\pi}, \qquad
 #    \text{noise floor} = \sqrt{2/\pi} \sum_k \sigma_k . $$
@@ -248,8 +245,8 @@ def movement(path):
 
 path = recorded_chain(boots.sampling_network, sneakers, settings)
 visible_path = np.clip(path, -1, 1)
-visible = movement(visible_path)
-difference = np.abs(movement(path) - generative).max()
+generative = movement(path)
+difference = np.abs(movement(visible_path) - visible).max()
 print(f"largest difference to the library's map: {difference:.1e}")
 
 noise_scales = np.linspace(
@@ -258,10 +255,11 @@ noise_scales = np.linspace(
 noise_floor = np.sqrt(2 / np.pi) * noise_scales.sum()
 print(f"mean movement {generative.mean():.3f}, of it visible {visible.mean():.3f}")
 print(f"noise floor {noise_floor:.3f}")
-show(cf.visualization.saliency_overlay(translated, visible))
+show(cf.visualization.saliency_overlay(translated, generative))
 
 # %% [markdown]
-# Now the heat is where the picture changes: on shaft, heel and sole. The two maps
+# This is the map of *all* movement. Look at its hottest areas, and then at the same
+# places in the result: often it is black ground that was black before. The two maps
 # answer different questions: *where does the chain work* and *where does one see a
 # change*. With images in a closed range and much black or white in them, the difference
 # is large.
@@ -324,8 +322,8 @@ for name in ("generative", "generative, visible"):
     show(cf.visualization.saliency_overlay(damaged[:shown], candidates[name][:shown]))
 
 # %% [markdown]
-# Read the columns one after the other. Over all pixels, the generative map as it is
-# defined is **worse than chance**: the ground, which drifts below $-1$, outshines the
+# Read the columns one after the other. Over all pixels, the generative map of all
+# movement is **worse than chance**: the ground, which drifts below $-1$, outshines the
 # damage. Its visible form is far above chance, and so is the edge detector, which needs
 # no model at all. On the garment alone the picture is another one. Both generative maps
 # do about equally well now: the ground was the difference. The edge detector is at
@@ -414,8 +412,8 @@ show(
 #
 # - Gradient maps ask on which pixels the energy of *one image* depends. Generative
 #   saliency asks where *a chain* moves.
-# - A chain moves pixels beyond the range that a picture can show. Where that matters,
-#   add up the visible movement.
+# - A chain moves pixels beyond the range that a picture can show. Add up the visible
+#   movement.
 # - Every chain has a noise floor, $\sqrt{2/\pi} \sum_k \sigma_k$. Values near it mean
 #   nothing.
 # - A map that looks good is not yet an explanation. Compare it with an untrained

@@ -73,6 +73,8 @@ COMMANDS = {
         string("output", "samples.png", "PNG grid; all images go beside it as .npy."),
         *flag.images(64, seed=None),
         flag.LABEL,
+        flag.GUIDANCE,
+        flag.SPEED,
     ),
     "demo": Command(
         "train on the embedded images and judge the samples",
@@ -86,6 +88,7 @@ COMMANDS = {
         *flag.task(8, seed=None),
         integer("columns", 8, "Images per row; there are --count rows.", lower_bound=2),
         flag.LABEL,
+        flag.SPEED,
     ),
     "neighbours": Command(
         "show samples beside their nearest training images",
@@ -108,6 +111,7 @@ COMMANDS = {
         *flag.task(100),
         *flag.DATA,
         *flag.CHAIN,
+        flag.SPEED,
         string(
             "mask",
             "center",
@@ -135,6 +139,14 @@ COMMANDS = {
         *flag.SOURCE,
         *flag.DATA,
         boolean("paired", False, "Whether target i is the translation of source i."),
+        number(
+            "faithfulness",
+            0.0,
+            "How much the source holds its image back: the weight λ of ‖x − source‖² "
+            "in the energy; 0.01 to 0.1 is usual.",
+            lower_bound=0,
+        ),
+        flag.SPEED,
     ),
     "saliency": Command(
         "show what a chain changes, and which pixels an energy depends on",
@@ -214,6 +226,8 @@ COMMANDS = {
             "Compare with the training images, as the literature does, or with the "
             "test split.",
         ),
+        flag.GUIDANCE,
+        flag.SPEED,
     ),
     "report": Command(
         "turn a run folder into one HTML page",

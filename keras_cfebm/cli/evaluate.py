@@ -29,6 +29,8 @@ def main(values: flags.FlagValues) -> None:
         seed=values.seed,
         batch_size=values.batch_size,
         progress=True,
+        guidance=values.guidance,
+        speed=values.speed,
     )
     samples, images = found.images["samples"], data.subset(limit=64, seed=0).images()
     figures = {
@@ -36,7 +38,7 @@ def main(values: flags.FlagValues) -> None:
         "finest_detail": evaluation.finest_detail(samples),
         "finest_detail_of_images": evaluation.finest_detail(images),
     }
-    task.record(figures)
+    task.record(figures, guidance=values.guidance, speed=values.speed)
     image_grid(samples, path=task.output / "samples.png")
     kernel = figures["kernel_distance"]
     print_table(

@@ -83,6 +83,19 @@ LABEL = string(
     None,
     "Class of a conditional model, by name or number; by default all, row by row.",
 )
+GUIDANCE = number(
+    "guidance",
+    0.0,
+    "How much clearer than learned images are of their class, of a conditional model; "
+    "0.5 to 2 is usual.",
+)
+SPEED = number(
+    "speed",
+    1.0,
+    "About how many times fewer and larger Langevin steps, for quick images.",
+    lower_bound=0.01,
+    upper_bound=100,
+)
 FALSE_POSITIVE_RATE = number(
     "false_positive_rate",
     0.05,

@@ -18,13 +18,13 @@ def main(values: flags.FlagValues) -> None:
         values.count,
         values.columns,
         task.seed,
-        task.model.langevin,
+        task.model.langevin.faster(values.speed),
         labels_of(task.model, values.label, values.count),
         values.batch_size,
         progress=True,
     )
     figures = evaluation.evaluate_interpolations(images)
-    task.record(figures, columns=values.columns)
+    task.record(figures, columns=values.columns, speed=values.speed)
     rows, columns, *shape = images.shape
     image_grid(
         images.reshape(rows * columns, *shape),

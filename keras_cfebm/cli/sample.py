@@ -23,7 +23,12 @@ def main(values: flags.FlagValues) -> None:
     labels = labels_of(model, values.label, values.count)
     prepare_folder(grid.parent, "output")
     images = model.generate(
-        values.count, values.seed, labels, batch_size=values.batch_size
+        values.count,
+        values.seed,
+        labels,
+        batch_size=values.batch_size,
+        guidance=values.guidance,
+        speed=values.speed,
     )
     array = grid.with_suffix(".npy")
     # First: a picture of so many may be too large.

@@ -36,12 +36,14 @@ def main(values: flags.FlagValues) -> None:
     truths = None
     if values.paired:  # One seed chooses the same places of as many images.
         truths = target.subset(limit=count, seed=values.seed).images()
+    settings = model.finest_settings.faster(values.speed)
     translations, maps = tasks.translate(
         model.sampling_network,
         sources,
         values.seed,
-        model.finest_settings,
+        settings,
         batch_size=values.batch_size,
+        faithfulness=values.faithfulness,
         saliency=True,
         progress=True,
     )
@@ -68,7 +70,8 @@ def main(values: flags.FlagValues) -> None:
         source=source.name,
         target=target.name,
         images=len(sources),
-        langevin=dataclasses.asdict(model.finest_settings),
+        langevin=dataclasses.asdict(settings),
+        faithfulness=values.faithfulness,
     )
     task.show(found.images, "translations.png")
     names = list(found.figures["translation"])

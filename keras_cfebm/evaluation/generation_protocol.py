@@ -142,6 +142,7 @@ def evaluate_generation(
     batch_size: int = 64,
     shown: int = 64,
     progress: bool = False,
+    **options: Any,
 ) -> Evaluation:
     """Fréchet and kernel distance of samples, drawn and encoded batch by batch.
 
@@ -155,6 +156,7 @@ def evaluate_generation(
         batch_size: int, images per chain; it bounds the memory.
         shown: int, how many of the first samples are returned.
         progress: bool, show a progress bar.
+        **options: further arguments of `model.generate`, such as its speed.
 
     Returns:
         `Evaluation`; its figures are those of `evaluate_samples`.
@@ -177,6 +179,7 @@ def evaluate_generation(
                 labels=None if labels is None else labels[rows],
                 batch_size=batch_size,
                 start=start,
+                **options,
             )[: end - start]
             if start < shown:
                 first.append(images[: shown - start])

@@ -77,17 +77,31 @@ class EnergyHead(Block):
         if self.num_classes is not None:
             self.embedding.build(labels_shape)
 
-    def bind(self, labels: Tensor | None = None) -> Callable[[Tensor], Tensor]:
-        """Returns this layer as a function of x, labels bound and kernels computed."""
+    def bind(
+        self, labels: Tensor | None = None, guidance: float = 0.0
+    ) -> Callable[[Tensor], Tensor]:
+        """Returns this layer as a function of x, labels bound and kernels computed.
+
+        Args:
+            labels: integer tensor of shape `(batch,)`; required with classes.
+            guidance: float, w: the embedding is mean + (1 + w) · (embedding − mean),
+                with its mean over all classes.
+        """
         conv, to_vector = self.conv.bind(), self.to_vector.bind()
+        embedding = None
+        if self.num_classes is not None:
+            embedding = self.embedding(labels)
+            if guidance:
+                mean = ops.mean(self.embedding.embeddings, axis=0)
+                embedding = mean + (1.0 + guidance) * (embedding - mean)
 
         def head(x):
             x = self._activate(to_vector(self._activate(conv(x))))
             features = ops.cast(x[:, 0, 0, :], "float32")
             energies = self.linear(features)[:, 0]
-            if self.num_classes is None:
+            if embedding is None:
                 return energies
-            return energies + ops.sum(self.embedding(labels) * features, axis=-1)
+            return energies + ops.sum(embedding * features, axis=-1)
 
         return head
 

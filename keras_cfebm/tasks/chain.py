@@ -78,8 +78,10 @@ class Chain:
         self.settings = Langevin() if settings is None else settings
         self.last_seed: int | None = None
         self._segments = [
-            backend.compiled(_in_parallel(self._segment, energy))
-            for energy in self.energies
+            backend.compiled(
+                _in_parallel(self._segment, energy, self.settings.at_level(level))
+            )
+            for level, energy in enumerate(self.energies)
         ]
         self._scores = [
             backend.compiled(_in_parallel(_score, energy)) for energy in self.energies
@@ -144,6 +146,7 @@ class Chain:
         labels: Any = None,
         known: Any = None,
         steps: Any = None,
+        near: Any = None,
     ) -> tuple:
         """Runs whole chains, of one batch.
 
@@ -157,14 +160,19 @@ class Chain:
                 below it, and free if less than half of them are known.
             steps: None, or an int32 tensor of shape `(batch,)`, steps per level of each
                 image; 0 means those of the settings.
+            near: None, or a pair of the finest images and of a float32 tensor
+                `(batch,)`, λ: the energy has the term λ‖x − image‖² too, at coarser
+                levels of the mean-pooled image.
 
         Returns:
             Pair of the finest images and of the generative saliency
-            Σ_k |x_{k+1} − x_k|, averaged over channels, `(batch, h, w)`. Upsampling
-            and clipping between levels are no steps.
+            Σ_k |x_{k+1} − x_k|, averaged over channels, `(batch, h, w)`. Only movement
+            within `settings.clip` counts: what a pixel does outside is not seen.
+            Upsampling and clipping between levels are no steps.
         """
         saliency = _Saliency()
-        *_, (_, _, images) = self._states(x, keys, labels, saliency, known, steps)
+        states = self._states(x, keys, labels, saliency, known, steps, near)
+        *_, (_, _, images) = states
         return images, saliency.map[..., 0]
 
     def states(
@@ -191,13 +199,16 @@ class Chain:
         energies = ops.convert_to_numpy(self._scores[level](x, labels))
         return ChainState(x.shape[1], step, ops.convert_to_numpy(x), energies)
 
-    def _states(self, x, keys, labels, saliency, known=None, steps=None, every=None):
+    def _states(
+        self, x, keys, labels, saliency, known=None, steps=None, near=None, every=None
+    ):
         """Alg. 2 with the compiled segments; `saliency` adds up what they move."""
         own = [self.settings.steps_at(level) for level in range(len(self.energies))]
         if steps is not None:
             own = [ops.where(steps == 0, count, steps) for count in own]
         levels = range(len(self.energies))
-        fixed = [_pooled(known, len(self.energies) - 1 - level) for level in levels]
+        fixed = [_pooled(known, len(levels) - 1 - level) for level in levels]
+        anchors = [_pooled_anchor(near, len(levels) - 1 - level) for level in levels]
 
         def run(level, x, keys, settings, *, steps, first_step, total_steps, **_):
             # One for each image, as all that a compiled segment is given.
@@ -208,7 +219,8 @@ class Chain:
             span = ops.stack(span, axis=-1)
             moved = saliency.at(x)
             segment = self._segments[level]
-            x, saliency.map = segment(x, keys, labels, fixed[level], moved, span)
+            given = (x, keys, labels, fixed[level], anchors[level], moved, span)
+            x, saliency.map = segment(*given)
             return x
 
         return coarse_to_fine_states(
@@ -222,15 +234,17 @@ class Chain:
             every=every,
         )
 
-    def _segment(self, energy, x, keys, labels, fixed, saliency, span):
+    @staticmethod
+    def _segment(energy, settings, x, keys, labels, fixed, anchor, saliency, span):
         def moved(saliency, x, new_x, energies):
-            return saliency + ops.mean(ops.abs(new_x - x), axis=-1, keepdims=True)
+            visible = ops.abs(settings.clipped(new_x) - settings.clipped(x))
+            return saliency + ops.mean(visible, axis=-1, keepdims=True)
 
         return langevin(
-            bind(energy, labels),
+            _near(bind(energy, labels), anchor),
             x,
             keys,
-            self.settings,
+            settings,
             steps=span[..., 1],
             first_step=span[..., 0],
             total_steps=span[..., 2],
@@ -254,12 +268,21 @@ def chain_of(
     return energies
 
 
-def _in_parallel(function, energy):
-    return backend.in_parallel(functools.partial(function, energy))
+def _in_parallel(function, *given):
+    return backend.in_parallel(functools.partial(function, *given))
 
 
 def _score(energy, x, labels):
     return bind(energy, labels)(x)
+
+
+def _near(energy, anchor):
+    """The energy plus λ‖x − image‖², or as it is where there is no such term."""
+    if anchor is None:
+        return energy
+    images, weights = anchor
+    axes = (1, 2, 3)
+    return lambda x: energy(x) + weights * ops.sum(ops.square(x - images), axes)
 
 
 def _put_back(fixed):
@@ -271,7 +294,7 @@ def _put_back(fixed):
 
 
 class _Saliency:
-    """Σ_k |x_{k+1} − x_k| of a chain so far, enlarged as its images are."""
+    """The visible movement of a chain so far, enlarged as its images are."""
 
     map: Any = None
 
@@ -280,6 +303,10 @@ class _Saliency:
         if self.map is None:
             return ops.zeros_like(x[..., :1])
         return self.map if self.map.shape[1] == x.shape[1] else upsample(self.map)
+
+
+def _pooled_anchor(near, times):
+    return None if near is None else (downsample(near[0], times), near[1])
 
 
 def _pooled(known, times):

@@ -44,8 +44,8 @@ def generate(
 
     Returns:
         float32 NumPy array of the finest images `(count, h, w, c)`, within
-        `settings.clip`. With `saliency` a pair of it and of Σ_k |x_{k+1} − x_k|,
-        averaged over channels, `(count, h, w)`.
+        `settings.clip`. With `saliency` a pair of it and of Σ_k |x_{k+1} − x_k|
+        within that range, averaged over channels, `(count, h, w)`.
 
     Raises:
         ValueError: if a number is out of range or labels do not fit the energy.

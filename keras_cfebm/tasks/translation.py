@@ -3,11 +3,12 @@
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.batches import run_batches
 from keras_cfebm.tasks.chain import Chain, chain_of
-from keras_cfebm.utils.validation import check_images
+from keras_cfebm.utils.validation import check_images, check_number
 
 #: Steps of the paper's translations.
 TRANSLATION = Langevin(steps=50)
@@ -22,6 +23,7 @@ def translate(
     batch_size: int = 64,
     start: int = 0,
     *,
+    faithfulness: float = 0.0,
     saliency: bool = False,
     progress: bool = False,
 ) -> Any:
@@ -40,6 +42,9 @@ def translate(
         labels: of conditional energies, an int or an integer array `(n,)`.
         batch_size: int, images per chain; it bounds the memory.
         start: int, index in the stream of the first image.
+        faithfulness: float, λ: the chain's energy is E(x) + λ‖x − source‖², which
+            keeps images nearer to their sources, and less like the target. At most
+            1 / (2η), where each step begins at the source again.
         saliency: bool, return the generative saliency too, where and how much the
             translation changed the images, see `generate`.
         progress: bool, show a progress bar.
@@ -49,12 +54,26 @@ def translate(
         `saliency` a pair of it and of maps `(n, h, w)`.
 
     Raises:
-        ValueError: if images or labels do not fit the energy; other channels than
-            those of the target domain among it.
+        ValueError: if images or labels do not fit the energy, other channels than
+            those of the target domain among it; or the faithfulness is out of range.
     """
     chain = single_chain_of(energy, settings, TRANSLATION)
+    step_size = chain.settings.step_size_at(0)
+    # A step moves by 2ηλ of the way to the source; beyond 1 it would overshoot.
+    allowed = f"[0, {0.5 / step_size:g}]" if step_size else "[0, inf)"
+    check_number(faithfulness, "faithfulness", allowed)
     images = check_images(source_images, chain.start_shape, "source images")
-    return run_from(chain, images, seed, labels, batch_size, start, saliency, progress)
+    return run_from(
+        chain,
+        images,
+        seed,
+        labels,
+        batch_size,
+        start,
+        saliency,
+        progress,
+        faithfulness,
+    )
 
 
 def single_chain_of(energy: Any, settings: Langevin | None, default: Langevin) -> Chain:
@@ -77,13 +96,17 @@ def run_from(
     start: int,
     saliency: bool,
     progress: bool,
+    faithfulness: float = 0.0,
 ) -> Any:
     """Runs a chain that starts at images, in batches; see `translate`."""
     labels = chain.check_labels(labels, len(images))
     keys = chain.keys(seed, len(images), start)
 
     def sample(images, keys, labels):
-        result, maps = chain.run(images, keys, labels)
+        near = None
+        if faithfulness:
+            near = images, ops.full(images.shape[:1], faithfulness, "float32")
+        result, maps = chain.run(images, keys, labels, near=near)
         return (result, maps) if saliency else result
 
     return run_batches(sample, (images, keys, labels), batch_size, progress)

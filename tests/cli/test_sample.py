@@ -117,6 +117,16 @@ def test_a_class_that_the_model_has_not(run, label, capsys):
     assert "error: --label: Expected a class, one of ['T-shirt', 'Trouser'" in message
 
 
+def test_guidance_and_speed_reach_the_chain(run, plain, tmp_path, capsys):
+    dials = ["--guidance=1.5", "--speed=2"]
+    images = sample(run, tmp_path, "--count=2", "--seed=3", "--label=1", *dials)
+    model = load_ladder(run)
+    wanted = model.generate(2, seed=3, labels=1, guidance=1.5, speed=2)
+    np.testing.assert_allclose(images, wanted, atol=1e-5)
+    assert main(["sample", f"--model={plain}", "--guidance=1"]) == 1
+    assert "Expected guidance of 0 for a model without" in capsys.readouterr().err
+
+
 def test_a_label_of_a_model_without_classes(plain, capsys):
     assert main(["sample", f"--model={plain}", "--label=1"]) == 1
     assert "Expected no --label" in capsys.readouterr().err

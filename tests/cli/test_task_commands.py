@@ -217,8 +217,16 @@ def test_anomalies_are_read_as_normal_images_are(own, flag, name, expected):
 
 def test_translate(translator):
     record = figures_of(
-        "translate", translator, "--count=70", "--paired", pictures=["translations.png"]
+        "translate",
+        translator,
+        *("--count=70", "--paired", "--faithfulness=0.02", "--speed=0.5"),
+        pictures=["translations.png"],
     )
+    assert record["faithfulness"] == 0.02
+    duration = np.dot(record["langevin"]["steps"], record["langevin"]["step_size"])
+    own = load_ladder(translator).finest_settings
+    assert duration == own.steps * own.step_size
+    assert record["langevin"]["steps"] == [2 * own.steps]
     assert list(record["figures"]) == ["translation", "source", "random_target"]
     assert record["figures"]["random_target"]["called_target"] > 0.8
     assert record["figures"]["source"]["ssim"] == pytest.approx(1)
@@ -252,8 +260,10 @@ def test_evaluate(run, tmp_path):
         run,
         "--count=70",
         f"--cache_dir={tmp_path}",
+        "--speed=2",
         pictures=["samples.png"],
     )
+    assert record["speed"] == 2 and record["guidance"] == 0
     assert record["figures"]["metric"] == "classifier FID"
     assert record["figures"]["samples"] == 70
     assert "2000 training images" in record["figures"]["reference"]
@@ -314,6 +324,7 @@ def test_wrong_input(run, odd_files, arguments, message, capsys):
         (["translate", "--source_classes=Bag,Coat", "--paired"], "as many target"),
         (["evaluate"], "translate"),
         (["interpolate"], "translate"),
+        (["translate", "--faithfulness=0.6"], "faithfulness in [0, 0.5]"),
     ],
 )
 def test_wrong_input_of_a_translator(translator, odd_files, arguments, message, capsys):

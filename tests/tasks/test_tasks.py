@@ -10,7 +10,7 @@ from keras import ops
 from PIL import Image
 
 from keras_cfebm import tasks
-from keras_cfebm.backend import random
+from keras_cfebm.backend import random, value_and_input_gradient
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, langevin
 from keras_cfebm.tasks.batches import run_batches
@@ -253,8 +253,8 @@ def test_denoise_moves_to_the_mean_by_the_closed_form():
     )
     expected = after(noisy, 7)
     np.testing.assert_allclose(restored, np.clip(expected, -1, 1), atol=1e-6)
-    # Without noise all steps of a pixel go the same way.
-    moved = np.abs(expected - noisy).mean(axis=-1)
+    # Without noise all steps of a pixel go the same way; outside nobody sees them.
+    moved = np.abs(np.clip(expected, -1, 1) - np.clip(noisy, -1, 1)).mean(axis=-1)
     np.testing.assert_allclose(maps, moved, atol=1e-6)
 
 
@@ -283,15 +283,52 @@ def test_translation_is_langevin_from_the_source(ladder):
             tasks.translate(ladder[1], bad)
 
 
-def test_saliency_adds_up_the_steps_of_a_chain(ladder):
-    settings = Langevin(steps=4, noise_scale=0.05)
+def test_the_source_holds_a_translation_back_by_the_closed_form():
+    # x' = x − η(a(x − m) + 2λ(x − s)) contracts towards (a·m + 2λs) / (a + 2λ).
+    sources, weight = images(), 0.2
+    settings = Langevin(steps=9, step_size=0.5, noise_scale=0.0)
+    fixed = (RATE * MEAN + 2 * weight * sources) / (RATE + 2 * weight)
+    rate = (1 - settings.step_size * (RATE + 2 * weight)) ** 9
+    expected = fixed + rate * (sources - fixed)
+    received = tasks.translate(
+        quadratic, sources, 0, settings, batch_size=2, faithfulness=weight
+    )
+    np.testing.assert_allclose(received, expected, atol=1e-6)
+
+
+def test_faithfulness_goes_from_nothing_to_one_step_from_the_source(ladder):
+    sources, settings = images(3), Langevin(steps=3, step_size=2.0, noise_scale=0.0)
     chain = tasks.Chain(ladder[1], settings)
-    x = 0.5 * images(2)
+    free = tasks.translate(chain, sources)
+    np.testing.assert_array_equal(
+        tasks.translate(chain, sources, faithfulness=0.0), free
+    )
+    energy, x = ladder[1].bind(), ops.convert_to_tensor(sources)
+    for _ in range(3):  # At 2ηλ = 1 each step begins at the source.
+        _, gradient = value_and_input_gradient(energy, x)
+        x = sources - settings.step_size * gradient
+    most = tasks.translate(chain, sources, faithfulness=0.25)
+    np.testing.assert_allclose(most, np.clip(x, -1, 1), atol=1e-5)
+    assert np.abs(most - sources).mean() < np.abs(free - sources).mean()
+    for bad in (-0.1, 0.26, float("nan"), "0.1"):
+        with pytest.raises(ValueError, match=r"faithfulness in \[0, 0.25\]"):
+            tasks.translate(chain, sources, faithfulness=bad)
+
+
+def test_saliency_adds_up_the_visible_steps_of_a_chain(ladder):
+    settings = Langevin(steps=4, noise_scale=0.4)
+    chain = tasks.Chain(ladder[1], settings)
+    x = images(2)
     result, maps = tasks.translate(chain, x, seed=0, saliency=True)
-    states = [s.images for s in tasks.chain_states(chain, images=x, seed=0, every=1)]
-    steps = [np.abs(b - a).mean(axis=-1) for a, b in itertools.pairwise(states)]
+    every = tasks.chain_states(
+        ladder[1], images=x, settings=settings.replace(clip=None), seed=0
+    )
+    states = [state.images for state in every]
+    assert np.abs(states[2]).max() > 1.1
+    seen = [np.clip(state, -1, 1) for state in states]
+    steps = [np.abs(b - a).mean(axis=-1) for a, b in itertools.pairwise(seen)]
     np.testing.assert_allclose(maps, np.sum(steps, axis=0), atol=1e-5)
-    np.testing.assert_allclose(result, states[-1], atol=1e-6)
+    np.testing.assert_allclose(result, seen[-1], atol=1e-6)
 
 
 def test_saliency_of_a_chain_that_does_not_move_is_zero(ladder):

@@ -1,0 +1,95 @@
+"""The benchmarks of guidance, speed and faithfulness, on untrained models."""
+
+import pathlib
+import types
+
+import numpy as np
+import pytest
+
+from keras_cfebm import CFEBM, Langevin
+from keras_cfebm.datasets.embedded import CLASS_NAMES
+
+ROOT = pathlib.Path(__file__).parents[2]
+LANGEVIN = Langevin(steps=3, noise_scale=0.1)
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def test_recall_counts_images_within_reach_of_a_sample():
+    from benchmarks.guidance import recall
+
+    def encoder(images):
+        return images.reshape(len(images), -1)
+
+    samples = np.arange(8.0).reshape(8, 1, 1, 1)  # each reaches its third neighbour
+    images = np.array([-3.5, -3.0, 0.5, 10.0, 10.1]).reshape(5, 1, 1, 1)
+    assert recall(samples, images, encoder) == 3 / 5
+    assert recall(samples, samples, encoder) == 1
+
+
+def test_guidance_prints_both_tables(make_network, tmp_path, monkeypatch, capsys):
+    from benchmarks import guidance
+
+    monkeypatch.setattr(guidance, "classifier_fid", lambda images: images.std())
+    network = make_network(32, num_classes=10)
+    model = CFEBM([network], langevin=LANGEVIN, class_names=CLASS_NAMES)
+    model.save(tmp_path / "model.keras")
+    options = types.SimpleNamespace(
+        model=str(tmp_path / "model.keras"),
+        guidance=["0", "1"],
+        samples=70,
+        pair=["Shirt", "Bag"],
+        composed=2,
+        batch=70,
+        seed=0,
+    )
+    results = guidance.run(options)
+    shown = capsys.readouterr().out
+    assert "| guidance " in shown and "| 1.5 E(x, Shirt) − 0.5 E(x, Bag) " in shown
+    first, second = results["classes"]
+    assert (first["guidance"], second["guidance"]) == (0, 1)
+    assert first["classifier_fid"] != second["classifier_fid"]
+    assert np.mean(first["by_class"]) == pytest.approx(first["accuracy"])
+
+
+def test_speed_counts_the_steps(make_network, tmp_path, capsys):
+    from benchmarks import speed
+
+    model = CFEBM([make_network(8), make_network(16)], langevin=LANGEVIN)
+    model.save(tmp_path / "model.keras")
+    options = types.SimpleNamespace(
+        model=str(tmp_path / "model.keras"),
+        speeds=["1", "2"],
+        batches=2,
+        batch=35,
+        seed=0,
+    )
+    first, second = speed.run(options)["speeds"]
+    assert "| 2 + 2 | 1.5 |" in capsys.readouterr().out
+    assert first["steps"] == [3, 3] and second["step_sizes"] == [1.5, 1.5]
+    assert first["images_per_second"] > 0 and second["classifier_fid"] > 0
+
+
+def test_faithfulness_stands_between_its_baselines(make_network, tmp_path, capsys):
+    from benchmarks import faithfulness
+
+    model = CFEBM([make_network(32)], langevin=LANGEVIN, chain_start="source")
+    model.save(tmp_path / "model.keras")
+    options = types.SimpleNamespace(
+        model=str(tmp_path / "model.keras"),
+        source="Sneaker",
+        target="Ankle boot",
+        faithfulness=["0", "0.2"],
+        count=70,
+        batch=70,
+        seed=0,
+    )
+    figures = faithfulness.run(options)["figures"]
+    assert "| λ = 0.2 " in capsys.readouterr().out
+    source, target, free, near = figures.values()
+    assert source["correlation"] == pytest.approx(1) and source["psnr"] is None
+    assert target["frechet_distance"] < source["frechet_distance"]
+    assert near["psnr"] > free["psnr"] > target["psnr"]

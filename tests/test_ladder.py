@@ -1,0 +1,74 @@
+"""EnergyLadder: what its dials change, and that they stand at nothing."""
+
+import numpy as np
+import pytest
+
+from keras_cfebm import tasks
+from keras_cfebm.energies import guided
+from keras_cfebm.ladder import EnergyLadder
+from keras_cfebm.sampling import Langevin
+
+LANGEVIN = Langevin(steps=(4, 3), noise_scale=0.02)
+
+
+@pytest.fixture(scope="module")
+def conditional(make_network):
+    coarse = make_network(num_classes=3)
+    return EnergyLadder([coarse, coarse.grown()], LANGEVIN)
+
+
+@pytest.fixture(scope="module")
+def translator(make_network):
+    return EnergyLadder([make_network()], LANGEVIN, chain_start="source")
+
+
+def test_guidance_is_that_of_every_level(conditional):
+    plain = conditional.generate(3, 1, labels=2)
+    np.testing.assert_array_equal(
+        conditional.generate(3, 1, labels=2, guidance=0.0), plain
+    )
+    ladder = [guided(network, 1.5) for network in conditional.sampling_ladder]
+    expected = tasks.generate(ladder, 3, 1, LANGEVIN, 2)
+    received = conditional.generate(3, 1, labels=2, guidance=1.5)
+    np.testing.assert_array_equal(received, expected)
+    assert np.abs(received - plain).max() > 0.01
+    # The chain that is kept is not taken for another guidance.
+    np.testing.assert_array_equal(conditional.generate(3, 1, labels=2), plain)
+
+
+def test_speed_is_that_of_faster_settings(conditional, translator, noise_images):
+    faster = LANGEVIN.faster(2)
+    ladder = conditional.sampling_ladder
+    np.testing.assert_array_equal(
+        conditional.generate(2, 1, labels=0, speed=2),
+        tasks.generate(ladder, 2, 1, faster, 0),
+    )
+    x = noise_images(2, 8)
+    np.testing.assert_array_equal(
+        translator.translate(x, 1, speed=2),
+        tasks.translate(translator.network, x, 1, faster.at_level(0)),
+    )
+
+
+def test_faithfulness_reaches_the_chain(translator, noise_images):
+    x = noise_images(2, 8)
+    np.testing.assert_array_equal(
+        translator.translate(x, 1, faithfulness=0.3),
+        tasks.translate(
+            translator.network, x, 1, translator.finest_settings, faithfulness=0.3
+        ),
+    )
+
+
+def test_dials_that_do_not_fit_are_refused(conditional, translator, noise_images):
+    with pytest.raises(ValueError, match="guidance"):
+        conditional.generate(1, labels=0, guidance=float("nan"))
+    with pytest.raises(ValueError, match="speed"):
+        conditional.generate(1, labels=0, speed=0)
+    with pytest.raises(ValueError, match=r"faithfulness in \[0, 0.25\]"):
+        translator.translate(noise_images(1, 8), faithfulness=0.3, speed=2)
+
+
+def test_guidance_needs_classes(make_network):
+    with pytest.raises(ValueError, match="guidance of 0 for a model without"):
+        EnergyLadder(make_network(), LANGEVIN).generate(1, guidance=1.0)
