@@ -29,7 +29,7 @@ CONTENDERS = {
     OURS: ("benchmarks._package:Package", "tensorflow", "tensorflow"),
     "plain TensorFlow": ("benchmarks._tensorflow:PlainTensorFlow", None, "tensorflow"),
     "plain PyTorch": ("benchmarks._torch:PlainTorch", None, "torch"),
-    "PyTorch, our rewrites, compiled": (
+    "compiled PyTorch": (
         "benchmarks._torch_bound:BoundTorch",
         None,
         "torch",

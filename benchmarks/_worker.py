@@ -40,6 +40,7 @@ class Worker:
             [sys.executable, "-m", "benchmarks._worker", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env=variables,
+            stdout=2,  # what it prints is no table
             cwd=_ROOT,
         )
         theirs.close()

@@ -6,8 +6,7 @@ own:
 - **keras_cfebm**, as its users call it, also on JAX where that is installed;
 - **plain TensorFlow** and **plain PyTorch**, the definition of the same layers,
   operation by operation, with spectral normalisation at each step;
-- **PyTorch, our rewrites, compiled**: the same function, rewritten as here, under
-  `torch.compile`;
+- **compiled PyTorch**, the strong peer: our rewrites under `torch.compile`;
 - with `--peer=path/to/clone`, the authors' network in their own loop;
 - with `--baseline=path/to/checkout`, an older version of this package.
 
