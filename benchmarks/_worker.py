@@ -5,14 +5,11 @@ bring different LLVMs. The process lives until its `Worker` is closed, so that s
 can be asked in turn.
 """
 
-import importlib
 import os
 import pathlib
 import subprocess
 import sys
-import traceback
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from typing import Any
 
 from benchmarks import _common
@@ -22,6 +19,9 @@ _ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 class Worker:
     """Starts a process that makes a contender, and asks it.
+
+    Its method `"run"` takes the name of a method that returns a function, and the
+    arguments of that; the function is made once, and called.
 
     Args:
         name: str, for messages.
@@ -37,7 +37,7 @@ class Worker:
         variables = {k: value for k, value in variables.items() if value is not None}
         self._connection, theirs = Pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks._worker", str(theirs.fileno())],
+            [sys.executable, "-m", "benchmarks._serve", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env=variables,
             stdout=2,  # what it prints is no table
@@ -75,35 +75,3 @@ class Worker:
         self._connection.close()
         self._process.kill()
         self._process.wait()
-
-
-def _serve(connection):
-    package, contender = connection.recv()
-    if package is not None:
-        sys.path.insert(0, os.path.abspath(package))
-    functions = {}
-    found = None
-    arguments = connection.recv()
-    while True:
-        try:
-            method, inputs = connection.recv()
-        except (EOFError, ConnectionError):
-            return
-        try:
-            if found is None:
-                module, _, name = contender.partition(":")
-                found = getattr(importlib.import_module(module), name)(*arguments)
-            if method == "run":
-                if inputs not in functions:
-                    functions[inputs] = getattr(found, inputs[0])(*inputs[1:])
-                functions[inputs]()
-                answer = False, None
-            else:
-                answer = False, getattr(found, method)(*inputs)
-        except Exception:
-            answer = True, traceback.format_exc()
-        connection.send(answer)
-
-
-if __name__ == "__main__":
-    _serve(Connection(int(sys.argv[1])))

@@ -183,7 +183,7 @@ def test_a_worker_answers_reports_errors_and_takes_another_package(
     try:
         assert worker.ask("variable") == "yes"
         for _ in range(2):
-            worker.ask("run", ("appended", 1))
+            worker.ask("run", "appended", 1)
         assert worker.ask("count", 1) == 3
         with pytest.raises(BenchmarkError, match=r"it failed.\n.*pop from|IndexError"):
             worker.ask("pop", 7)
