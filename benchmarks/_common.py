@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import platform
-import statistics
 import sys
 import time
 
@@ -103,8 +102,8 @@ def machine_line(description):
     return line
 
 
-def interleaved(functions, repeats):
-    """Times functions side by side, A B C A B C …, after one untimed call of each.
+def interleaved(functions, repeats, warm_up=True):
+    """Times functions side by side, A B C A B C …
 
     A machine that slows down half-way then slows all of them alike.
 
@@ -112,12 +111,14 @@ def interleaved(functions, repeats):
         functions: dict of name → function without arguments, which returns only when
             its work is done.
         repeats: int, timed calls of each.
+        warm_up: bool, call each once before, untimed.
 
     Returns:
         Dict of name → list of `repeats` durations in seconds.
     """
-    for function in functions.values():
-        function()
+    if warm_up:
+        for function in functions.values():
+            function()
     seconds = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():
@@ -125,23 +126,6 @@ def interleaved(functions, repeats):
             function()
             seconds[name].append(time.perf_counter() - start)
     return seconds
-
-
-def comparison_row(label, milliseconds):
-    """Cells of one table row: medians, and their ratios to the first contender's.
-
-    Args:
-        label: str, first cell.
-        milliseconds: dict of name → list of durations, the reference first.
-
-    Returns:
-        List of str.
-    """
-    medians = [statistics.median(values) for values in milliseconds.values()]
-    cells = [label, f"{medians[0]:.2f}"]
-    for median in medians[1:]:
-        cells += [f"{median:.2f}", f"{median / medians[0]:.2f}×"]
-    return cells
 
 
 def markdown_table(header, rows):

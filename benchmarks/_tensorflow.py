@@ -1,137 +1,110 @@
-"""The two TensorFlow contenders of `benchmarks.langevin`.
+"""The definition of the network, operation by operation, in plain TensorFlow.
 
-A contender has a `name` and three methods; NumPy arrays go in and come out, so that a
-call returns only when its work is done:
-
-- `energies_and_gradients(batches)`, for a batch of images per level, gives a list of
-  pairs of energies `(batch,)` and ∂E/∂x;
-- `steps_at(level, images)` gives a function that runs all Langevin steps of one level;
-- `chain(batch)` gives a function that runs the whole chain, coarse to fine, from noise.
+The kernels are normalised anew at each Langevin step (one power iteration), gradients
+are a plain `GradientTape`'s, the noise is `tf.random.normal`'s, and the loop is a
+`tf.function`.
 """
 
 import math
 
 import tensorflow as tf
 
-from benchmarks._networks import layer_weights
-from keras_cfebm import backend
-from keras_cfebm.backend import random
-from keras_cfebm.layers.levels import levels_of
-from keras_cfebm.model import CFEBM
-from keras_cfebm.sampling import langevin
 
+class PlainTensorFlow:
+    """A contender, see `benchmarks._package`."""
 
-class Shipped:
-    """(a) This package's chain, as `CFEBM.generate` runs it."""
+    def __init__(self, problem):
+        self.problem = problem
+        self.networks = [
+            _Network(level, layers, problem.dtype)
+            for level, layers in zip(problem.levels, problem.layers, strict=True)
+        ]
 
-    name = "keras_cfebm"
-
-    def __init__(self, ladder, settings):
-        self.ladder = ladder
-        self.settings = settings
-
-    def energies_and_gradients(self, batches):
-        @backend.compiled
-        def run(batches):
-            return [self._energy_and_gradient(i, x) for i, x in enumerate(batches)]
-
-        pairs = run([tf.constant(images) for images in batches])
+    def energies_and_gradients(self):
+        run = tf.function(_energy_and_gradient)
+        pairs = [
+            run(network, tf.constant(self.problem.images(level)))
+            for level, network in enumerate(self.networks)
+        ]
         return [(energies.numpy(), gradient.numpy()) for energies, gradient in pairs]
 
-    def _energy_and_gradient(self, level, x):
-        return backend.value_and_input_gradient(self.ladder[level].bind(), x)
+    def steps_at(self, level):
+        x, scales = tf.constant(self.problem.images(level)), self._noise_scales(1)
+        run = tf.function(lambda: self._langevin(self.networks[level], x, scales))
+        return lambda: run().numpy()
 
-    def steps_at(self, level, images):
-        def function(x, keys):
-            return langevin(self.ladder[level].bind(), x, keys, self.settings)
+    def chain(self):
+        run = tf.function(self._samples)
+        return lambda: run().numpy()
 
-        run = backend.compiled(function)
-        x, keys = tf.constant(images), random.image_keys(0, len(images))
-        return lambda: run(x, keys).numpy()
-
-    def chain(self, batch):
-        model = CFEBM(self.ladder, self.settings, ema_decay=None)
-        return lambda: model.generate(batch, batch_size=batch)
-
-
-class NaiveTensorFlow:
-    """(b) The definition of the network, operation by operation, in plain TensorFlow.
-
-    The kernels are normalised anew at each Langevin step (one power iteration), the
-    gradient is a plain `GradientTape`'s, the noise `tf.random.normal`'s, and the loop
-    a `tf.function`.
-    """
-
-    name = "plain TensorFlow"
-
-    def __init__(self, ladder, settings, dtype):
-        self.networks = [_NaiveNetwork(network, dtype) for network in ladder]
-        self.shapes = [network.image_shape for network in ladder]
-        self.settings = settings
-
-    def energies_and_gradients(self, batches):
-        @tf.function
-        def run(batches):
-            return [self._energy_and_gradient(i, x) for i, x in enumerate(batches)]
-
-        pairs = run([tf.constant(images) for images in batches])
-        return [(energies.numpy(), gradient.numpy()) for energies, gradient in pairs]
-
-    def steps_at(self, level, images):
-        steps = self.settings.steps_at(level)
-
-        @tf.function
-        def run(x):
-            return self._langevin(level, x, 0, steps, steps)
-
-        x = tf.constant(images)
-        return lambda: run(x).numpy()
-
-    def chain(self, batch):
-        total = self.settings.total_steps(len(self.networks))
+    def training_step(self):
+        network = self.networks[-1]
+        optimizer = tf.keras.optimizers.Adam(1e-3, beta_1=0.5, beta_2=0.999)
+        optimizer.build(network.weights)
+        averages = [tf.Variable(weight) for weight in network.weights]
+        positives = tf.constant(self.problem.images(-1))
 
         @tf.function
         def run():
-            x = tf.random.uniform((batch, *self.shapes[0]), -1.0, 1.0)
-            first = 0
-            for level, shape in enumerate(self.shapes):
-                x = tf.image.resize(x, shape[:2], "nearest")
-                steps = self.settings.steps_at(level)
-                x = self._langevin(level, x, first, steps, total)
-                x = tf.clip_by_value(x, *self.settings.clip)
-                first += steps
-            return x
+            network.power_iteration()
+            images = tf.concat([positives, self._samples()], axis=0)
+            with tf.GradientTape() as tape:
+                positive, negative = tf.split(network(images), 2)
+                loss = tf.reduce_mean(positive) - tf.reduce_mean(negative)
+            optimizer.apply(tape.gradient(loss, network.weights), network.weights)
+            for average, weight in zip(averages, network.weights, strict=True):
+                average.assign(0.99 * average + 0.01 * weight)
+            return loss
 
         return lambda: run().numpy()
 
-    def _energy_and_gradient(self, level, x):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            energies = self.networks[level](x)
-        return energies, tape.gradient(energies, x)
+    def _noise_scales(self, levels):
+        return tf.constant(self.problem.noise_scales(levels))
 
-    def _langevin(self, level, x, first_step, steps, total_steps):
-        for i in tf.range(steps):
-            _, gradient = self._energy_and_gradient(level, x)
-            scale = self.settings.noise_scale_at(first_step + i, total_steps)
-            noise = tf.random.normal(tf.shape(x))
-            x = x - self.settings.step_size * gradient + scale * noise
+    def _samples(self):
+        problem = self.problem
+        x = tf.random.uniform(problem.images(0).shape, -1.0, 1.0)
+        scales = tf.split(self._noise_scales(len(self.networks)), len(self.networks))
+        for side, network, own in zip(
+            problem.levels, self.networks, scales, strict=True
+        ):
+            x = tf.image.resize(x, (side, side), "nearest")
+            x = tf.clip_by_value(self._langevin(network, x, own), *problem.clip)
+        return x
+
+    def _langevin(self, network, x, scales):
+        for i in tf.range(self.problem.steps):
+            _, gradient = _energy_and_gradient(network, x)
+            noise = scales[i] * tf.random.normal(tf.shape(x))
+            x = x - self.problem.step_size * gradient + noise
         return x
 
 
-class _NaiveNetwork:
-    def __init__(self, network, dtype):
+def _energy_and_gradient(network, x):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        energies = network(x)
+    return energies, tape.gradient(energies, x)
+
+
+class _Network:
+    def __init__(self, resolution, layers, dtype):
+        self.resolution = resolution
         self.dtype = tf.bfloat16 if dtype == "mixed_bfloat16" else tf.float32
         self.layers = {
             name: [None if array is None else tf.Variable(array) for array in arrays]
-            for name, arrays in layer_weights(network).items()
+            for name, arrays in layers.items()
         }
-        levels = levels_of(network.resolution, network.base_resolution)
-        self.blocks = [f"residual_{level}" for level in reversed(levels)]
+        self.weights = [
+            weight
+            for kernel, bias, _ in self.layers.values()
+            for weight in (kernel, bias)
+        ]
 
     def __call__(self, images):
-        x = self._conv("from_image", tf.cast(images, self.dtype))
-        for block in self.blocks:
+        x = self._conv(f"from_image_{self.resolution}", tf.cast(images, self.dtype))
+        blocks = [name[:-6] for name in self.layers if name.endswith("/conv1")]
+        for block in blocks:
             main = _swish(self._conv(f"{block}/conv1", x))
             main = _swish(_pool(self._conv(f"{block}/conv2", main)))
             skip = _pool(self._conv(f"{block}/skip", x))
@@ -141,18 +114,29 @@ class _NaiveNetwork:
         kernel, bias, _ = self.layers["head/linear"]
         return (tf.cast(x[:, 0, 0], tf.float32) @ kernel + bias)[:, 0]
 
+    def power_iteration(self):
+        for kernel, _, right in self.layers.values():
+            if right is not None:
+                right.assign(_singular_vectors(_matrix(kernel), right)[1])
+
     def _conv(self, name, x, padding="SAME"):
         kernel, bias, right = self.layers[name]
         if right is not None:
-            matrix = tf.reshape(kernel, (-1, kernel.shape[-1]))
-            left = tf.linalg.l2_normalize(tf.linalg.matvec(matrix, right))
-            right = tf.linalg.l2_normalize(
-                tf.linalg.matvec(matrix, left, transpose_a=True)
-            )
-            left, right = tf.stop_gradient(left), tf.stop_gradient(right)
+            matrix = _matrix(kernel)
+            left, right = _singular_vectors(matrix, right)
             kernel = kernel / tf.tensordot(left, tf.linalg.matvec(matrix, right), 1)
         y = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, padding)
         return y + tf.cast(bias, x.dtype)
+
+
+def _matrix(kernel):
+    return tf.reshape(kernel, (-1, kernel.shape[-1]))
+
+
+def _singular_vectors(matrix, right):
+    left = tf.linalg.l2_normalize(tf.linalg.matvec(matrix, right))
+    right = tf.linalg.l2_normalize(tf.linalg.matvec(matrix, left, transpose_a=True))
+    return tf.stop_gradient(left), tf.stop_gradient(right)
 
 
 def _swish(x):

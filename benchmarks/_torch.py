@@ -1,183 +1,182 @@
-"""The PyTorch contender of `benchmarks.langevin`, and how a network gets our weights.
+"""The PyTorch contenders: what they share, and the one that is written plainly."""
 
-The authors' repository could not be had where this was written, so nothing here knows
-its names. `torch_network.naive_network` is a stand-in: the same layers, written as one
-writes them in PyTorch. To time the authors' own network, write a function
-`settings -> torch.nn.Module` that builds it, and pass it as
-`--peer=path/to/file.py:function`.
-
-- `settings` is a dict: `resolution`, `levels` (list, finest first, down to 8),
-  `channels`, `base_width`, `widths` (dict of level → channels there) and
-  `widths_below` (dict of level → channels that its block puts out).
-- The module takes float32 images `(batch, channels, resolution, resolution)` in
-  [-1, 1] and returns energies `(batch,)`, **low = likely**. The authors' network learns
-  f = −E: let the function wrap it in a module that negates. Let it also fix β at 1.
-- `copy_weights` fills the module.
-"""
-
-import importlib.util
-import pathlib
-import sys
+import math
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
-
-from benchmarks._networks import layer_weights
-from keras_cfebm.layers.levels import default_width, levels_of
+from torch.nn.utils.parametrizations import spectral_norm
 
 
 class TorchContender:
     """Langevin in PyTorch: `autograd.grad`, `randn_like`, a Python loop, channels_last.
 
-    See `benchmarks._tensorflow` for the methods. bfloat16 is PyTorch's autocast.
+    A contender, see `benchmarks._package`. bfloat16 is PyTorch's autocast.
+
+    Subclasses have `networks`, modules of each level with a method `bind(update)` that
+    returns a function of images; with `update` the norms of the kernels move on.
     """
 
-    def __init__(self, name, ladder, settings, dtype, build, device="cpu"):
-        self.name = name
-        self.settings = settings
-        self.shapes = [network.image_shape for network in ladder]
-        self.device = device
-        self.mixed = dtype == "mixed_bfloat16"
-        self.modules = []
-        for network in ladder:
-            module = build(network_settings(network))
-            copy_weights(network, module)
-            module = module.to(device, memory_format=torch.channels_last)
-            self.modules.append(module)
+    networks: list[nn.Module]
+    #: Whether Adam is one kernel.
+    fused = False
 
-    def energies_and_gradients(self, batches):
-        pairs = [
-            self._energy_and_gradient(module, self._tensor(images))
-            for module, images in zip(self.modules, batches, strict=True)
-        ]
-        return [(e.detach().float().cpu().numpy(), _array(g)) for e, g in pairs]
+    def __init__(self, problem):
+        self.problem = problem
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.mixed = problem.dtype == "mixed_bfloat16"
 
-    def steps_at(self, level, images):
-        x, steps = self._tensor(images), self.settings.steps_at(level)
-        scales = self._noise_scales(steps)
-        return lambda: _array(self._langevin(self.modules[level], x, scales))
+    def energies_and_gradients(self):
+        pairs = []
+        for level, network in enumerate(self.networks):
+            with torch.no_grad():
+                energy = network.bind()
+            energies, gradient = self._energy_and_gradient(energy, self._images(level))
+            gradient = gradient.permute(0, 2, 3, 1)
+            pairs.append((_array(energies), _array(gradient)))
+        return pairs
 
-    def chain(self, batch):
-        scales = self._noise_scales(self.settings.total_steps(len(self.modules)))
-        height, width, channels = self.shapes[0]
+    def steps_at(self, level):
+        x, scales = self._images(level), self.problem.noise_scales(1)
+        return lambda: _array(self._langevin(self.networks[level], x, scales))
+
+    def chain(self):
+        return lambda: _array(self._samples())
+
+    def training_step(self):
+        network, positives = self.networks[-1], self._images(-1)
+        weights = list(network.parameters())
+        averages = [weight.detach().clone() for weight in weights]
+        optimizer = torch.optim.Adam(weights, 1e-3, (0.5, 0.999), fused=self.fused)
 
         def run():
-            x = torch.rand((batch, channels, height, width), device=self.device)
-            x = (2.0 * x - 1.0).to(memory_format=torch.channels_last)
-            first = 0
-            for level, module in enumerate(self.modules):
-                if level > 0:
-                    x = F.interpolate(x, scale_factor=2, mode="nearest")
-                last = first + self.settings.steps_at(level)
-                x = self._langevin(module, x, scales[first:last])
-                x = x.clamp(*self.settings.clip)
-                first = last
-            return _array(x)
+            images = torch.cat([positives, self._samples()])
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.mixed):
+                positive, negative = network.bind(update=True)(images).chunk(2)
+            loss = positive.mean() - negative.mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            for average, weight in zip(averages, weights, strict=True):
+                average.lerp_(weight.detach(), 0.01)
+            return loss.item()
 
         return run
 
-    def _tensor(self, images):
-        x = torch.from_numpy(images).permute(0, 3, 1, 2)
+    def _images(self, level):
+        return self._on_device(self.problem.images(level).transpose(0, 3, 1, 2))
+
+    def _on_device(self, array):
+        x = torch.from_numpy(array)
         return x.to(self.device, memory_format=torch.channels_last)
 
-    def _noise_scales(self, total):
-        return [float(self.settings.noise_scale_at(k, total)) for k in range(total)]
+    def _samples(self):
+        problem, count = self.problem, len(self.networks)
+        shape = (problem.batch, problem.channels, problem.levels[0], problem.levels[0])
+        x = 2.0 * torch.rand(shape, device=self.device) - 1.0
+        x = x.to(memory_format=torch.channels_last)
+        scales = np.split(np.array(problem.noise_scales(count)), count)
+        for level, (network, own) in enumerate(zip(self.networks, scales, strict=True)):
+            if level:
+                x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = self._langevin(network, x, own.tolist()).clamp(*problem.clip)
+        return x
 
-    def _energy_and_gradient(self, module, x):
+    def _langevin(self, network, x, scales):
+        with torch.no_grad():
+            energy = network.bind()
+        for scale in scales:
+            _, gradient = self._energy_and_gradient(energy, x)
+            noise = scale * torch.randn_like(x)
+            x = x - self.problem.step_size * gradient + noise
+        return x
+
+    def _energy_and_gradient(self, energy, x):
         x = x.detach().requires_grad_()
         with torch.autocast(self.device, torch.bfloat16, enabled=self.mixed):
-            energies = module(x)
+            energies = energy(x)
         (gradient,) = torch.autograd.grad(energies.sum(), x)
         return energies, gradient
 
-    def _langevin(self, module, x, scales):
-        for scale in scales:
-            _, gradient = self._energy_and_gradient(module, x)
-            noise = torch.randn_like(x)
-            x = x - self.settings.step_size * gradient + scale * noise
-        return x
-
 
 def _array(x):
-    return x.detach().permute(0, 2, 3, 1).cpu().numpy()
+    return x.detach().float().cpu().numpy()
 
 
-def network_settings(network):
-    """The dict that a builder gets for an `EnergyNetwork`; see this module's top."""
-    levels = levels_of(network.resolution, network.base_resolution)[::-1]
-    widths = {level: default_width(level, network.base_width) for level in levels}
-    below = [*levels[1:], levels[-1]]
-    return {
-        "resolution": network.resolution,
-        "levels": levels,
-        "channels": network.channels,
-        "base_width": network.base_width,
-        "widths": widths,
-        "widths_below": {k: widths[b] for k, b in zip(levels, below, strict=True)},
-    }
+def torch_kernel(kernel):
+    """A copy of a kernel of Keras' layout, in PyTorch's."""
+    axes = (3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)
+    return torch.tensor(kernel.transpose(axes))
 
 
-def load_builder(spec):
-    """Loads the function of `path/to/file.py:function`.
+class PlainTorch(TorchContender):
+    """The layers as one writes them, `spectral_norm` at each call."""
 
-    The file's folder is put on the import path, so that the file can import its
-    neighbours.
-    """
-    path, separator, function = spec.rpartition(":")
-    if not separator or not pathlib.Path(path).is_file():
-        raise ValueError(f"--peer expects path/to/file.py:function. Received: {spec!r}")
-    path = pathlib.Path(path).resolve()
-    sys.path.insert(0, str(path.parent))
-    module_spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
-    return getattr(module, function)
+    def __init__(self, problem):
+        super().__init__(problem)
+        self.networks = [
+            _Energy(layers).to(self.device, memory_format=torch.channels_last)
+            for layers in problem.layers
+        ]
 
 
-def copy_weights(network, module):
-    """Copies our weights into a module, by order and shape.
-
-    Our arrays, from the image to the energy, each go to the first free parameter of
-    their shape in the order of `module.parameters()`. The singular vectors of spectral
-    normalisation go likewise to the buffers whose names end in `_u` and `_v`, those of
-    both of PyTorch's implementations. Which of several arrays of one shape belongs
-    where is a guess: the benchmark's agreement check is what judges it.
-
-    Args:
-        network: `EnergyNetwork`.
-        module: `torch.nn.Module` whose parameters have the same shapes.
-
-    Raises:
-        ValueError: if an array finds no parameter or buffer, or one is left over.
-    """
-    buffers = list(module.named_buffers())
-    free = list(module.named_parameters())
-    free_u = [item for item in buffers if item[0].endswith("_u")]
-    free_v = [item for item in buffers if item[0].endswith("_v")]
-    for name, (kernel, bias, right) in layer_weights(network).items():
-        kernel = kernel.transpose((3, 2, 0, 1) if kernel.ndim == 4 else (1, 0))
-        _give(kernel, f"{name}/kernel", free)
-        _give(bias, f"{name}/bias", free)
-        if right is not None:
-            left = right @ kernel.reshape(len(right), -1)
-            _give(right, f"{name}/right_vector", free_u)
-            _give(left / np.linalg.norm(left), f"{name}/left_vector", free_v)
-    left_over = [f"{name} {tuple(p.shape)}" for name, p in free + free_u + free_v]
-    if left_over:
-        raise ValueError(
-            "Every parameter of the peer must get one of our weights. "
-            f"Left over: {left_over}"
-        )
-
-
-def _give(array, name, free):
-    for i, (_, tensor) in enumerate(free):
-        if tuple(tensor.shape) == array.shape:
-            tensor.data.copy_(torch.from_numpy(np.ascontiguousarray(array)))
-            del free[i]
-            return
-    raise ValueError(
-        f"No free parameter of the peer has the shape {array.shape} of our {name}. "
-        f"Free ones: {[f'{name} {tuple(p.shape)}' for name, p in free]}"
+def _layer(arrays, **options):
+    """The convolution or dense layer of a kernel, bias and right singular vector."""
+    kernel, bias, right = arrays
+    kernel = torch_kernel(kernel)
+    filters, inputs, *size = kernel.shape
+    layer = (
+        nn.Conv2d(inputs, filters, size, **options)
+        if size
+        else nn.Linear(inputs, filters)
     )
+    layer.weight.data, layer.bias.data = kernel, torch.tensor(bias)
+    if right is None:
+        return layer
+    layer = spectral_norm(layer)
+    right = torch.tensor(right)
+    norms = layer.parametrizations.weight[0]
+    norms._u.copy_(right)
+    norms._v.copy_(F.normalize(right @ kernel.flatten(1), dim=0))
+    return layer
+
+
+class _Residual(nn.Module):
+    def __init__(self, conv1, conv2, skip):
+        super().__init__()
+        self.conv1, self.conv2 = _layer(conv1, padding=1), _layer(conv2, padding=1)
+        self.skip = _layer(skip)
+
+    def forward(self, x):
+        main = _swish(self.conv1(x))
+        main = _swish(F.avg_pool2d(self.conv2(main), 2))
+        return (main + F.avg_pool2d(self.skip(x), 2)) / math.sqrt(2.0)
+
+
+class _Energy(nn.Module):
+    """In training mode, where `spectral_norm` makes one power iteration at each call,
+    so at each Langevin step.
+    """
+
+    def __init__(self, layers):
+        super().__init__()
+        from_image, *others = layers.values()
+        *residual, conv, to_vector, linear = others
+        self.from_image = _layer(from_image)
+        blocks = [residual[i : i + 3] for i in range(0, len(residual), 3)]
+        self.blocks = nn.Sequential(*(_Residual(*block) for block in blocks))
+        self.conv, self.to_vector = _layer(conv, padding=1), _layer(to_vector)
+        self.linear = _layer(linear)
+
+    def bind(self, update=False):
+        return self
+
+    def forward(self, images):
+        x = self.blocks(self.from_image(images))
+        x = _swish(self.to_vector(_swish(self.conv(x))))
+        return self.linear(x.flatten(1))[:, 0]
+
+
+def _swish(x):
+    return x * torch.sigmoid(x) / 1.1

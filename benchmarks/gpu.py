@@ -31,18 +31,16 @@ import time
 
 import jax
 import keras
-import numpy as np
 from absl import flags
 from jax import numpy as jnp
 
-from benchmarks import _common
-from benchmarks._networks import make_ladder
-from keras_cfebm import backend
+from benchmarks import _common, _comparison
+from benchmarks._package import Package, make_ladder, settings_of
+from benchmarks._worker import Worker
 from keras_cfebm.backend import random
-from keras_cfebm.configs import costs
 from keras_cfebm.configs.run_config import NetworkConfig
 from keras_cfebm.model import CFEBM
-from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, uniform_start
+from keras_cfebm.sampling import coarse_to_fine, langevin, uniform_start
 
 #: What flags are where they are not given, and sides of the matrix and the array.
 _ACCELERATOR = {
@@ -78,7 +76,7 @@ def define_flags():
     flags.DEFINE_string("json", None, "File for all the numbers.")
 
 
-def settings_of(options):
+def sizes_of(options):
     """The sizes of a run: flags where given, else the defaults for this device."""
     sizes = dict(_CPU if jax.default_backend() == "cpu" else _ACCELERATOR)
     for name in ("resolutions", "base_width", "batch", "steps"):
@@ -149,19 +147,25 @@ def training_step(model, images):
     return executable, run
 
 
-def time_torch(network, images, dtype, settings, repeats):
-    """Seconds of runs in PyTorch, which must agree with ours, and how far it does."""
-    from benchmarks._torch_bound import time_steps
+def time_torch(problem, repeats):
+    """Seconds of runs of the finest steps in PyTorch, and how far from ours it is.
 
-    convolutions = keras.DTypePolicy(dtype).compute_dtype
-    peer = time_steps(network, images, convolutions, settings, repeats)
-    ours = backend.value_and_input_gradient(network.bind(), jnp.asarray(images))
-    worst = 0.0
-    for a, b in zip(ours, (peer["energies"], peer["gradients"]), strict=True):
-        worst = max(worst, float(np.max(np.abs(a - b)) / np.max(np.abs(a))))
-    if not worst <= _TOLERANCE[dtype]:  # NaN fails too
-        raise SystemExit(f"PyTorch computes another function: differs by {worst:.1e}.")
-    return peer["seconds"].tolist(), worst
+    Raises:
+        DisagreementError: if it computes another function.
+    """
+    exact = Package(problem.replace(dtype="float32")).energies_and_gradients()
+    worker = Worker("PyTorch", "benchmarks._torch_bound:BoundTorch", (problem,))
+    try:
+        found = [worker.ask("energies_and_gradients")]
+        workers = {"PyTorch": worker}
+        agreement = _comparison.check_agreement(
+            workers, exact, found, _TOLERANCE[problem.dtype]
+        )
+        call = "steps_at", len(problem.levels) - 1
+        times = _comparison.timed(workers, call, repeats)["PyTorch"]
+    finally:
+        worker.close()
+    return [1e-3 * milliseconds for milliseconds in times], agreement["PyTorch"]
 
 
 def measure(resolution, dtype, options, sizes, peak):
@@ -170,13 +174,13 @@ def measure(resolution, dtype, options, sizes, peak):
     Returns:
         Dict of JSON values.
     """
-    batch, steps = sizes["batch"], sizes["steps"]
-    settings = Langevin(steps=steps)
-    arguments = (resolution, options.channels, sizes["base_width"])
-    ladder = make_ladder(*arguments, dtype)
+    config = NetworkConfig(base_width=sizes["base_width"], dtype=dtype)
+    size = sizes["batch"], sizes["steps"]
+    problem = _comparison.make_problem(resolution, options.channels, config, *size)
+    settings, ladder = settings_of(problem), make_ladder(problem)
     network = ladder[-1]
-    keys = random.image_keys(0, batch)
-    images = random.uniform(keys, network.image_shape)
+    keys = random.image_keys(0, problem.batch)
+    images = jnp.asarray(problem.images(-1))
 
     def steps_at_the_finest(x, keys):
         return langevin(network.bind(), x, keys, settings)
@@ -194,28 +198,17 @@ def measure(resolution, dtype, options, sizes, peak):
     times = _common.interleaved(functions, options.repeats)
     agreement = None
     if options.torch and importlib.util.find_spec("torch"):
-        exact = make_ladder(*arguments, "float32")[-1]
-        times["torch"], agreement = time_torch(
-            exact, np.array(images), dtype, settings, options.repeats
-        )
+        times["torch"], agreement = time_torch(problem, options.repeats)
     seconds = {name: statistics.median(values) for name, values in times.items()}
     for name in {"step", "torch"} & seconds.keys():
-        seconds[name] /= steps
-    config = NetworkConfig(base_width=sizes["base_width"])
-    step_flops, chain_flops = (
-        batch
-        * sum(costs.langevin_step_flops(r, options.channels, config) for r in levels)
-        for levels in ([resolution], [level.resolution for level in ladder])
-    )
-    # Of the loss: forward, and two gradients, of positives and negatives.
-    training_flops = steps * chain_flops + 3 * step_flops
+        seconds[name] /= problem.steps
     memory = training.memory_analysis()
     return {
         "resolution": resolution,
         "dtype": dtype,
         "seconds": seconds,
-        "flop_share": step_flops / seconds["step"] / peak[0],
-        "training_flop_share": training_flops / seconds["training"] / peak[0],
+        "flop_share": problem.step_flops[-1] / seconds["step"] / peak[0],
+        "training_flop_share": problem.training_flops / seconds["training"] / peak[0],
         # XLA counts the loop's body once.
         "byte_share": finest.cost_analysis()["bytes accessed"]
         / seconds["step"]
@@ -230,7 +223,7 @@ def run(options):
     with_torch = options.torch and importlib.util.find_spec("torch")
     packages = ["jax", "keras", *(["torch"] if with_torch else [])]
     machine = _common.machine(packages)
-    sizes = settings_of(options)
+    sizes = sizes_of(options)
     peak = {dtype: peaks(dtype, sizes) for dtype in options.dtypes}
     rows = [
         measure(resolution, dtype, options, sizes, peak[dtype])

@@ -1,0 +1,1 @@
+"""Benchmarks of keras_cfebm, see docs/development.md."""
