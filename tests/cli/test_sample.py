@@ -124,7 +124,7 @@ def test_guidance_and_speed_reach_the_chain(run, plain, tmp_path, capsys):
     wanted = model.generate(2, seed=3, labels=1, guidance=1.5, speed=2)
     np.testing.assert_allclose(images, wanted, atol=1e-5)
     assert main(["sample", f"--model={plain}", "--guidance=1"]) == 1
-    assert "Expected guidance of 0 for a model without" in capsys.readouterr().err
+    assert "Expected --guidance of 0 for a model without" in capsys.readouterr().err
 
 
 def test_a_label_of_a_model_without_classes(plain, capsys):

@@ -321,7 +321,11 @@ def test_saliency_adds_up_the_visible_steps_of_a_chain(ladder):
     x = images(2)
     result, maps = tasks.translate(chain, x, seed=0, saliency=True)
     every = tasks.chain_states(
-        ladder[1], images=x, settings=settings.replace(clip=None), seed=0
+        ladder[1],
+        images=x,
+        settings=settings.replace(clip=None),
+        seed=0,
+        every=1,
     )
     states = [state.images for state in every]
     assert np.abs(states[2]).max() > 1.1
