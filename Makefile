@@ -32,12 +32,18 @@ QUICK_TESTS := tests/layers tests/utils tests/datasets tests/evaluation tests/ru
 demo: $(STAMP)
 	$(BIN)/cfebm demo --run_dir=runs/demo
 
+# Two workers share two cores: each has one thread, and takes a batch as a whole. What
+# works on parts at once is in tests/backend/test_parts.py.
+ONE_THREAD := 1
+
 test: export XLA_FLAGS := $(QUICK)
+test: export TF_NUM_INTRAOP_THREADS := $(ONE_THREAD)
 test: lint docs
 	$(BIN)/python -m pytest
 	KERAS_BACKEND=jax $(BIN)/python -m pytest $(JAX_TESTS)
 
 test-quick: export XLA_FLAGS := $(QUICK)
+test-quick: export TF_NUM_INTRAOP_THREADS := $(ONE_THREAD)
 test-quick: $(STAMP)
 	$(BIN)/python -m pytest --durations=5 $(QUICK_TESTS)
 

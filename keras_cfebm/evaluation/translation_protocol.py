@@ -26,8 +26,10 @@ def pixel_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: if the shapes differ or the images are malformed.
     """
-    first = check_images(first, name="first images")
-    second = check_images(second, first.shape[1:], "second images", len(first))
+    # Heat maps are compared too: a correlation does not depend on the range.
+    first = check_images(first, name="first images", in_range=False)
+    shape, count = first.shape[1:], len(first)
+    second = check_images(second, shape, "second images", count, in_range=False)
     a, b = (x.reshape(len(x), -1).astype("float64") for x in (first, second))
     a, b = (x - x.mean(axis=1, keepdims=True) for x in (a, b))
     scale = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)

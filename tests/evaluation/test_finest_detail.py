@@ -8,7 +8,7 @@ from keras_cfebm.evaluation import blind_to_detail, finest_detail
 
 def test_it_is_the_spread_inside_blocks():
     block = np.array([[0.1, -0.1], [-0.1, 0.1]], "float32")
-    images = 0.5 + np.tile(block, (3, 4, 4))[..., None]
+    images = np.tile(block, (3, 4, 4))[..., None]
     assert finest_detail(images) == pytest.approx(0.1)
 
 

@@ -1,0 +1,115 @@
+"""Parts of a batch that run at once: the same results as the whole batch's."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("XLA divides a batch itself", allow_module_level=True)
+
+import tensorflow as tf
+
+from keras_cfebm import backend
+from keras_cfebm.backend import tensorflow_parts
+from keras_cfebm.sampling import Langevin
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    """A function that sets how many parts run at once."""
+    return lambda count: monkeypatch.setattr(tensorflow_parts, "_PARTS", count)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 6])
+@pytest.mark.parametrize("known_size", [True, False])
+def test_every_row_is_computed_once_and_in_its_place(parts, rows, known_size):
+    parts(3)
+    sizes = []
+
+    def double(x, absent):
+        sizes.append(x.shape[0])
+        assert absent is None
+        return {"twice": 2 * x, "sums": tf.reduce_sum(x, axis=1)}
+
+    shape = (rows if known_size else None, 2)
+    signature = [tf.TensorSpec(shape)]
+    run = tf.function(
+        lambda x: backend.in_parallel(double)(x, None), signature, autograph=False
+    )
+    x = np.arange(2 * rows, dtype="float32").reshape(rows, 2)
+    results = run(x)
+    np.testing.assert_array_equal(results["twice"], 2 * x)
+    np.testing.assert_array_equal(results["sums"], x.sum(axis=1))
+    assert None in sizes if not known_size else sum(set(sizes)) <= rows
+
+
+def test_chains_do_not_depend_on_the_parts(make_model, parts):
+    model = make_model(langevin=Langevin(steps=4))
+    model = model.grown(fade_steps=4)
+    samples = {}
+    for count in (1, 2):
+        parts(count)
+        model._sampler = None
+        samples[count] = model.generate(5, seed=0)
+    np.testing.assert_allclose(samples[2], samples[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_step_does_not_depend_on_the_parts(
+    make_model, noise_images, parts, values, accumulation
+):
+    weights, logs = {}, {}
+    for count in (1, 2):
+        parts(count)
+        model = make_model(
+            num_classes=2,
+            data_noise=0.1,
+            energy_l2=0.1,
+            accumulation=accumulation,
+            optimizer=keras.optimizers.SGD(0.1),
+        )
+        data = (noise_images(8, 8), np.arange(8) % 2)
+        options = {"batch_size": 4, "shuffle": False, "verbose": 0}
+        logs[count] = model.fit(*data, **options).history
+        logs[count] |= {"test": model.evaluate(*data, batch_size=4, verbose=0)}
+        weights[count] = values(model)
+    for name, value in logs[1].items():
+        np.testing.assert_allclose(logs[2][name], value, rtol=1e-4, atol=1e-5)
+    for one, other in zip(weights[1], weights[2], strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-5)
+
+
+SCRIPT = """
+import sys
+import tensorflow as tf
+if sys.argv[1] != "0":
+    tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[1]))
+from keras_cfebm.backend import tensorflow_parts
+threads = tf.config.threading
+print(tensorflow_parts._PARTS, threads.get_intra_op_parallelism_threads(),
+      threads.get_inter_op_parallelism_threads())
+"""
+
+
+@pytest.mark.parametrize("chosen", [0, 2])
+def test_threads_are_set_where_nobody_has_set_them(chosen):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TF_NUM")}
+    process = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(chosen)],
+        env={**environment, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found, intra_op, inter_op = map(int, process.stdout.split())
+    cores = len(os.sched_getaffinity(0))
+    if chosen:
+        assert (intra_op, inter_op) == (chosen, 0)
+        assert found == min(max(1, cores // chosen), 8)
+    else:
+        assert (found, inter_op) == (min(cores, 8), min(cores, 8))
+        assert intra_op == cores // found
