@@ -295,4 +295,4 @@ def test_a_truncated_ladder(tmp_path, whole, part, capsys):
     file = tmp_path / "ladder.keras"
     file.write_bytes(content[: int(part * len(content))])
     assert main(["sample", f"--model={file}"]) == 1
-    assert "cannot be read as a Keras model" in capsys.readouterr().err
+    assert "Expected a .keras file, which is a zip archive" in capsys.readouterr().err
