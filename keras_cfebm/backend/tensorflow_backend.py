@@ -71,7 +71,7 @@ def compiled(function):
 
 
 def _image_shape(x):
-    return None if x is None else (x.dtype, *x.shape[1:])
+    return (x.dtype, *x.shape[1:]) if hasattr(x, "shape") else type(x)
 
 
 def traced_once(function):
