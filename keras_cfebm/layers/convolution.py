@@ -53,6 +53,26 @@ _average_pool = functools.partial(
 )
 
 
+@backend.traced_once
+def _after_power_iterations(matrix, right):
+    """The right singular vector of a matrix, found from an older one."""
+    matrix = _of_order_one(matrix)
+    power = ops.matmul(ops.transpose(matrix), matrix)
+    for _ in range(_SQUARINGS):
+        power = _of_order_one(power)
+        power = ops.matmul(power, power)
+    return _normalized(ops.matmul(power, right))
+
+
+@backend.traced_once
+def _singular_value(matrix, right):
+    """leftᵀ · matrix · right, with both vectors one power iteration on, constants."""
+    constant = ops.stop_gradient(matrix)
+    left = _normalized(ops.matmul(constant, right))
+    right = _normalized(ops.matmul(left, constant))
+    return ops.sum(ops.matmul(left, matrix) * right)
+
+
 class Block(keras.layers.Layer):
     """A layer whose weight-only work can be done ahead, for a whole chain."""
 
@@ -129,23 +149,17 @@ class SpectralConv2D(Block):
                 dtype="float32",
             )
 
-    def _singular_vectors(self):
+    def _matrix_and_vector(self):
+        """The kernel as a matrix and the vector, tensors both."""
         matrix = ops.cast(ops.reshape(self.kernel, (-1, self.filters)), "float32")
-        matrix = ops.stop_gradient(matrix)
-        left = _normalized(ops.matmul(matrix, self.right_vector))
-        right = _normalized(ops.matmul(left, matrix))
-        return left, right
+        return matrix, ops.reshape(self.right_vector, (-1,))
 
     def power_iteration(self) -> None:
         """16 steps of the power method at once; moves `right_vector` only."""
         if self.spectral_norm:
-            matrix = ops.cast(ops.reshape(self.kernel, (-1, self.filters)), "float32")
-            matrix = _of_order_one(matrix)
-            power = ops.matmul(ops.transpose(matrix), matrix)
-            for _ in range(_SQUARINGS):
-                power = _of_order_one(power)
-                power = ops.matmul(power, power)
-            self.right_vector.assign(_normalized(ops.matmul(power, self.right_vector)))
+            self.right_vector.assign(
+                _after_power_iterations(*self._matrix_and_vector())
+            )
 
     def converge(self) -> None:
         """Moves `right_vector` to the kernel's right singular vector, outside steps."""
@@ -163,10 +177,8 @@ class SpectralConv2D(Block):
         kernel = ops.convert_to_tensor(self.kernel)
         if not self.spectral_norm:
             return kernel
-        left, right = self._singular_vectors()
-        kernel = ops.cast(kernel, "float32")
-        matrix = ops.reshape(kernel, (-1, self.filters))
-        return kernel / ops.sum(ops.matmul(left, matrix) * right)
+        sigma = _singular_value(*self._matrix_and_vector())
+        return ops.cast(kernel, "float32") / sigma
 
     def affine(self) -> Affine:
         """Normalised kernel and bias, in the dtype that this layer computes in."""
