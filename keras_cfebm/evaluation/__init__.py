@@ -11,6 +11,7 @@ from keras_cfebm.evaluation.control_images import (
     fashion_mnist_figures,
     pixelate,
 )
+from keras_cfebm.evaluation.detail import blind_to_detail, finest_detail
 from keras_cfebm.evaluation.detection_baselines import mahalanobis_score, pca_score
 from keras_cfebm.evaluation.detection_protocol import (
     DetectionReport,
@@ -29,7 +30,6 @@ from keras_cfebm.evaluation.feature_statistics import (
     cached_statistics,
 )
 from keras_cfebm.evaluation.filters import FILTERS, filtered, inpainted
-from keras_cfebm.evaluation.finest_detail import blind_to_detail, finest_detail
 from keras_cfebm.evaluation.generation_protocol import (
     evaluate_generation,
     evaluate_interpolations,
