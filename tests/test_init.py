@@ -29,6 +29,7 @@ NAMES = [
     "coarse_to_fine",
     "datasets",
     "default_stages",
+    "energies",
     "evaluation",
     "export_saved_model",
     "fit_progressively",
