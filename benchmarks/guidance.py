@@ -1,10 +1,11 @@
 """What guidance does to a conditional model, and a composed energy to one class.
 
 The first table draws as many samples of every class with the guidance w of each row
-(`keras_cfebm.energies.guided`) and reports the share that the shipped classifier puts
-into the class asked for, of all classes and of the worst one, the classifier FID, and
-the recall: the share of test images that lie within the samples, as far as a sample's
-third-nearest neighbour (Kynkäänniemi et al. 2019). Guidance is paid with recall.
+(`keras_cfebm.tasks.energies.guided`) and reports the share that the shipped classifier
+puts into the class asked for, of all classes and of the worst one, the classifier FID,
+and the recall: the share of test images that lie within the samples, as far as the
+third-nearest neighbour of a sample (Kynkäänniemi et al. 2019). Guidance is paid with
+recall.
 
 The second table draws one class that is taken for another, by itself, with guidance,
 and by the energy 1.5 · E(x, class) − 0.5 · E(x, other).
@@ -20,8 +21,8 @@ from absl import flags
 from benchmarks import _common
 from benchmarks._fashion import classifier_fid
 from keras_cfebm import datasets, load_ladder, tasks
-from keras_cfebm.energies import of_class, weighted
 from keras_cfebm.evaluation import fashion_classifier
+from keras_cfebm.tasks.energies import of_class, weighted
 
 
 def define_flags():

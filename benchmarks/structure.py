@@ -23,7 +23,7 @@ ORDER = """
     layers
     network
     sampling
-    datasets energies
+    datasets
     configs tasks
     evaluation visualization
     ladder

@@ -1,5 +1,4 @@
 from . import datasets as datasets
-from . import energies as energies
 from . import evaluation as evaluation
 from . import tasks as tasks
 from . import visualization as visualization

@@ -11,7 +11,6 @@ import numpy as np
 from keras_cfebm import configs, tasks
 from keras_cfebm.configs import RunConfig, costs
 from keras_cfebm.configs.run_config import NetworkConfig
-from keras_cfebm.energies import guided
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils.labels import check_class_names
@@ -227,7 +226,7 @@ class EnergyLadder(keras.Model):
             batch_size: int, images per chain; it bounds the memory.
             start: int, index in the stream of the first image.
             guidance: float, with classes: how much clearer than learned an image is of
-                its class, see `keras_cfebm.energies.guided`; 0 is the model itself.
+                its class, see `tasks.energies.guided`; 0 is the model itself.
             speed: float, about how many times fewer and larger steps the chain takes,
                 see `Langevin.faster`; 1 are those of the training.
 
@@ -311,7 +310,7 @@ class EnergyLadder(keras.Model):
         """Kept between calls: callbacks draw samples after every epoch."""
         if self._sampler is None or self._sampler_is_of != (settings, guidance):
             if guidance != 0:
-                networks = [guided(network, guidance) for network in networks]
+                networks = [tasks.energies.guided(n, guidance) for n in networks]
             self._sampler = tasks.Chain(networks, settings)
             self._sampler_is_of = (settings, guidance)
         return self._sampler

@@ -103,33 +103,10 @@ class CFEBM(EnergyLadder):
         self.ema_decay = ema_decay
         self.accumulation = accumulation
         self.seed = seed
-        # A weight, so that checkpoints hold it and the divergence guard can change it;
-        # signed, because workers of a strategy cannot send each other unsigned ones.
-        noise_key = random.key(seed)
-        self.noise_key = self.add_weight(
-            name="noise_key",
-            shape=(2,),
-            dtype="int",
-            initializer=lambda shape, dtype: ops.cast(noise_key, dtype),
-            trainable=False,
-            aggregation="only_first_replica",
-        )
-        self.test_batches = self.add_weight(
-            name="test_batches",
-            shape=(),
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-        )
-        self.steps = self.add_weight(
-            name="steps",
-            shape=(),
-            dtype="int",
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-        )
+        # Weights, so that checkpoints hold them and the guard can change them.
+        self.noise_key = self._state("noise_key", (2,), random.key(seed))
+        self.test_batches = self._state("test_batches")
+        self.steps = self._state("steps")
         # Copies, because the caller may train the same networks in another model.
         *coarser, finest = self.ladder
         self.ladder = [*(n.frozen() for n in coarser), finest]
@@ -139,6 +116,22 @@ class CFEBM(EnergyLadder):
         self._trackers = {
             name: keras.metrics.Mean(name=name, dtype="float32") for name in _METRICS
         }
+
+    def _state(self, name, shape=(), value=0):
+        """An integer weight that is no part of a network.
+
+        Signed, because workers of a strategy cannot send each other unsigned ones.
+        """
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            dtype="int",
+            initializer=lambda shape, dtype: ops.cast(
+                ops.broadcast_to(value, shape), dtype
+            ),
+            trainable=False,
+            aggregation="only_first_replica",
+        )
 
     @property
     def sampling_network(self) -> EnergyNetwork:
@@ -336,17 +329,18 @@ class CFEBM(EnergyLadder):
 
     # --- Keras' methods -------------------------------------------------------------
 
-    def compile(self, optimizer="rmsprop", **kwargs):
+    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
         """Sets the optimizer; see `keras.Model.compile`. The loss is the model's own.
 
         Raises:
             ValueError: if a loss or metrics are given.
         """
+        given = {"loss": loss, **kwargs}
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
-            if kwargs.get(name) is not None:
+            if given.get(name) is not None:
                 raise ValueError(
                     f"Expected no {name}: a CFEBM minimises mean E(x⁺) − mean E(x⁻), "
-                    f"and reports {', '.join(_METRICS)}, received {kwargs[name]!r}."
+                    f"and reports {', '.join(_METRICS)}, received {given[name]!r}."
                 )
         super().compile(optimizer, **kwargs)
 

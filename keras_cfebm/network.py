@@ -193,7 +193,7 @@ class EnergyNetwork(keras.Model):
 
         Args:
             labels: integer tensor of shape `(batch,)`; required with classes.
-            guidance: float, see `keras_cfebm.energies.guided`; with classes only.
+            guidance: float, see `keras_cfebm.tasks.energies.guided`; with classes only.
 
         Returns:
             Function of images `(batch, resolution, resolution, channels)` that returns

@@ -29,7 +29,6 @@ NAMES = [
     "coarse_to_fine",
     "datasets",
     "default_stages",
-    "energies",
     "evaluation",
     "export_saved_model",
     "fit_progressively",

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from keras_cfebm import tasks
-from keras_cfebm.energies import guided
 from keras_cfebm.ladder import EnergyLadder
 from keras_cfebm.sampling import Langevin
+from keras_cfebm.tasks.energies import guided
 
 LANGEVIN = Langevin(steps=(4, 3), noise_scale=0.02)
 

@@ -325,6 +325,8 @@ def test_class_weights_and_sample_weights_move_the_model_alike(
 def test_another_loss_or_metric_is_refused(make_model, name):
     with pytest.raises(ValueError, match=f"Expected no {name}"):
         make_model().compile("adam", **{name: ["mse"]})
+    with pytest.raises(ValueError, match="Expected no loss"):
+        make_model().compile("adam", "mse")
 
 
 def test_labels_that_would_be_ignored_are_refused(make_model, noise_images):

@@ -33,6 +33,7 @@ from keras_cfebm.assets.emoji_sequences import (
 )
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.optional import optional_import
+from keras_cfebm.utils.paths import user_path
 from keras_cfebm.utils.typing import PathLike
 
 FONT = "NotoColorEmoji.ttf"
@@ -63,7 +64,7 @@ def read_font(path: PathLike) -> tuple[dict[tuple[int, ...], bytes], str]:
         ValueError: if it is no font with colour bitmaps.
         ImportError: if fonttools is missing.
     """
-    path = pathlib.Path(path).expanduser()
+    path = user_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"Expected a font at {path}, found none.")
     ttlib = optional_import("fontTools.ttLib", "emoji")
@@ -130,7 +131,7 @@ def make(output: PathLike, font: PathLike | None = None) -> dict[str, int]:
         FileExistsError: if there is something at `output`.
         FileNotFoundError, ValueError, ImportError: as `find_font` and `read_font`.
     """
-    output = pathlib.Path(output).expanduser()
+    output = user_path(output)
     if output.exists():
         raise FileExistsError(f"Expected nothing at {output}, found something.")
     pictures, notice = read_font(font or find_font())

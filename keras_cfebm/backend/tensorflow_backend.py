@@ -28,6 +28,11 @@ def portable():
         _without_xla.reset(token)
 
 
+def is_portable():
+    """Whether what is traced now is for other machines."""
+    return _without_xla.get()
+
+
 def value_and_input_gradient(energy, x):
     """E(x) and ∂E/∂x, without gradients of the weights.
 

@@ -9,6 +9,7 @@ import os
 
 import tensorflow as tf
 
+from keras_cfebm.backend.tensorflow_backend import is_portable
 from keras_cfebm.backend.tensorflow_distribution import over_replicas, replica
 from keras_cfebm.utils.validation import INDIVISIBLE
 
@@ -128,8 +129,10 @@ def _of_pieces(function, arguments):
     """The results of the parts that run at once, as a list."""
     rows = next(x for x in tf.nest.flatten(arguments) if x is not None)
     count = rows.shape[0]
-    # Replicas are in parallel already.
-    parts = 1 if replica()[1] > 1 else min(_PARTS, _PARTS if count is None else count)
+    parts = _PARTS if count is None else min(_PARTS, count)
+    # Replicas are in parallel already; a server has other cores than this machine.
+    if replica()[1] > 1 or is_portable():
+        parts = 1
     if parts <= 1 or tf.executing_eagerly():
         return [function(*arguments)]
     # A function of its own is traced once for all pieces of one size.

@@ -8,6 +8,7 @@ from keras_cfebm.cli.task import Trained
 from keras_cfebm.cli.text import prepare_folder
 from keras_cfebm.serving.export import export_saved_model
 from keras_cfebm.tasks import AnomalyDetector
+from keras_cfebm.utils.paths import user_path
 
 
 def main(values: flags.FlagValues) -> None:
@@ -15,7 +16,7 @@ def main(values: flags.FlagValues) -> None:
     task = Trained(values)
     folder = pathlib.Path() if task.preset else task.folder
     usual = folder / "serving" / task.folder.resolve().name
-    path = pathlib.Path(values.output or usual).expanduser()
+    path = user_path(values.output or usual)
     prepare_folder(path, "output")
     own = None if task.config is None else task.config.data.fit
     fit = values.image_fit or ("pad" if own == "pad" else "exact")

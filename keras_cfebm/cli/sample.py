@@ -1,7 +1,5 @@
 """Generate images with a trained model: one PNG grid, and all of them as NumPy."""
 
-import pathlib
-
 import numpy as np
 from absl import flags
 
@@ -10,13 +8,14 @@ from keras_cfebm.cli.task import require_noise
 from keras_cfebm.cli.text import prepare_folder
 from keras_cfebm.runs.run_folder import load_ladder
 from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.paths import user_path
 from keras_cfebm.visualization import image_grid
 from keras_cfebm.visualization.sheet import check_picture
 
 
 def main(values: flags.FlagValues) -> None:
     """Generates and writes."""
-    grid = pathlib.Path(values.output).expanduser()
+    grid = user_path(values.output)
     check_picture(grid, "--output")
     model = load_ladder(values.model)
     require_noise(model)

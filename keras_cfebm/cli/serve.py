@@ -8,6 +8,7 @@ from absl import flags, logging
 
 from keras_cfebm.serving import grpc_api, rest_api, server
 from keras_cfebm.utils.model_files import find_model
+from keras_cfebm.utils.paths import user_path
 
 
 def main(values: flags.FlagValues) -> None:
@@ -43,7 +44,7 @@ def find_versions(model: str) -> tuple[pathlib.Path, str | None]:
     Raises:
         FileNotFoundError: if there is a model and nothing that was exported of it.
     """
-    path = pathlib.Path(model).expanduser()
+    path = user_path(model)
     file = find_model(path)
     if _has_versions(path) or file is None:
         return path, None

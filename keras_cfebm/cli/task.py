@@ -1,6 +1,7 @@
 """What the task commands share: the model, the images of its run, and the output."""
 
 import dataclasses
+import os
 import pathlib
 from typing import Any
 
@@ -18,6 +19,7 @@ from keras_cfebm.runs.train import held_out_split, load_data
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.batches import drawn_seed
 from keras_cfebm.utils.model_files import preset_of
+from keras_cfebm.utils.paths import is_folder, user_path
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.visualization import comparison_grid
 
@@ -107,7 +109,7 @@ class Trained:
             if self.values.fit != "crop":
                 changes["options"] = {**config.options}
                 changes["options"].pop("crop_size", None)
-        if not other and _is_folder(config.name):
+        if not other and is_folder(config.name):
             # One split of it may be grey while the other is not.
             options = changes.get("options", config.options)
             changes["options"] = {"channels": self.model.image_shape[-1], **options}
@@ -115,10 +117,10 @@ class Trained:
             changes["classes"] = tuple(classes)
         config = dataclasses.replace(config, **changes)
         held_out = datasets.test_split(config.name) if other else held_out_split(config)
-        own = own if own is not None and _is_folder(own.name) else None
+        own = own if own is not None and is_folder(own.name) else None
         if training:
             # Of other data too, not those that are judged. A folder knows its own.
-            named = other and held_out and not _is_folder(config.name)
+            named = other and held_out and not is_folder(config.name)
             return self._numbered(load_data(config, "train" if named else None), own)
         split = split or held_out
         if not other and (held_out is None or split == _trained_split(config)):
@@ -145,7 +147,7 @@ class Trained:
         options: dict[str, Any] = {}
         if name != datasets.EMBEDDED and not name.endswith((".npy", ".npz")):
             options["channels"] = self.model.image_shape[-1]
-            if not _is_folder(name) and own is not None and "data_dir" in own.options:
+            if not is_folder(name) and own is not None and "data_dir" in own.options:
                 options["data_dir"] = own.options["data_dir"]
         return DataConfig(
             name, resolution=self.model.resolution, fit=fit, options=options
@@ -178,7 +180,7 @@ class Task(Trained):
         self.seed = drawn_seed(values.seed)
         usual = "tasks" if self.preset is None else f"tasks/{self.preset}"
         folder = pathlib.Path() if self.preset else self.folder
-        self.output = pathlib.Path(values.output or folder / usual / name).expanduser()
+        self.output = user_path(values.output or folder / usual / name)
         prepare_folder(self.output, "output")
 
     def langevin(self, default: Langevin) -> Langevin:
@@ -251,7 +253,7 @@ def config_beside(file: pathlib.Path, model: str) -> RunConfig | None:
     try:
         return run.read_config()
     except RunError as error:
-        if pathlib.Path(model).expanduser() == file.parent:
+        if user_path(model) == file.parent:
             raise
         # Beside a model file it may be of anything.
         logging.warning("%s", error)
@@ -260,20 +262,15 @@ def config_beside(file: pathlib.Path, model: str) -> RunConfig | None:
 
 def _trained_split(config: DataConfig) -> str:
     """The split that a training on `config` has seen."""
-    if config.split is None and _is_folder(config.name):
+    if config.split is None and is_folder(config.name):
         return datasets.default_split(config.name) or "train"
     return config.split or "train"
 
 
-def _is_folder(name: str) -> bool:
-    """Whether an image set is a folder."""
-    return pathlib.Path(name).expanduser().is_dir()
-
-
 def _same(name: str, other: str) -> bool:
     """Whether two names are of one image set, or two spellings of one path."""
-    paths = [pathlib.Path(text).expanduser() for text in (name, other)]
-    if all(path.exists() for path in paths):
+    paths = [user_path(text) for text in (name, other)]
+    if all(os.path.exists(path) for path in paths):
         return paths[0].samefile(paths[1])
     return name == other
 

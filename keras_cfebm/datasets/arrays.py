@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.resize import check_fit, resize_images
+from keras_cfebm.utils.paths import user_path
 from keras_cfebm.utils.typing import PathLike, Tensor
 from keras_cfebm.utils.validation import (
     GREY_OR_COLOUR,
@@ -75,7 +76,7 @@ def from_file(
         FileNotFoundError: if there is no such file.
         ValueError: if it cannot be read, or has no such split; and as `from_arrays`.
     """
-    path = pathlib.Path(path).expanduser()
+    path = user_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"Expected an array file at {path}, found none.")
     if path.suffix == ".npz":

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.paths import user_path
 from keras_cfebm.utils.typing import PathLike
 
 #: Bytes of decoded images that are kept in memory unless told otherwise: 2 GiB.
@@ -54,7 +55,7 @@ def decode_once(
     if num_bytes <= memory_limit:
         pixels = np.empty(shape, np.uint8)
         return pixels, fill(pixels)
-    cache_dir = pathlib.Path(cache_dir or default_cache_dir()).expanduser()
+    cache_dir = user_path(cache_dir or default_cache_dir())
     folder = cache_dir / key
     if not folder.is_dir():
         try:

@@ -15,6 +15,7 @@ from keras_cfebm.datasets.decode import SUFFIXES, decode, read_header
 from keras_cfebm.datasets.folder_splits import default_split
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.resize import check_fit, check_size, resize_images
+from keras_cfebm.utils.paths import user_path
 from keras_cfebm.utils.typing import PathLike
 
 #: How many file names a message lists.
@@ -117,7 +118,7 @@ def from_folder(
         raise ValueError(f"Expected on_error 'skip' or 'raise', received {on_error!r}.")
     if channels not in (None, 1, 3):
         raise ValueError(f"Expected channels 1, 3 or None, received {channels!r}.")
-    root = pathlib.Path(path).expanduser()
+    root = user_path(path)
     if split is None:
         split = default_split(root)
         if split is not None:

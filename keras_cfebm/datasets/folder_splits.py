@@ -1,9 +1,9 @@
 """Splits of an image folder: sub-folders called train, test, val and alike."""
 
-import pathlib
 from collections.abc import Iterable, Sequence
 
 from keras_cfebm.datasets.decode import SUFFIXES
+from keras_cfebm.utils.paths import user_path
 from keras_cfebm.utils.typing import PathLike
 
 #: Names of splits, in letters of any case, in the order of preference.
@@ -29,7 +29,7 @@ def default_split(path: PathLike) -> str | None:
         ValueError: if all sub-folders are splits and none is the one to train on, as of
             `trainA/`, `trainB/`, `testA/` and `testB/`.
     """
-    root = pathlib.Path(path).expanduser()
+    root = user_path(path)
     entries = [entry for entry in root.iterdir() if not entry.name.startswith(".")]
     names = sorted(entry.name for entry in entries if entry.is_dir())
     only_splits = {name.lower() for name in names} <= _SPLITS and not any(
@@ -57,7 +57,7 @@ def held_out_split(path: PathLike, split: str | None) -> str | None:
         str: `testB` for `trainB`; for `train` and for None `test`, or else `validation`
         or alike. `split` itself where there is none.
     """
-    root = pathlib.Path(path).expanduser()
+    root = user_path(path)
     names = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
     if split is None or split.lower() in _TRAINING:
         return _named(names, _HELD_OUT) or split

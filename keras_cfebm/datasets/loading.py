@@ -1,7 +1,6 @@
 """One door for every kind of image set: `load`, and the split to judge it by."""
 
 import os
-import pathlib
 from typing import Any
 
 from keras_cfebm.datasets.arrays import arrays_of, from_file
@@ -11,6 +10,7 @@ from keras_cfebm.datasets.folder_splits import held_out_split
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.tfds import from_tfds
 from keras_cfebm.datasets.tfds_catalog import tfds_test_split
+from keras_cfebm.utils.paths import is_folder, user_path
 from keras_cfebm.utils.typing import PathLike
 
 
@@ -54,12 +54,12 @@ def load(
     """
     options |= {"resolution": resolution, "fit": fit}
     name = os.fspath(name)
-    path = pathlib.Path(name).expanduser()
+    path = user_path(name)
     if name == EMBEDDED:
         return from_file(ARCHIVE, split=split or "train", name=name, **options)
     if path.suffix in (".npy", ".npz"):
         return from_file(path, split=split, **options)
-    if path.is_dir():
+    if is_folder(path):
         return from_folder(path, split=split, **options)
     if path.is_absolute() or name.startswith(("./", "../", "~")):
         raise FileNotFoundError(f"Expected a folder or file at {path}, found none.")
@@ -79,12 +79,12 @@ def test_split(name: PathLike, split: str | None = None) -> str | None:
         `default_split` and `tfds_test_split`; else `split` itself (then there are no
         held-out images), which may be None.
     """
-    path = pathlib.Path(os.fspath(name)).expanduser()
+    path = user_path(os.fspath(name))
     wanted = (split or "train").replace("train", "test")
     if path.suffix == ".npy":
         return split
-    if path.suffix == ".npz" and path.is_file():
+    if path.suffix == ".npz" and os.path.isfile(path):
         return wanted if f"{wanted}_images" in arrays_of(path) else split
-    if path.is_dir() and os.fspath(name) != EMBEDDED:
+    if is_folder(path) and os.fspath(name) != EMBEDDED:
         return held_out_split(path, split)
     return tfds_test_split(os.fspath(name), split or "train")

@@ -14,6 +14,7 @@ from keras_cfebm.configs.run_config import RunConfig
 from keras_cfebm.model import CFEBM
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.model_files import find_model
+from keras_cfebm.utils.paths import user_path
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.visualization.curves import KEYS
 
@@ -44,7 +45,7 @@ class RunFolder:
     """
 
     def __init__(self, path: PathLike):
-        self.path = pathlib.Path(path).expanduser()
+        self.path = user_path(path)
         self.config = self.path / "config.json"
         self.metrics = self.path / "metrics.csv"
         self.guard = self.path / "guard.json"

@@ -1,7 +1,6 @@
 """A training run in a folder: logs, checkpoints, pictures and the trained ladder."""
 
 import contextlib
-import pathlib
 from typing import Any
 
 import keras
@@ -18,6 +17,7 @@ from keras_cfebm.runs.resume import resume
 from keras_cfebm.runs.run_folder import RunFolder
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.optional import optional_import
+from keras_cfebm.utils.paths import is_folder
 from keras_cfebm.utils.terminal import say
 from keras_cfebm.utils.typing import PathLike
 
@@ -45,8 +45,8 @@ def held_out_split(config: DataConfig) -> str | None:
     It is that of the training itself where it has left nothing, as of a folder without
     splits, all of whose sub-folders it has seen.
     """
-    is_folder = pathlib.Path(config.name).expanduser().is_dir()
-    if config.split is None and is_folder and not datasets.default_split(config.name):
+    in_folder = is_folder(config.name)
+    if config.split is None and in_folder and not datasets.default_split(config.name):
         return None
     return datasets.test_split(config.name, config.split)
 

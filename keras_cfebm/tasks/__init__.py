@@ -13,6 +13,7 @@ floats in [-1, 1], channels last. Image `i` of a call depends on `seed` and `sta
 only, never on the images beside it.
 """
 
+from keras_cfebm.tasks import energies
 from keras_cfebm.tasks.anomaly import AnomalyDetector, anomaly_scores
 from keras_cfebm.tasks.chain import Chain, ChainState
 from keras_cfebm.tasks.generation import chain_states, generate, interpolate
@@ -28,6 +29,7 @@ __all__ = [
     "anomaly_scores",
     "chain_states",
     "denoise",
+    "energies",
     "generate",
     "hole_masks",
     "inpaint",

@@ -125,7 +125,7 @@ class AnomalyDetector:
         self.threshold: float | None = None
         self.reference: float | None = None
         self.false_positive_rate: float | None = None
-        self._compiled = backend.compiled(self._computed)
+        self._compiled = backend.compiled(backend.in_parallel(self._computed))
 
     def fit(
         self,

@@ -1,10 +1,12 @@
 """Trained models on disk: found by the name or path that a user gives, and read."""
 
+import os
 import pathlib
 import zipfile
 
 import keras
 
+from keras_cfebm.utils.paths import user_path
 from keras_cfebm.utils.typing import PathLike
 
 _PACKAGE = pathlib.Path(__file__).parents[1]
@@ -25,14 +27,14 @@ def find_model(model: PathLike) -> pathlib.Path | None:
     Returns:
         `pathlib.Path`, or None if there is no such model.
     """
-    path = pathlib.Path(model).expanduser()
-    if path.is_file():
+    path = user_path(model)
+    if os.path.isfile(path):
         return path
     folders = [path]
     if path.name == str(path):  # a name, no path
         folders += [root / path for root in PRETRAINED]
     files = [folder / name for folder in folders for name in _NAMES]
-    return next((file for file in files if file.is_file()), None)
+    return next((file for file in files if os.path.isfile(file)), None)
 
 
 def preset_of(file: pathlib.Path) -> str | None:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras_cfebm import backend
 from keras_cfebm.backend import tensorflow_parts
 from keras_cfebm.sampling import Langevin
+from keras_cfebm.tasks import AnomalyDetector
 
 
 @pytest.fixture
@@ -47,15 +48,31 @@ def test_every_row_is_computed_once_and_in_its_place(parts, rows, known_size):
     assert None in sizes if not known_size else sum(set(sizes)) <= rows
 
 
-def test_chains_do_not_depend_on_the_parts(make_model, parts):
+def test_what_is_exported_has_one_part(parts):
+    parts(3)
+    sizes = []
+    with backend.portable():
+        run = tf.function(backend.in_parallel(lambda x: sizes.append(len(x)) or x))
+        run(tf.zeros((6, 2)))
+    assert sizes == [6]
+
+
+def test_chains_and_scores_do_not_depend_on_the_parts(make_model, parts):
     model = make_model(langevin=Langevin(steps=4))
     model = model.grown(fade_steps=4)
-    samples = {}
+    samples, energies = {}, {}
     for count in (1, 2):
         parts(count)
         model._sampler = None
         samples[count] = model.generate(5, seed=0)
+        detector = AnomalyDetector(model.sampling_network, "gradient_norm")
+        model.make_predict_function(force=True)
+        energies[count] = [
+            model.predict(samples[1], verbose=0),
+            detector.scores(samples[1]),
+        ]
     np.testing.assert_allclose(samples[2], samples[1], atol=1e-5)
+    np.testing.assert_allclose(energies[2], energies[1], atol=1e-5)
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])

@@ -6,9 +6,9 @@ import pytest
 from keras import ops
 
 from keras_cfebm import tasks
-from keras_cfebm.energies import ComposedEnergy, guided, of_class, weighted
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
+from keras_cfebm.tasks.energies import ComposedEnergy, guided, of_class, weighted
 
 QUIET = Langevin(steps=200, step_size=0.1, noise_scale=0.0, clip=None)
 
