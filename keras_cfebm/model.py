@@ -18,7 +18,12 @@ from keras_cfebm.backend import random
 from keras_cfebm.ladder import EnergyLadder
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, uniform_start
-from keras_cfebm.utils.training_data import Batch, first_batch, unpack
+from keras_cfebm.utils.training_data import (
+    Batch,
+    first_batch,
+    labels_beside,
+    unpack,
+)
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_count, check_number
 
@@ -195,7 +200,10 @@ class CFEBM(EnergyLadder):
         places, count = backend.places(ops.shape(images)[0])
         shares = data_shares = ops.ones(ops.shape(places), "float32") / count
         if weights is not None:
-            data_shares = weights / backend.sum_over_replicas(ops.sum(weights))
+            total = backend.sum_over_replicas(ops.sum(weights))
+            data_shares = ops.divide_no_nan(weights, total)
+            # Of a batch without weight the energy learns nothing.
+            shares = ops.where(total > 0, shares, 0.0)
         return Batch(images, places, data_shares, shares, labels, sources)
 
     def training_keys(self, places: Tensor) -> Tensor:
@@ -359,11 +367,13 @@ class CFEBM(EnergyLadder):
                 shape. Images that seem to be in [0, 1] are warned of.
         """
         x = self._checked(x, y)
+        y = labels_beside(x, y, kwargs.get("sample_weight"))
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Energies of data and samples; see `keras.Model.evaluate` and `fit`."""
         x = self._checked(x, y)
+        y = labels_beside(x, y, kwargs.get("sample_weight"))
         try:
             return super().evaluate(x, y, *args, **kwargs)
         finally:

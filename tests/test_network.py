@@ -221,14 +221,17 @@ def test_a_config_keeps_whether_the_network_is_trainable(trainable):
 
 
 def test_an_energy_of_28_pixels_sees_all_edges_alike(noise_images):
-    keras.utils.set_random_seed(0)
-    network = EnergyNetwork(28, channels=1, base_resolution=7, base_width=4)
-    _, gradient = backend.value_and_input_gradient(
-        network.bind(), ops.convert_to_tensor(noise_images(64, 28))
-    )
-    rows = np.abs(gradient).mean(axis=(0, 2, 3))
-    columns = np.abs(gradient).mean(axis=(0, 1, 3))
-    assert min(rows.min(), columns.min()) > 0.5 * rows.mean()
+    images = ops.convert_to_tensor(noise_images(64, 28))
+
+    def sizes_of_gradient(seed):
+        keras.utils.set_random_seed(seed)
+        network = EnergyNetwork(28, channels=1, base_resolution=7, base_width=4)
+        _, gradient = backend.value_and_input_gradient(network.bind(), images)
+        return np.abs(gradient)
+
+    # One network looks where its first weights happen to look, the mean at all edges.
+    sizes = np.mean([sizes_of_gradient(seed) for seed in range(4)], axis=(0, 1, 4))
+    assert min(sizes.mean(axis=0).min(), sizes.mean(axis=1).min()) > 0.4 * sizes.mean()
 
 
 def test_weights_that_are_not_float32_are_refused():

@@ -52,6 +52,20 @@ def first_inputs(x: Any) -> tuple[tuple[Any, Any] | None, Any]:
     return ((*images, None)[:2] if pair else (images, None)), x
 
 
+def labels_beside(x: Any, y: Any, weights: Any) -> Any:
+    """What to give Keras as the labels of images that have none but are weighted.
+
+    Keras passes weights on with labels only, and drops others without a word.
+
+    Returns:
+        `y`, or labels with nothing in them, which `unpack` takes for none.
+    """
+    has_rows = isinstance(x, np.ndarray) or ops.is_tensor(x)
+    if y is not None or weights is None or not has_rows:
+        return y
+    return np.empty((x.shape[0], 0), "float32")
+
+
 def _with_first(batch, generator):
     yield batch
     yield from generator
@@ -105,6 +119,8 @@ def unpack(
             a partner, or have one that the model cannot use.
     """
     images, paired, weights = keras.utils.unpack_x_y_sample_weight(data)
+    if paired is not None and paired.shape[-1:] == (0,):
+        paired = None
     check_image_shape(tuple(images.shape), image_shape)
     check_floating(images)
     check_partner(paired, num_classes, translates)
