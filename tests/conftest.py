@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_cfebm import backend
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
@@ -15,6 +16,8 @@ if keras.backend.backend() == "tensorflow":
     # graph, which the few steps of a test do not repay. The commands that tests start
     # in processes of their own do without this line.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    # Another third is XLA, which compiles an activation anew for each shape.
+    backend.fused = lambda function: function
 
 
 #: The longest modules. They start first, so that no worker is left alone with one.

@@ -18,6 +18,8 @@ SOURCES = notebooks.sources()
 QUICK_GRAPHS = """\
 import tensorflow as tf
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+from keras_cfebm import backend
+backend.fused = lambda function: function
 """
 MOST_BYTES = 500_000
 MOST_MINUTES = 5
