@@ -8,7 +8,8 @@ is. Settings are those of its `run_cifar10.sh`. Three things are set right from 
 - image channels, of which that commit has one;
 - data come from memory, and nothing is plotted or written.
 
-Beyond 32 pixels the blocks are wider inside than ours, so that our weights do not fit.
+Beyond 32 pixels the blocks are wider inside than those of `inner="input"`: weights of
+such networks do not fit.
 """
 
 import math
@@ -37,6 +38,34 @@ _UNUSED = (
 _SETTLED = 10**9
 
 
+def networks_of(clone):
+    """Their module of networks, imported from a clone."""
+    sys.path.insert(0, str(clone))
+    from module import networks
+
+    return networks
+
+
+def make_ebm(networks, base_width, activation="swish"):
+    """A network of theirs with random weights, its lost block put back."""
+    ebm = networks.EBM(
+        base_channel=base_width,
+        spectral=True,
+        projection=False,
+        activation_fn=activation,
+    )
+    ebm.progression["1"] = networks.SNConvBlock(
+        base_width // 4,
+        base_width // 2,
+        3,
+        1,
+        downsample=True,
+        activation_fn=activation,
+    )
+    ebm.n_layer = len(ebm.progression)
+    return ebm
+
+
 class Authors(TorchContender):
     """A contender, see `benchmarks._package`; float32 only."""
 
@@ -44,10 +73,9 @@ class Authors(TorchContender):
         super().__init__(problem)
         if problem.dtype != "float32":
             raise ValueError("The authors' code computes in float32.")
-        sys.path.insert(0, clone)
+        networks = networks_of(clone)
         stand_ins = {name: mock.MagicMock() for name in _UNUSED}
         with mock.patch.dict(sys.modules, stand_ins):
-            from module import networks
             from train_v1 import ProgressiveEBM
 
         self.networks = [
@@ -133,18 +161,8 @@ class _Network(torch.nn.Module):
 
     def __init__(self, networks, problem, level):
         super().__init__()
-        base, self.step = problem.base_width, level + 1
-        self.ebm = networks.EBM(
-            base_channel=base,
-            spectral=True,
-            projection=False,
-            activation_fn="swish",
-        )
-        lost = networks.SNConvBlock(
-            base // 4, base // 2, 3, 1, downsample=True, activation_fn="swish"
-        )
-        self.ebm.progression["1"] = lost
-        self.ebm.n_layer = len(self.ebm.progression)
+        self.step = level + 1
+        self.ebm = make_ebm(networks, problem.base_width)
         self._copy(problem.layers[level])
         self.ebm.eval()  # as its training does for the finest level
 

@@ -73,6 +73,7 @@ def make_problem(resolution, channels, network, batch, steps):
         channels=channels,
         base_width=network.base_width,
         widths=network.widths,
+        inner=network.inner,
         layers=[
             random_layers(costs.convolutions(level, channels, network), rng)
             for level in levels
@@ -96,7 +97,9 @@ def problem_of(options):
         preset = configs.find(options.preset)
         network = preset.config.network
         size = preset.config.stages[-1].resolution, preset.channels
-        known = NetworkConfig(base_width=network.base_width, widths=network.widths)
+        known = NetworkConfig(
+            base_width=network.base_width, widths=network.widths, inner=network.inner
+        )
         if network != known:
             raise _common.BenchmarkError(
                 f"the contenders know networks like {known}, not {network}."

@@ -27,22 +27,34 @@ def make_ladder(problem):
             base_resolution=problem.levels[0],
             base_width=problem.base_width,
             widths=problem.widths,
+            inner=problem.inner,
             dtype=problem.dtype,
         )
-        first, *others = network.blocks
-        found = {first.from_image.name: first.from_image}
-        for block in (first.residual, *others):
-            for name in ("conv1", "conv2", "skip"):
-                found[f"{block.name}/{name}"] = getattr(block, name)
-        for name in ("conv", "to_vector", "linear"):
-            found[f"head/{name}"] = getattr(network.head, name)
-        for name, (kernel, bias, right) in layers.items():
-            found[name].kernel.assign(kernel)
-            found[name].bias.assign(bias)
-            if right is not None:
-                found[name].right_vector.assign(right)
+        assign(network, layers)
         ladder.append(network)
     return ladder
+
+
+def assign(network, layers):
+    """Gives an `EnergyNetwork` the weights of its entry of `Problem.layers`.
+
+    The old `from_image` of a fading network is a layer like the others.
+    """
+    outermost, *others = network.blocks
+    first, points = outermost, []
+    if network.fading:
+        first, points = outermost.primal, [outermost.fade.from_image]
+    found = {layer.name: layer for layer in (first.from_image, *points)}
+    for block in (first.residual, *others):
+        for name in ("conv1", "conv2", "skip"):
+            found[f"{block.name}/{name}"] = getattr(block, name)
+    for name in ("conv", "to_vector", "linear"):
+        found[f"head/{name}"] = getattr(network.head, name)
+    for name, (kernel, bias, right) in layers.items():
+        found[name].kernel.assign(kernel)
+        found[name].bias.assign(bias)
+        if right is not None:
+            found[name].right_vector.assign(right)
 
 
 def settings_of(problem):

@@ -22,7 +22,7 @@ class Problem:
     Attributes:
         levels: list of int, sides of the images, coarsest first.
         channels: int, image channels.
-        base_width, widths: see `keras_cfebm.EnergyNetwork`.
+        base_width, widths, inner: see `keras_cfebm.EnergyNetwork`.
         layers: list, for each level a dict of layer name → (kernel, bias, right
             singular vector or None), from the image to the energy, in Keras' layouts.
             Names are those of `keras_cfebm.configs.costs`.
@@ -37,6 +37,7 @@ class Problem:
     channels: int
     base_width: int
     widths: dict[int, int]
+    inner: str
     layers: list[dict[str, tuple]]
     step_flops: list[int]
     batch: int

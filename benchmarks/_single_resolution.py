@@ -80,6 +80,8 @@ def train_single(config, data, steps, budget):
             "widths",
             "activation",
             "spectral_norm",
+            "inner",
+            "equalized",
             "dtype",
         )
     }

@@ -137,6 +137,7 @@ class EnergyLadder(keras.Model):
                     base_resolution=network.base_resolution,
                     base_width=network.base_width,
                     widths=network.widths,
+                    inner=network.inner,
                 ),
                 network.num_classes,
             )

@@ -19,9 +19,13 @@ from keras_cfebm.layers import (
     SpectralConv2D,
     activations,
 )
+from keras_cfebm.layers.convolution import gain
 from keras_cfebm.layers.levels import checked_widths, level_widths, levels_of
 from keras_cfebm.utils.typing import Energy, PathLike, Tensor
 from keras_cfebm.utils.validation import check_count, check_number, check_seed
+
+#: What the names of layers begin with that may be equalised.
+_EQUALIZED = ("from_image", "skip", "linear")
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -39,6 +43,11 @@ class EnergyNetwork(keras.Model):
         activation: str, see `keras_cfebm.layers.activations.get`.
         num_classes: int or None. With classes the network takes `(images, labels)`.
         spectral_norm: bool, normalise the convolutions with spatial extent.
+        inner: str, width of a block between its two 3×3 convolutions: `"input"`, that
+            of what it takes, or `"output"`, that of what it hands on, as in the
+            authors' code. They differ where widths do, by default from 64 pixels on.
+        equalized: bool, equalised learning rate of the 1×1 and linear layers, as in the
+            authors' code: weights of unit variance, times √(2 / inputs) at use.
         fading: bool, whether the outermost block is an `ExpandBlock` with the old path
             beside the new one. Set by `grown()`; a network made directly has no old
             path, which is the same as β = 1.
@@ -79,6 +88,8 @@ class EnergyNetwork(keras.Model):
         activation: str = "swish",
         num_classes: int | None = None,
         spectral_norm: bool = True,
+        inner: str = "input",
+        equalized: bool = False,
         fading: bool = False,
         **kwargs: Any,
     ):
@@ -94,7 +105,9 @@ class EnergyNetwork(keras.Model):
                 f"level to fade from, received resolution={resolution}, fading=True."
             )
         widths = checked_widths(widths or {})
-        channels_of = level_widths(resolution, base_resolution, base_width, widths)
+        channels_of = level_widths(
+            resolution, base_resolution, base_width, widths, inner
+        )
         dtype = _policy(kwargs.pop("dtype", None))
         trainable = kwargs.pop("trainable", True)
         find_norms = kwargs.pop("find_norms", True)  # False where they are copied
@@ -102,6 +115,7 @@ class EnergyNetwork(keras.Model):
         shared = {
             "activation": activation,
             "spectral_norm": spectral_norm,
+            "equalized": equalized,
             "dtype": dtype,
         }
 
@@ -111,16 +125,17 @@ class EnergyNetwork(keras.Model):
         blocks = [
             outermost(
                 resolution,
-                *channels_of[resolution],
+                **channels_of[resolution]._asdict(),
                 name=f"{prefix}_{resolution}",
                 **shared,
             )
         ]
         for level in reversed(levels[:-1]):
+            _, inner_width, filters = channels_of[level]
             blocks.append(
-                ResidualBlock(*channels_of[level], name=f"residual_{level}", **shared)
+                ResidualBlock(inner_width, filters, name=f"residual_{level}", **shared)
             )
-        _, features = channels_of[base_resolution]
+        features = channels_of[base_resolution].filters
         head = EnergyHead(features, num_classes=num_classes, name="head", **shared)
 
         # === Functional model ===
@@ -146,6 +161,8 @@ class EnergyNetwork(keras.Model):
         self.activation = activation
         self.num_classes = num_classes
         self.spectral_norm = spectral_norm
+        self.inner = inner
+        self.equalized = equalized
         self.fading = fading
         self.blocks = blocks
         self.head = head
@@ -272,7 +289,8 @@ class EnergyNetwork(keras.Model):
         )
         if seed is not None:
             parts = grown._named_parts()
-            _draw_weights([parts[n] for n in parts if n not in mine], seed)
+            new = [parts[n] for n in parts if n not in mine]
+            _draw_weights(new, seed, self.equalized)
         return grown
 
     def draw_weights(self, seed: int) -> None:
@@ -283,7 +301,7 @@ class EnergyNetwork(keras.Model):
         Args:
             seed: int in [0, 2**63).
         """
-        _draw_weights(self._named_parts().values(), seed)
+        _draw_weights(self._named_parts().values(), seed, self.equalized)
 
     def frozen(self) -> "EnergyNetwork":
         """This network if it is not trainable, or else a copy that is not."""
@@ -334,6 +352,8 @@ class EnergyNetwork(keras.Model):
             "activation": self.activation,
             "num_classes": self.num_classes,
             "spectral_norm": self.spectral_norm,
+            "inner": self.inner,
+            "equalized": self.equalized,
             "fading": self.fading,
             "dtype": self.blocks[0].dtype_policy,
         }
@@ -371,14 +391,17 @@ def _converge(part):
         convolution.converge()
 
 
-def _draw_weights(parts, seed):
-    """He-normal kernels, zeros elsewhere, and norms that fit."""
+def _draw_weights(parts, seed, equalized):
+    """He-normal kernels, as they are computed with, zeros elsewhere, norms that fit."""
     rng = np.random.default_rng(check_seed(seed))
     for part in parts:
         for weight in part.trainable_weights:
             if weight.name == "kernel":
                 he_normal = keras.initializers.HeNormal(int(rng.integers(2**31)))
-                weight.assign(he_normal(weight.shape))
+                kernel = he_normal(weight.shape)
+                if equalized and weight.path.split("/")[-2].startswith(_EQUALIZED):
+                    kernel = kernel / gain(weight.shape[-2])
+                weight.assign(kernel)
             else:
                 weight.assign(np.zeros(weight.shape, "float32"))
         _converge(part)

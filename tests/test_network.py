@@ -245,3 +245,54 @@ def test_scaled_kernels_give_the_same_energies(make_network, noise_images):
     for convolution in network.spectral_convolutions():
         convolution.kernel.assign(convolution.kernel * 1e-6)
     np.testing.assert_allclose(network(noise_images(4, 8)), expected, rtol=1e-4)
+
+
+# --- The authors' network -----------------------------------------------------------
+
+
+def test_an_equalised_network_is_the_scaled_one(make_network, noise_images):
+    """Kernels of 1×1 and linear layers times √(2 / inputs) are those of a plain one."""
+    equalized = make_network(16, base_width=2, equalized=True).grown()
+    plain = make_network(16, base_width=2).grown()
+    equalized.beta = plain.beta = 0.4
+    for ours, theirs in zip(equalized.weights, plain.weights, strict=True):
+        layer, name = ours.path.split("/")[-2:]
+        pointwise = layer.startswith(("from_image", "skip", "linear"))
+        scale = (2 / ours.shape[-2]) ** 0.5 if pointwise and name == "kernel" else 1.0
+        theirs.assign(scale * ours)
+    x = noise_images(3, 32)
+    assert np.std(energies(plain, x)) > 1e-3
+    np.testing.assert_allclose(energies(equalized, x), energies(plain, x), rtol=2e-5)
+
+
+def test_equalised_weights_have_unit_variance_and_give_the_same_start(noise_images):
+    networks = [
+        EnergyNetwork(16, channels=1, base_width=4, equalized=equalized).grown()
+        for equalized in (False, True)
+    ]
+    for network in networks:
+        network.draw_weights(3)
+        network.beta = 0.5
+    spreads = [np.std(network.blocks[1].skip.kernel) for network in networks]
+    np.testing.assert_allclose(spreads, [(2 / 16) ** 0.5, 1.0], rtol=0.15)
+    one, other = (energies(network, noise_images(2, 32)) for network in networks)
+    np.testing.assert_allclose(one, other, rtol=1e-4)
+    for network in networks:
+        network.beta = 1.0
+    grown = [network.grown(seed=5) for network in networks]
+    for network in grown:
+        network.beta = 1.0
+    one, other = (energies(network, noise_images(2, 64)) for network in grown)
+    np.testing.assert_allclose(one, other, rtol=1e-4)
+
+
+def test_a_network_wide_inside_grows_and_is_saved(make_network, noise_images, tmp_path):
+    coarse = make_network(32, base_width=4, inner="output", equalized=True)
+    grown = coarse.grown()
+    x = noise_images(2, 64)
+    np.testing.assert_allclose(grown(x), coarse(mean_pool(x)), rtol=1e-5, atol=1e-6)
+    assert grown.blocks[0].primal.residual.conv1.kernel.shape == (3, 3, 8, 16)
+    grown.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras")
+    assert (loaded.inner, loaded.equalized) == ("output", True)
+    np.testing.assert_array_equal(loaded(x), grown(x))

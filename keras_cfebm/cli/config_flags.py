@@ -79,6 +79,18 @@ CONFIG_FLAGS = {
             usual="swish",
         ),
         boolean("spectral_norm", None, "Normalise the convolutions.", usual="true"),
+        string(
+            "inner",
+            None,
+            "Width between the convolutions of a block: that of its input, or output.",
+            usual="input",
+        ),
+        boolean(
+            "equalized",
+            None,
+            "Equalise the learning rate of 1×1 and linear layers.",
+            usual="false",
+        ),
         boolean(
             "conditional",
             None,

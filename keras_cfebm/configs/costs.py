@@ -59,15 +59,14 @@ def convolutions(
         `Convolution`s.
     """
     base = config.base_resolution
-    widths = level_widths(resolution, base, config.base_width, config.widths)
-    for level, (width, filters) in widths.items():
+    for level, (width, inner, filters) in _widths(resolution, config).items():
         below, computed = -(-level // 2), width
         name = f"residual_{level}"
         if level == resolution:
             yield Convolution(f"from_image_{level}", 1, channels, width, 0, 0)
             computed = channels + 1
-        yield Convolution(f"{name}/conv1", 3, width, width, level, computed)
-        yield Convolution(f"{name}/conv2", 3, width, filters, below, width)
+        yield Convolution(f"{name}/conv1", 3, width, inner, level, computed)
+        yield Convolution(f"{name}/conv2", 3, inner, filters, below, inner)
         yield Convolution(f"{name}/skip", 1, width, filters, below, computed)
     side = -(-base // 2)
     yield Convolution("head/conv", 3, filters, filters, side, filters)
@@ -128,12 +127,19 @@ def training_bytes(config: RunConfig, channels: int) -> int:
     own = network_parameters(stage.resolution, channels, network)
     ladder = ladder_parameters(stage.resolution, channels, network)
     weights = 5 * own + (ladder - own)
-    widths = level_widths(
-        stage.resolution, network.base_resolution, network.base_width, network.widths
-    )
     maps = sum(
-        3 * width * level**2 + 4 * filters * (level // 2) ** 2
-        for level, (width, filters) in widths.items()
+        (width + 2 * inner) * level**2 + 4 * filters * (level // 2) ** 2
+        for level, (width, inner, filters) in _widths(stage.resolution, network).items()
     )
     images = 2 * stage.batch_size // (stage.accumulation or 1)
     return _FLOAT * (weights + images * maps)
+
+
+def _widths(resolution, config):
+    return level_widths(
+        resolution,
+        config.base_resolution,
+        config.base_width,
+        config.widths,
+        config.inner,
+    )

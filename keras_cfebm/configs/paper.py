@@ -18,7 +18,7 @@ def _generation(data, images_per_phase, base_width=32, steps=15, data_noise=0.0)
     """From noise to the images of a set."""
     return RunConfig(
         data,
-        NetworkConfig(base_width=base_width),
+        NetworkConfig(base_width=base_width, inner="output"),
         Langevin(steps=steps),
         tuple(default_stages(data.resolution, images_per_phase=images_per_phase)),
         data_noise,
@@ -38,7 +38,7 @@ def _translation(source, data, data_noise=0.0, activation="swish", step_size=1.0
     """
     return RunConfig(
         data,
-        NetworkConfig(base_width=16, activation=activation),
+        NetworkConfig(base_width=16, activation=activation, inner="output"),
         Langevin(steps=50, step_size=step_size),
         tuple(default_stages(256, images_per_phase=200_000)),
         data_noise,

@@ -8,7 +8,7 @@ from keras_cfebm.configs.from_dict import build
 from keras_cfebm.configs.stages import Stage
 from keras_cfebm.datasets.resize import check_fit
 from keras_cfebm.layers import activations
-from keras_cfebm.layers.levels import checked_widths, levels_of
+from keras_cfebm.layers.levels import check_inner, checked_widths, levels_of
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils.validation import check_count, check_number, check_seed
 
@@ -66,6 +66,8 @@ class NetworkConfig:
         widths: dict of resolution → channels, which overrides single resolutions.
         activation: str, see `keras_cfebm.layers.activations`.
         spectral_norm: bool, whether convolutions are normalised.
+        inner: `"input"` or `"output"`, how wide blocks are inside.
+        equalized: bool, whether 1×1 and linear layers have an equalised learning rate.
         conditional: bool, whether the energy is one of image and class label.
         dtype: `"float32"`, or `"mixed_bfloat16"`: convolutions in bfloat16; weights,
             energies and the images of a chain in float32.
@@ -79,6 +81,8 @@ class NetworkConfig:
     widths: dict = dataclasses.field(default_factory=dict)
     activation: str = "swish"
     spectral_norm: bool = True
+    inner: str = "input"
+    equalized: bool = False
     conditional: bool = False
     dtype: str = "float32"
 
@@ -86,6 +90,7 @@ class NetworkConfig:
         activations.get(self.activation)
         check_count(self.base_resolution, "base_resolution", minimum=2)
         check_count(self.base_width, "base_width")
+        check_inner(self.inner)
         if self.dtype not in DTYPES:
             # float16 would need its gradients scaled, also those of the chains.
             raise ValueError(f"Expected a dtype of {DTYPES}, received {self.dtype!r}.")

@@ -15,6 +15,7 @@ from keras_cfebm.layers.convolution import (
     SpectralConv2D,
     conv1x1,
     conv_mean_pool,
+    equalized_kernel,
     mean_pool,
     to_even,
 )
@@ -34,6 +35,7 @@ class ResidualBlock(Block):
         filters: int, channels of the output.
         activation: str, see `keras_cfebm.layers.activations.get`.
         spectral_norm: bool, normalise the 3×3 convolutions.
+        equalized: bool, equalise the learning rate of the 1×1 convolution.
 
     Call arguments:
         x: tensor of shape `(batch, height, width, channels)`.
@@ -48,6 +50,7 @@ class ResidualBlock(Block):
         filters: int,
         activation: str = "swish",
         spectral_norm: bool = True,
+        equalized: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -55,11 +58,12 @@ class ResidualBlock(Block):
         self.filters = filters
         self.activation = activation
         self.spectral_norm = spectral_norm
+        self.equalized = equalized
         self._activate = activations.get(activation)
         convolution = {"spectral_norm": spectral_norm, "dtype": self.dtype_policy}
         self.conv1 = SpectralConv2D(width, name="conv1", **convolution)
         self.conv2 = SpectralConv2D(filters, name="conv2", **convolution)
-        self.skip = conv1x1(filters, "skip", self.dtype_policy)
+        self.skip = conv1x1(filters, "skip", self.dtype_policy, equalized)
 
     def build(self, input_shape):
         self.conv1.build(input_shape)
@@ -71,7 +75,8 @@ class ResidualBlock(Block):
 
     def input_affines(self) -> tuple[Affine, Affine]:
         """Kernel and bias of `conv1` and of `skip`, the two that see the input."""
-        return self.conv1.affine(), self.computed(self.skip.kernel, self.skip.bias)
+        kernel = equalized_kernel(self.skip, self.equalized)
+        return self.conv1.affine(), self.computed(kernel, self.skip.bias)
 
     def bind_with(self, conv1: Affine, skip: Affine) -> Callable[[Tensor], Tensor]:
         """`bind`, with others in place of what `input_affines` returns."""
@@ -104,6 +109,7 @@ class ResidualBlock(Block):
             "filters": self.filters,
             "activation": self.activation,
             "spectral_norm": self.spectral_norm,
+            "equalized": self.equalized,
         }
 
 
@@ -119,6 +125,8 @@ class PrimalBlock(Block):
         filters: int, channels of the output.
         activation: str, see `keras_cfebm.layers.activations.get`.
         spectral_norm: bool, normalise the 3×3 convolutions.
+        inner_width: int, channels between the two 3×3 convolutions; None for `width`.
+        equalized: bool, equalise the learning rate of the 1×1 convolutions.
 
     Call arguments:
         x: images of shape `(batch, resolution, resolution, channels)`.
@@ -134,6 +142,8 @@ class PrimalBlock(Block):
         filters: int,
         activation: str = "swish",
         spectral_norm: bool = True,
+        inner_width: int | None = None,
+        equalized: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -142,12 +152,17 @@ class PrimalBlock(Block):
         self.filters = filters
         self.activation = activation
         self.spectral_norm = spectral_norm
-        self.from_image = conv1x1(width, f"from_image_{resolution}", self.dtype_policy)
+        self.inner_width = width if inner_width is None else inner_width
+        self.equalized = equalized
+        self.from_image = conv1x1(
+            width, f"from_image_{resolution}", self.dtype_policy, equalized
+        )
         self.residual = ResidualBlock(
-            width,
+            self.inner_width,
             filters,
             activation,
             spectral_norm,
+            equalized,
             dtype=self.dtype_policy,
             name=f"residual_{resolution}",
         )
@@ -168,9 +183,8 @@ class PrimalBlock(Block):
     def _after_from_image(self, affine):
         """The convolution of the image and a channel of ones that does both."""
         kernel, bias = affine
-        first = ops.concatenate(
-            [self.from_image.kernel[0, 0], self.from_image.bias[None]], axis=0
-        )
+        from_image = equalized_kernel(self.from_image, self.equalized)
+        first = ops.concatenate([from_image[0, 0], self.from_image.bias[None]], axis=0)
         return ops.matmul(ops.cast(first, kernel.dtype), kernel), bias
 
     def spectral_convolutions(self) -> list[SpectralConv2D]:
@@ -187,6 +201,8 @@ class PrimalBlock(Block):
             "filters": self.filters,
             "activation": self.activation,
             "spectral_norm": self.spectral_norm,
+            "inner_width": self.inner_width,
+            "equalized": self.equalized,
         }
 
 

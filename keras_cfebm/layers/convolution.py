@@ -1,6 +1,7 @@
 """The convolutions of the blocks: spectrally normalised, pooled, 1×1."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -227,13 +228,38 @@ def conv_mean_pool(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
     return backend.conv(x, kernel, strides=2, padding="valid") + bias
 
 
-def conv1x1(filters: int, name: str, dtype: Any) -> keras.layers.Conv2D:
-    """A 1×1 convolution with He-scaled weights and no normalisation."""
+def conv1x1(
+    filters: int, name: str, dtype: Any, equalized: bool = False
+) -> keras.layers.Conv2D:
+    """A 1×1 convolution with He-scaled weights and no normalisation.
+
+    With `equalized` its kernel is stored with a standard deviation of 1: use it by
+    `equalized_kernel`.
+    """
     return keras.layers.Conv2D(
         filters,
         1,
-        kernel_initializer="he_normal",
+        kernel_initializer=initializer(equalized),
         data_format="channels_last",
         dtype=dtype,
         name=name,
     )
+
+
+def initializer(equalized: bool) -> keras.Initializer:
+    """Of layers that may be equalised: what they compute with is He-scaled anyway."""
+    if equalized:
+        return keras.initializers.RandomNormal(stddev=1.0)
+    return keras.initializers.HeNormal()
+
+
+def gain(inputs: int) -> float:
+    """√(2 / inputs), which equalised kernels are multiplied by (Karras et al. 2018)."""
+    return math.sqrt(2.0 / inputs)
+
+
+def equalized_kernel(layer: keras.layers.Layer, equalized: bool) -> Tensor:
+    """The kernel of a `conv1x1` as it is computed with."""
+    if not equalized:
+        return layer.kernel
+    return layer.kernel * gain(layer.kernel.shape[-2])

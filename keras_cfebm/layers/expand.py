@@ -10,6 +10,7 @@ from keras_cfebm.layers.convolution import (
     Block,
     SpectralConv2D,
     conv1x1,
+    equalized_kernel,
     mean_pool,
 )
 
@@ -21,6 +22,7 @@ class FadeBlock(Block):
     Args:
         resolution: int, side of the images before pooling.
         filters: int, channels of the output.
+        equalized: bool, equalise the learning rate of the 1×1 convolution.
 
     Call arguments:
         x: images of shape `(batch, resolution, resolution, channels)`.
@@ -29,19 +31,23 @@ class FadeBlock(Block):
         Tensor of shape `(batch, resolution // 2, resolution // 2, filters)`.
     """
 
-    def __init__(self, resolution: int, filters: int, **kwargs: Any):
+    def __init__(
+        self, resolution: int, filters: int, equalized: bool = False, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.resolution = resolution
         self.filters = filters
+        self.equalized = equalized
         self.from_image = conv1x1(
-            filters, f"from_image_{resolution // 2}", self.dtype_policy
+            filters, f"from_image_{resolution // 2}", self.dtype_policy, equalized
         )
 
     def build(self, input_shape):
         self.from_image.build(input_shape)
 
     def bind(self):
-        kernel, bias = self.computed(self.from_image.kernel, self.from_image.bias)
+        kernel = equalized_kernel(self.from_image, self.equalized)
+        kernel, bias = self.computed(kernel, self.from_image.bias)
 
         def fade(x):
             (x,) = self.computed(x)
@@ -58,6 +64,7 @@ class FadeBlock(Block):
             **super().get_config(),
             "resolution": self.resolution,
             "filters": self.filters,
+            "equalized": self.equalized,
         }
 
 
@@ -73,6 +80,8 @@ class ExpandBlock(Block):
         filters: int, channels of the output, those of the next coarser level.
         activation: str, see `keras_cfebm.layers.activations.get`.
         spectral_norm: bool, normalise the 3×3 convolutions.
+        inner_width: int, channels between the two 3×3 convolutions; None for `width`.
+        equalized: bool, equalise the learning rate of the 1×1 convolutions.
 
     Call arguments:
         x: images of shape `(batch, resolution, resolution, channels)`.
@@ -88,6 +97,8 @@ class ExpandBlock(Block):
         filters: int,
         activation: str = "swish",
         spectral_norm: bool = True,
+        inner_width: int | None = None,
+        equalized: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -97,11 +108,17 @@ class ExpandBlock(Block):
             filters,
             activation,
             spectral_norm,
+            inner_width,
+            equalized,
             dtype=self.dtype_policy,
             name=f"primal_{resolution}",
         )
         self.fade = FadeBlock(
-            resolution, filters, dtype=self.dtype_policy, name=f"fade_{resolution}"
+            resolution,
+            filters,
+            equalized,
+            dtype=self.dtype_policy,
+            name=f"fade_{resolution}",
         )
 
     def build(self, input_shape):
@@ -129,5 +146,5 @@ class ExpandBlock(Block):
 
     def get_config(self):
         primal = self.primal.get_config()
-        names = ("resolution", "width", "filters", "activation", "spectral_norm")
-        return {**super().get_config(), **{name: primal[name] for name in names}}
+        inherited = super().get_config()
+        return {**inherited, **{n: v for n, v in primal.items() if n not in inherited}}

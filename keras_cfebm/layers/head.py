@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_cfebm.layers import activations
-from keras_cfebm.layers.convolution import Block, SpectralConv2D
+from keras_cfebm.layers.convolution import Block, SpectralConv2D, gain, initializer
 from keras_cfebm.utils.typing import Tensor
 
 
@@ -24,6 +24,7 @@ class EnergyHead(Block):
         activation: str, see `keras_cfebm.layers.activations.get`.
         spectral_norm: bool, normalise the two convolutions.
         num_classes: int or None, number of classes of a conditional energy.
+        equalized: bool, equalise the learning rate of the linear layer.
 
     Call arguments:
         x: tensor of shape `(batch, height, height, channels)`.
@@ -39,6 +40,7 @@ class EnergyHead(Block):
         activation: str = "swish",
         spectral_norm: bool = True,
         num_classes: int | None = None,
+        equalized: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -46,12 +48,16 @@ class EnergyHead(Block):
         self.activation = activation
         self.spectral_norm = spectral_norm
         self.num_classes = num_classes
+        self.equalized = equalized
         self._activate = activations.get(activation)
         self.conv = SpectralConv2D(
             width, spectral_norm=spectral_norm, dtype=self.dtype_policy, name="conv"
         )
         self.linear = keras.layers.Dense(
-            1, kernel_initializer="he_normal", dtype="float32", name="linear"
+            1,
+            kernel_initializer=initializer(equalized),
+            dtype="float32",
+            name="linear",
         )
         if num_classes is not None:
             self.embedding = keras.layers.Embedding(
@@ -98,7 +104,8 @@ class EnergyHead(Block):
         def head(x):
             x = self._activate(to_vector(self._activate(conv(x))))
             features = ops.cast(x[:, 0, 0, :], "float32")
-            energies = self.linear(features)[:, 0]
+            scaled = features * gain(self.width) if self.equalized else features
+            energies = self.linear(scaled)[:, 0]
             if embedding is None:
                 return energies
             return energies + ops.sum(embedding * features, axis=-1)
@@ -124,4 +131,5 @@ class EnergyHead(Block):
             "activation": self.activation,
             "spectral_norm": self.spectral_norm,
             "num_classes": self.num_classes,
+            "equalized": self.equalized,
         }

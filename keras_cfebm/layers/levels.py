@@ -1,6 +1,25 @@
 """The resolutions of a ladder, and the channels that a network has at each."""
 
+from typing import NamedTuple
+
 from keras_cfebm.utils.validation import check_count
+
+#: How wide a block is between its two 3×3 convolutions.
+INNER = ("input", "output")
+
+
+class LevelWidths(NamedTuple):
+    """Channels of one block.
+
+    Attributes:
+        width: int, channels at the full resolution.
+        inner_width: int, channels between the two 3×3 convolutions.
+        filters: int, channels that are handed to the next coarser level.
+    """
+
+    width: int
+    inner_width: int
+    filters: int
 
 
 def default_width(resolution: int, base_width: int) -> int:
@@ -49,8 +68,12 @@ def levels_of(resolution: int, base_resolution: int) -> list[int]:
 
 
 def level_widths(
-    resolution: int, base_resolution: int, base_width: int, widths: dict[int, int]
-) -> dict[int, tuple[int, int]]:
+    resolution: int,
+    base_resolution: int,
+    base_width: int,
+    widths: dict[int, int],
+    inner: str = "input",
+) -> dict[int, LevelWidths]:
     """Channels of every block of a network.
 
     Args:
@@ -58,11 +81,12 @@ def level_widths(
         base_resolution: int, side of the coarsest ones.
         base_width: int, see `default_width`.
         widths: dict of resolution → channels that overrides single levels.
+        inner: `"input"` or `"output"`, see `keras_cfebm.EnergyNetwork`.
 
     Returns:
-        Dict of resolution → `(width, filters)`, finest first: channels at that
-        resolution, and of what the block hands to the next coarser level.
+        Dict of resolution → `LevelWidths`, finest first.
     """
+    check_inner(inner)
 
     def width_of(level):
         return widths.get(level, default_width(level, base_width))
@@ -71,7 +95,18 @@ def level_widths(
     filters = {level: width_of(level // 2) for level in levels}
     # Features of the coarsest block: those of the base, unless given.
     filters[levels[0]] = widths.get(levels[0] // 2, width_of(levels[0]))
-    return {level: (width_of(level), filters[level]) for level in reversed(levels)}
+    found = {}
+    for level in reversed(levels):
+        ends = width_of(level), filters[level]
+        found[level] = LevelWidths(ends[0], ends[INNER.index(inner)], ends[1])
+    return found
+
+
+def check_inner(inner: str) -> str:
+    """Returns `inner`; ValueError if it is none of `INNER`."""
+    if inner not in INNER:
+        raise ValueError(f"Expected inner as one of {INNER}, received {inner!r}.")
+    return inner
 
 
 def checked_widths(widths: dict) -> dict[int, int]:

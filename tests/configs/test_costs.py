@@ -29,9 +29,30 @@ def test_parameters_of_the_authors_network_for_32_pixels_by_hand():
 
 
 @pytest.mark.parametrize(
+    ("resolution", "base_width", "expected"),
+    [
+        (64, 32, 1_575_041),
+        (128, 32, 1_632_449),
+        (256, 32, 1_646_817),
+        (512, 48, 3_711_721),
+        (256, 16, 412_273),  # translation
+    ],
+)
+def test_parameters_of_the_authors_networks_beyond_32_pixels(
+    resolution, base_width, expected
+):
+    """Counted in their modules by `benchmarks.port_authors`."""
+    settings = NetworkConfig(base_width=base_width, inner="output")
+    assert costs.network_parameters(resolution, 3, settings) == expected
+    if resolution == 64:
+        assert costs.network_parameters(64, 3, NetworkConfig()) == 1_464_385
+
+
+@pytest.mark.parametrize(
     ("resolution", "channels", "settings"),
     [
         (128, 3, {"base_width": 4}),
+        (128, 3, {"base_width": 4, "inner": "output", "equalized": True}),
         (28, 1, {"base_width": 2, "base_resolution": 7}),
         (32, 3, {"widths": {4: 5, 8: 6, 16: 7, 32: 8}}),
     ],
@@ -52,14 +73,17 @@ def test_classes_add_the_rows_of_their_embedding():
     assert costs.ladder_parameters(16, 1, settings, 5) == ladder
 
 
-@pytest.mark.parametrize(("resolution", "width"), [(8, 2), (32, 2), (128, 4)])
-def test_counted_flops_are_those_of_tensorflows_profiler(resolution, width):
+@pytest.mark.parametrize(
+    ("resolution", "width", "inner"),
+    [(8, 2, "input"), (32, 2, "input"), (128, 4, "input"), (128, 4, "output")],
+)
+def test_counted_flops_are_those_of_tensorflows_profiler(resolution, width, inner):
     """Of the energy; its input gradient has a product for each of the same products.
 
     In a graph of the gradient the profiler also counts the gradients of the kernels,
     which nothing asks for and TensorFlow prunes.
     """
-    network = EnergyNetwork(resolution, base_width=width)
+    network = EnergyNetwork(resolution, base_width=width, inner=inner)
     images = tf.TensorSpec((1, *network.image_shape), tf.float32)
     energy = tf.function(network.bind(), autograph=False)
     graph = energy.get_concrete_function(images).graph
@@ -67,7 +91,8 @@ def test_counted_flops_are_those_of_tensorflows_profiler(resolution, width):
     options["output"] = "none"
     options["account_type_regexes"] = ["Conv2D", "MatMul"]
     profile = tf.compat.v1.profiler.profile(graph, options=options)
-    counted = costs.langevin_step_flops(resolution, 3, NetworkConfig(base_width=width))
+    config = NetworkConfig(base_width=width, inner=inner)
+    counted = costs.langevin_step_flops(resolution, 3, config)
     assert counted == 2 * profile.total_float_ops
 
 

@@ -68,6 +68,7 @@ def test_settings_are_those_of_the_authors(name):
         assert stage.fade_images + stage.stabilise_images == 2 * ROWS[name][5]
     assert config.stages[0].fade_images == 0
     assert config.data.flip == (name != "mnist")
+    assert config.network.inner == "output" and not config.network.equalized
 
 
 def test_a_translation_and_its_reverse_swap_the_domains():

@@ -90,6 +90,16 @@ def test_primal_is_its_definition_in_value_and_every_gradient(
     assert_same_function(block, lambda x: textbook_primal(block, x), x)
 
 
+def test_a_block_wider_inside_is_its_definition_too(scramble, noise_images):
+    block = layers.PrimalBlock(8, width=3, filters=4, inner_width=6)
+    block.build((None, 8, 8, 3))
+    scramble(block)
+    assert block.residual.conv1.kernel.shape == (3, 3, 3, 6)
+    assert block.residual.conv2.kernel.shape == (3, 3, 6, 4)
+    x = noise_images(2, 8, 3)
+    assert_same_function(block, lambda x: textbook_primal(block, x), x)
+
+
 @pytest.mark.parametrize("activation", sorted(activations.ACTIVATIONS))
 def test_every_activation_serves_in_a_block(primal, noise_images, activation):
     block = primal(8, 1, activation)
@@ -164,9 +174,9 @@ LAYERS = {
     "plain": lambda: layers.SpectralConv2D(4, spectral_norm=False),
     "residual": lambda: layers.ResidualBlock(5, 4, "gelu"),
     "primal": lambda: layers.PrimalBlock(8, 5, 4, spectral_norm=False),
-    "fade": lambda: layers.FadeBlock(8, 4),
-    "expand": lambda: layers.ExpandBlock(8, 5, 4, "elu"),
-    "head": lambda: layers.EnergyHead(4),
+    "fade": lambda: layers.FadeBlock(8, 4, equalized=True),
+    "expand": lambda: layers.ExpandBlock(8, 5, 4, "elu", inner_width=6, equalized=True),
+    "head": lambda: layers.EnergyHead(4, equalized=True),
 }
 
 

@@ -44,20 +44,31 @@ def test_default_widths_are_those_of_the_paper():
 
 def test_each_block_hands_on_the_width_of_the_next_coarser_level():
     assert level_widths(128, 8, 32, {}) == {
-        128: (32, 64),
-        64: (64, 128),
-        32: (128, 128),
-        16: (128, 128),
-        8: (128, 128),
+        128: (32, 32, 64),
+        64: (64, 64, 128),
+        32: (128, 128, 128),
+        16: (128, 128, 128),
+        8: (128, 128, 128),
     }
     assert list(level_widths(32, 8, 1, {})) == [32, 16, 8]  # finest first
 
 
 def test_single_widths_are_overridden():
     widths = {4: 5, 8: 6, 32: 8}
-    assert level_widths(32, 8, 2, widths) == {32: (8, 8), 16: (8, 6), 8: (6, 5)}
+    expected = {32: (8, 8, 8), 16: (8, 8, 6), 8: (6, 6, 5)}
+    assert level_widths(32, 8, 2, widths) == expected
     # The coarsest block keeps its width unless the level below it is given.
-    assert level_widths(8, 8, 2, {8: 6}) == {8: (6, 6)}
+    assert level_widths(8, 8, 2, {8: 6}) == {8: (6, 6, 6)}
+
+
+def test_blocks_are_as_wide_inside_as_their_input_or_their_output():
+    ends = {64: (64, 128), 32: (128, 128), 16: (128, 128), 8: (128, 128)}
+    for index, inner in enumerate(("input", "output")):
+        found = level_widths(64, 8, 32, {}, inner)
+        assert {r: (w.width, w.filters) for r, w in found.items()} == ends
+        assert all(w.inner_width == ends[r][index] for r, w in found.items())
+    with pytest.raises(ValueError, match=r"\('input', 'output'\), received 'both'"):
+        level_widths(64, 8, 32, {}, "both")
 
 
 def test_widths_from_json_get_their_integers_back():
