@@ -103,6 +103,29 @@ def capped_stages(
     return capped
 
 
+def prolonged(stages: Sequence[Stage], steps: int) -> list[Stage]:
+    """The stages with a last one that goes on at β = 1.
+
+    Args:
+        stages: list of `Stage`s.
+        steps: int, training steps of all stages together.
+
+    Returns:
+        List of `Stage`s of so many steps.
+
+    Raises:
+        ValueError: if they have more steps already.
+    """
+    own = sum(stage.steps for stage in stages)
+    if own > steps:
+        raise ValueError(
+            f"Expected at least {own} steps, those of the stages, received {steps}."
+        )
+    *others, last = stages
+    images = (steps - sum(s.steps for s in others) - last.fade_steps) * last.batch_size
+    return [*others, dataclasses.replace(last, stabilise_images=images)]
+
+
 def default_stages(
     resolution: int, base_resolution: int = 8, images_per_phase: int = 500_000
 ) -> list[Stage]:

@@ -1,6 +1,7 @@
 """A training run in a folder: logs, checkpoints, pictures and the trained ladder."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -113,6 +114,7 @@ def train(
     guard: bool = True,
     replace_config: bool = False,
     strategy: str | None = None,
+    extra_callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: Any = "auto",
 ) -> CFEBM:
     """Trains a run in its folder, or goes on with it where it was stopped.
@@ -131,6 +133,9 @@ def train(
         strategy: `"mirrored"`, all GPUs of this machine; `"multi_worker"`, all
             processes in `TF_CONFIG`; or None. Batch sizes are those of all replicas
             together.
+        extra_callbacks: sequence of Keras callbacks, such as `callbacks.BestLadder`, of
+            the process that writes. Those with `get_state` travel with checkpoints: to
+            go on with a run, give the same ones.
         verbose: see `fit_progressively`; 0 prints nothing.
 
     Returns:
@@ -159,8 +164,10 @@ def train(
         if writes:
             run.prepare(config, replace_config)
         watch = callbacks.DivergenceGuard(run.guard if writes else None)
+        extra = list(extra_callbacks) if writes else []
         log = callbacks.EnergyLog(run.metrics if writes else None, watch)
-        checkpoints = callbacks.Checkpoints(run.checkpoints, companions=(log, watch))
+        companions = [log, watch, *(c for c in extra if hasattr(c, "get_state"))]
+        checkpoints = callbacks.Checkpoints(run.checkpoints, companions=companions)
         shown = shown_sources(config, source)
         grids = callbacks.SampleGrid(run.samples, seed=config.seed, sources=shown)
 
@@ -177,7 +184,7 @@ def train(
             if writes:
                 board = run.tensorboard / f"{stage.resolution:04d}px"
                 active += [*_tensorboard(board), grids]
-            return [*active, stop, checkpoints]
+            return [*active, *extra, stop, checkpoints]
 
         with callbacks.StopOnSignal(checkpoints) as stop, datasets.reading_errors():
             with backend.scope(strategy):

@@ -62,13 +62,34 @@ def test_settings_are_those_of_the_authors(name):
     assert [s.resolution for s in config.stages] == [
         r for r in BATCHES if r <= ROWS[name][0]
     ]
+    *others, last = config.stages
     for stage in config.stages:
         assert stage.batch_size == BATCHES[stage.resolution]
         assert stage.learning_rate == RATES[stage.resolution]
+    for stage in others:
         assert stage.fade_images + stage.stabilise_images == 2 * ROWS[name][5]
+    if config.source is None and name != "mnist":
+        assert sum(stage.steps for stage in config.stages) == 1_000_000
+    else:  # ours
+        assert last.stabilise_images == last.fade_images
     assert config.stages[0].fade_images == 0
     assert config.data.flip == (name != "mnist")
     assert config.network.inner == "output" and not config.network.equalized
+
+
+def test_the_authors_mnist_is_another_script():
+    """In their units, images in [0, 1]: η = 1, σ = 0.01, noise on data 0.03."""
+    config = configs.config("mnist_train_v0")
+    chain = config.langevin
+    # x in [0, 1] is (y + 1) / 2: half as far, by a gradient that is twice as large.
+    assert chain.step_size / 4 == 1.0 and config.data_noise / 2 == 0.03
+    assert chain.noise_scale / 2 == chain.final_noise_scale / 2 == 0.01
+    assert chain.steps == 50 and config.network.base_width == 16
+    phases = [(s.fade_images, s.stabilise_images) for s in config.stages[:2]]
+    assert phases == [(0, 300_000), (225_000, 225_000)]
+    assert config.stages[2].fade_images == 300_000
+    assert {stage.learning_rate for stage in config.stages} == {1.5e-3}
+    assert sum(stage.steps for stage in config.stages) == 1_000_000
 
 
 def test_a_translation_and_its_reverse_swap_the_domains():

@@ -4,7 +4,12 @@ import dataclasses
 
 import pytest
 
-from keras_cfebm.configs.stages import Stage, capped_stages, default_stages
+from keras_cfebm.configs.stages import (
+    Stage,
+    capped_stages,
+    default_stages,
+    prolonged,
+)
 
 
 def test_images_become_steps_rounded_up():
@@ -68,3 +73,14 @@ def test_no_batch_is_larger_than_the_set():
         for stage, size in zip(stages, (64, 48, 12), strict=True)
     ]
     assert capped_stages(stages[1:2], 2) == stages[1:2]  # its own error says more
+
+
+def test_the_last_stage_is_prolonged_and_no_other():
+    stages = default_stages(32, images_per_phase=1000)
+    found = prolonged(stages, 500)
+    assert found[:2] == stages[:2] and sum(stage.steps for stage in found) == 500
+    assert found[2].fade_images == stages[2].fade_images
+    own = sum(stage.steps for stage in stages)
+    assert [s.steps for s in prolonged(stages, own)] == [s.steps for s in stages]
+    with pytest.raises(ValueError, match=f"at least {own} steps, .*received {own - 1}"):
+        prolonged(stages, own - 1)
