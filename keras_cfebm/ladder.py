@@ -121,7 +121,7 @@ class EnergyLadder(keras.Model):
     @property
     def finest_settings(self) -> Langevin:
         """The `Langevin` of a chain that runs at the finest level alone."""
-        return self.langevin.at_level(len(self.ladder) - 1)
+        return self.langevin.at_level(len(self.langevin.of_chain(self.ladder)) - 1)
 
     def parameters(self) -> dict[int, int]:
         """Number of trainable weights of each level, by its resolution.

@@ -17,7 +17,7 @@ from keras_cfebm import backend
 from keras_cfebm.backend import random
 from keras_cfebm.ladder import EnergyLadder
 from keras_cfebm.network import EnergyNetwork
-from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, uniform_start
+from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, noise_start
 from keras_cfebm.utils.training_data import (
     Batch,
     first_batch,
@@ -246,8 +246,9 @@ class CFEBM(EnergyLadder):
         """
         network = self.network if network is None else network
         if sources is None:
-            energies = [n.bind(labels) for n in (*self.ladder[:-1], network)]
-            start = uniform_start(keys, self.ladder[0].image_shape, self.langevin.clip)
+            ladder = self.langevin.of_chain([*self.ladder[:-1], network])
+            energies = [n.bind(labels) for n in ladder]
+            start = noise_start(keys, ladder[0].image_shape, self.langevin)
             images = coarse_to_fine(energies, start, keys, self.langevin)
         else:
             settings = self.finest_settings

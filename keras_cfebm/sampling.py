@@ -8,6 +8,7 @@ kernels there.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,7 +20,9 @@ from keras_cfebm.utils.typing import Energy, Tensor
 from keras_cfebm.utils.validation import check_count, check_number
 
 #: Streams of an image's key: uses that must not share random numbers.
-NOISE, START = 0, 1
+NOISE, START, TRANSITION = 0, 1, 6
+#: Distributions of where chains start.
+START_NOISES = ("uniform", "truncated_normal")
 _MAX_STEPS = 2**31 - 1
 
 
@@ -38,6 +41,14 @@ class Langevin:
         final_noise_scale: float, σ at its last step; linear in between.
         clip: pair of floats, the range to which images are clipped after each
             resolution, or None.
+        start_noise: where chains from noise start: `"uniform"` in the range of `clip`,
+            [-1, 1] without one; or `"truncated_normal"`, a normal distribution whose
+            standard deviation is half that range, truncated at its ends.
+        chain_levels: int, through how many of the finest levels a chain from noise
+            runs: 2 starts one level below the finest. None for all from the coarsest
+            on. Entries of `steps` and `step_size` belong to the levels run through.
+        transition_noise: float in [0, 1], ρ: a finer level is entered at
+            √(1 − ρ²) · x + ρ · noise, with noise as at the start of chains, clipped.
 
     Raises:
         ValueError: if a value is out of range.
@@ -48,6 +59,9 @@ class Langevin:
     noise_scale: float = 0.015
     final_noise_scale: float = 0.0
     clip: tuple[float, float] | None = (-1.0, 1.0)
+    start_noise: str = "uniform"
+    chain_levels: int | None = None
+    transition_noise: float = 0.0
 
     def __post_init__(self):
         if isinstance(self.steps, (tuple, list)):
@@ -63,6 +77,14 @@ class Langevin:
             check_number(size, "step_size", "[0, inf)")
         for name in ("noise_scale", "final_noise_scale"):
             check_number(getattr(self, name), name, "[0, inf)")
+        if self.start_noise not in START_NOISES:
+            raise ValueError(
+                f"Expected start_noise as one of {START_NOISES}, received "
+                f"{self.start_noise!r}."
+            )
+        if self.chain_levels is not None:
+            check_count(self.chain_levels, "chain_levels")
+        check_number(self.transition_noise, "transition_noise", "[0, 1]")
         if self.clip is not None:
             is_pair = isinstance(self.clip, (tuple, list)) and len(self.clip) == 2
             low, high = self.clip if is_pair else (0.0, 0.0)
@@ -88,6 +110,10 @@ class Langevin:
         return self.replace(
             steps=self.steps_at(level), step_size=self.step_size_at(level)
         )
+
+    def of_chain(self, ladder: Sequence[Any]) -> Sequence[Any]:
+        """Those of a ladder's levels that a chain from noise runs through."""
+        return ladder if self.chain_levels is None else ladder[-self.chain_levels :]
 
     def faster(self, speed: float) -> "Langevin":
         """The same way in fewer and larger steps: K / speed of η · speed.
@@ -299,7 +325,9 @@ def coarse_to_fine_states(
     done = 0 * total  # an int, or one per image
     for level, energy in enumerate(energies):
         constraint = constraints[level]
-        x = _constrained(x if level == 0 else upsample(x), constraint)
+        x = _constrained(
+            x if level == 0 else _entered(x, keys, settings, level), constraint
+        )
         for first, count in _spans(steps[level], every):
             if first:
                 yield level, done + first, x
@@ -334,6 +362,17 @@ def coarse_to_fine(
     return x
 
 
+def _entered(x, keys, settings, level):
+    """Images of the level below as a chain takes them up: doubled, noise mixed in."""
+    x = upsample(x)
+    share = settings.transition_noise
+    if not share:
+        return x
+    keys = random.fold_in(keys, level, TRANSITION)
+    noise = noise_start(keys, x.shape[1:], settings)
+    return settings.clipped(math.sqrt(1.0 - share**2) * x + share * noise)
+
+
 def _constrained(x, constraint):
     return x if constraint is None else constraint(x)
 
@@ -345,12 +384,33 @@ def _spans(steps, every):
     return [(done, min(every, steps - done)) for done in range(0, steps, every)]
 
 
+def noise_start(keys: Tensor, shape: Sequence[int], settings: Langevin) -> Tensor:
+    """Where chains from noise start, as `settings.start_noise` has it.
+
+    Args:
+        keys: uint32 tensor of shape `(batch, 2)`.
+        shape: tuple of ints, shape of one image of the level where they start.
+        settings: `Langevin`.
+
+    Returns:
+        float32 tensor of shape `(batch, *shape)`.
+    """
+    x = uniform_start(keys, shape, settings.clip)
+    if settings.start_noise == "uniform":
+        return x
+    low, high = settings.clip or (-1.0, 1.0)
+    middle, half = (low + high) / 2, (high - low) / 2
+    # The inverse of the distribution function, of uniform numbers.
+    probability = math.erf(math.sqrt(0.5)) * (x - middle) / half
+    return middle + half * math.sqrt(2.0) * ops.erfinv(probability)
+
+
 def uniform_start(
     keys: Tensor,
     shape: Sequence[int],
     clip: tuple[float, float] | None = (-1.0, 1.0),
 ) -> Tensor:
-    """Where chains from the beginning start: U[-1, 1], or the given range.
+    """Uniform noise: U[-1, 1], or the given range.
 
     Args:
         keys: uint32 tensor of shape `(batch, 2)`.

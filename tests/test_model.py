@@ -17,7 +17,7 @@ from keras_cfebm.growing import grown_to
 from keras_cfebm.layers import mean_pool
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
-from keras_cfebm.sampling import Langevin
+from keras_cfebm.sampling import Langevin, coarse_to_fine, noise_start
 from keras_cfebm.utils.training_data import first_batch
 
 
@@ -766,3 +766,22 @@ def test_the_scaling_that_messages_name_serves(small, noise_images):
     dataset = dataset.map(lambda x, *y: (scale(x), *y))
     energies = small.predict(dataset, verbose=0)
     np.testing.assert_allclose(energies, small.predict(images, verbose=0), atol=0.02)
+
+
+def test_negatives_of_a_shorter_chain_start_one_level_below(make_network):
+    ladder = [make_network(side) for side in (8, 16, 32)]
+    settings = Langevin(
+        steps=(1, 2),
+        step_size=0.1,
+        chain_levels=2,
+        start_noise="truncated_normal",
+        transition_noise=0.3,
+    )
+    model = CFEBM(ladder, langevin=settings, ema_decay=None)
+    keys = model.training_keys(ops.arange(2))
+    start = noise_start(keys, (16, 16, 1), settings)
+    expected = coarse_to_fine([n.bind() for n in ladder[1:]], start, keys, settings)
+    np.testing.assert_allclose(model.negatives(keys), expected, atol=1e-5)
+    assert model.finest_settings.steps == 2
+    loaded = CFEBM.from_config(model.get_config())
+    assert loaded.langevin == settings

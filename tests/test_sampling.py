@@ -13,9 +13,11 @@ from keras_cfebm.sampling import (
     coarse_to_fine_states,
     langevin,
     langevin_step,
+    noise_start,
     uniform_start,
     upsample,
 )
+from keras_cfebm.tasks import Chain, chain_states, generate
 
 CENTRE, STIFFNESS = 0.25, 4.0
 
@@ -258,9 +260,75 @@ def test_states_are_the_one_chain_seen_on_its_way(start):
     np.testing.assert_allclose(states[-1][2], whole, atol=1e-6)
 
 
+@pytest.mark.parametrize("clip", [(-1.0, 1.0), (0.0, 3.0), None])
+def test_normal_starts_are_truncated_at_the_ends_of_the_range(clip):
+    stats = pytest.importorskip("scipy.stats")
+    keys = random.image_keys(0, 3)
+    settings = Langevin(start_noise="truncated_normal", clip=clip)
+    found = np.array(noise_start(keys, (5, 5, 1), settings))
+    low, high = clip or (-1.0, 1.0)
+    uniform = np.array(uniform_start(keys, (5, 5, 1), clip))
+    quantiles = (uniform - low) / (high - low)
+    middle, half = (low + high) / 2, (high - low) / 2
+    expected = stats.truncnorm.ppf(quantiles, -1, 1, loc=middle, scale=half)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    plain = noise_start(keys, (5, 5, 1), Langevin(clip=clip))
+    np.testing.assert_array_equal(plain, uniform)
+
+
+def test_fresh_noise_is_mixed_in_where_a_finer_level_begins(start):
+    x, keys = start
+
+    def ends(share, x=x, keys=keys):
+        settings = Langevin(steps=1, noise_scale=0.0, transition_noise=share)
+        return np.array(coarse_to_fine([flat] * 2, x, keys, settings))
+
+    noise = ends(1.0)
+    np.testing.assert_array_equal(ends(1.0, 0.5 * x), noise)  # nothing else is left
+    assert noise.std() == pytest.approx(3**-0.5, rel=0.1)
+    assert abs(np.corrcoef(noise.ravel(), np.array(upsample(x)).ravel())[0, 1]) < 0.1
+    np.testing.assert_array_equal(ends(0.0), upsample(x))
+    mixed = np.clip(0.8 * upsample(x) + 0.6 * noise, -1, 1)
+    np.testing.assert_allclose(ends(0.6), mixed, atol=1e-6)
+    np.testing.assert_array_equal(ends(0.6, x[1:2], keys[1:2]), ends(0.6)[1:2])
+    three = Langevin(steps=1, noise_scale=0.0, transition_noise=1.0)
+    finest = np.array(coarse_to_fine([flat] * 3, x, keys, three))
+    assert (finest != np.array(upsample(noise))).all()
+
+
+def test_a_chain_runs_through_the_finest_levels_alone(make_network):
+    ladder = [make_network(side) for side in (8, 16, 32)]
+    settings = Langevin(steps=(1, 2), step_size=0.1, chain_levels=2)
+    chain = Chain(ladder, settings)
+    assert chain.start_shape == (16, 16, 1) and chain.image_shape == (32, 32, 1)
+    found = generate(chain, 2, seed=1)
+    whole = settings.replace(chain_levels=None)
+    np.testing.assert_array_equal(found, generate(ladder[1:], 2, 1, whole))
+    assert len(settings.of_chain(ladder[:1])) == 1
+    states = list(chain_states(chain, 2, 1, every=1))
+    # Entries of `steps` are those of the levels run through: 1, and then 2.
+    assert [(s.resolution, s.step) for s in states] == [
+        (16, 0),
+        (16, 1),
+        (32, 2),
+        (32, 3),
+    ]
+
+
+def test_fewer_steps_at_coarse_levels(start):
+    x, keys = start
+    settings = Langevin(steps=(1, 3), step_size=0.1, noise_scale=0.0)
+    found = coarse_to_fine([quadratic] * 2, x, keys, settings)
+    expected = CENTRE + (1 - 0.1 * STIFFNESS) ** 4 * (upsample(x) - CENTRE)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"start_noise": "gaussian"}, r"'truncated_normal'\), received 'gaussian'"),
+        ({"chain_levels": 0}, "chain_levels of at least 1, received 0"),
+        ({"transition_noise": 1.5}, r"transition_noise in \[0, 1\], received 1.5"),
         ({"steps": -1}, "steps from 0"),
         ({"steps": 1.5}, "integer steps"),
         ({"steps": True}, "integer steps"),

@@ -118,6 +118,24 @@ CONFIG_FLAGS = {
         number(
             "final_noise_scale", None, "Langevin noise σ at the last step.", usual="0.0"
         ),
+        string(
+            "start_noise",
+            None,
+            "Where chains start: uniform or truncated_normal.",
+            usual="uniform",
+        ),
+        integer(
+            "chain_levels",
+            None,
+            "How many of the finest levels a chain runs through; 2 starts one below.",
+            usual="all",
+        ),
+        number(
+            "transition_noise",
+            None,
+            "Share ρ of fresh noise where a chain enters a finer level.",
+            usual="0.0",
+        ),
     ),
     "stages": (
         string(

@@ -19,7 +19,7 @@ from keras_cfebm.sampling import (
     bind,
     coarse_to_fine_states,
     langevin,
-    uniform_start,
+    noise_start,
     upsample,
 )
 from keras_cfebm.tasks.batches import check_labels_of, drawn_seed, stream_keys
@@ -76,6 +76,7 @@ class Chain:
                 f"received {energies!r}."
             )
         self.settings = Langevin() if settings is None else settings
+        self.energies = self.settings.of_chain(self.energies)
         self.last_seed: int | None = None
         self._segments = [
             backend.compiled(
@@ -119,7 +120,7 @@ class Chain:
         return stream_keys(self.last_seed, count, start)
 
     def noise(self, keys: Any, shape: Sequence[int] | None = None) -> Any:
-        """Where chains from noise start: uniform in the range of `settings.clip`.
+        """Where chains from noise start, see `settings.start_noise`.
 
         Args:
             keys: uint32 tensor of shape `(batch, 2)`.
@@ -137,7 +138,7 @@ class Chain:
                 "Expected image_shape, the (height, width, channels) of the coarsest "
                 "images, received None: this energy has no attribute image_shape."
             )
-        return uniform_start(keys, shape, self.settings.clip)
+        return noise_start(keys, shape, self.settings)
 
     def run(
         self,

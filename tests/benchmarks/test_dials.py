@@ -93,3 +93,22 @@ def test_faithfulness_stands_between_its_baselines(make_network, tmp_path, capsy
     assert source["correlation"] == pytest.approx(1) and source["psnr"] is None
     assert target["frechet_distance"] < source["frechet_distance"]
     assert near["psnr"] > free["psnr"] > target["psnr"]
+
+
+def test_chains_differ_in_one_setting_each(make_network, tmp_path, monkeypatch, capsys):
+    from benchmarks import chains
+
+    monkeypatch.setattr(chains, "classifier_fid", lambda images: float(images.std()))
+    ladder = [make_network(8), make_network(16)]
+    CFEBM(ladder, langevin=LANGEVIN).save(tmp_path / "model.keras")
+    options = types.SimpleNamespace(
+        model=str(tmp_path / "model.keras"), samples=35, batch=35, seed=0
+    )
+    figures = chains.run(options)["chains"]
+    assert "| one level below " in capsys.readouterr().out
+    steps = {name: row["steps"] for name, row in figures.items()}
+    assert steps.pop("a third, two thirds and all of the steps") == [1, 2]
+    assert set(map(tuple, steps.values())) == {(3, 3)}
+    # Two levels: a chain from one level below is the whole one.
+    found = [row["classifier_fid"] for row in figures.values()]
+    assert found[0] == found[1] and len(set(found)) == len(found) - 1
