@@ -33,18 +33,30 @@ def define_flags():
     flags.DEFINE_string("json", None, "File for all the numbers.")
 
 
-def changed(settings, changes):
-    """A `Langevin` with those changes; steps are shares of what each level has."""
-    if "steps" in changes:
-        shares = enumerate(changes["steps"])
-        steps = tuple(round(share * settings.steps_at(i)) for i, share in shares)
-        changes = {**changes, "steps": steps}
-    return settings.replace(**changes)
+def changed(settings, changes, levels):
+    """A `Langevin` with those changes; every level keeps its steps, or shares of them.
+
+    Args:
+        settings: `Langevin` of a ladder.
+        changes: an entry of `CHAINS`.
+        levels: int, levels of the ladder.
+    """
+    run_through = range(levels)[-changes.get("chain_levels", levels) :]
+    shares = changes.get("steps", (1,) * levels)
+    return settings.replace(
+        **{
+            **changes,
+            "steps": tuple(
+                round(shares[i] * settings.steps_at(i)) for i in run_through
+            ),
+            "step_size": tuple(settings.step_size_at(i) for i in run_through),
+        }
+    )
 
 
 def measured(model, changes, options):
     """Figures of one chain."""
-    settings = changed(model.langevin, changes)
+    settings = changed(model.langevin, changes, len(model.ladder))
     ladder = settings.of_chain(model.sampling_ladder)
     images = tasks.generate(
         ladder, options.samples, options.seed, settings, batch_size=options.batch

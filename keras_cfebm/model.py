@@ -28,7 +28,7 @@ from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_count, check_number
 
 #: Streams of the training key; those of an image's own key are in `sampling`.
-_TRAIN, _TEST, _DATA_NOISE = 2, 3, 4
+_TRAIN, _TEST, _DATA_NOISE, _SOURCE_NOISE = 2, 3, 4, 5
 _LOSSES = ("loss", "data_energy", "sample_energy", "gap")
 _METRICS = (*_LOSSES, "gradient_norm", "beta")
 
@@ -56,6 +56,8 @@ class CFEBM(EnergyLadder):
         seed: int, from which every random number of training is derived, together with
             the step and the image's place in the batch.
         class_names: see `EnergyLadder`.
+        chain_start_noise: float, standard deviation of the Gaussian noise on source
+            images, in training only.
 
     Raises:
         ValueError: if a number is out of range; see also `EnergyLadder`.
@@ -93,6 +95,7 @@ class CFEBM(EnergyLadder):
         accumulation: int = 1,
         seed: int = 0,
         class_names: Sequence[str] | None = None,
+        chain_start_noise: float = 0.0,
         **kwargs: Any,
     ):
         super().__init__(ladder, langevin, chain_start, class_names, **kwargs)
@@ -100,6 +103,7 @@ class CFEBM(EnergyLadder):
         check_number(data_noise, "data_noise", "[0, inf)")
         check_number(energy_l2, "energy_l2", "[0, inf)")
         check_count(accumulation, "accumulation")
+        check_number(chain_start_noise, "chain_start_noise", "[0, inf)")
         if ema_decay is not None:
             check_number(ema_decay, "ema_decay", "[0, 1)")
         self.fade_steps = fade_steps
@@ -107,6 +111,7 @@ class CFEBM(EnergyLadder):
         self.energy_l2 = energy_l2
         self.ema_decay = ema_decay
         self.accumulation = accumulation
+        self.chain_start_noise = chain_start_noise
         self.seed = seed
         # Weights, so that checkpoints hold them and the guard can change them.
         self.noise_key = self._state("noise_key", (2,), random.key(seed))
@@ -219,12 +224,14 @@ class CFEBM(EnergyLadder):
 
     def with_data_noise(self, images: Tensor, keys: Tensor) -> Tensor:
         """The positives x⁺: images `(batch, r, r, c)` with Gaussian noise, if any."""
-        positives = ops.cast(images, "float32")
-        if self.data_noise:
-            noise_keys = random.fold_in(keys, 0, _DATA_NOISE)
-            noise = random.normal(noise_keys, self.image_shape)
-            positives = positives + self.data_noise * noise
-        return positives
+        return self._noisy(images, keys, self.data_noise, _DATA_NOISE)
+
+    def _noisy(self, images, keys, sigma, stream):
+        images = ops.cast(images, "float32")
+        if sigma:
+            noise_keys = random.fold_in(keys, 0, stream)
+            images = images + sigma * random.normal(noise_keys, self.image_shape)
+        return images
 
     def negatives(
         self,
@@ -252,7 +259,7 @@ class CFEBM(EnergyLadder):
             images = coarse_to_fine(energies, start, keys, self.langevin)
         else:
             settings = self.finest_settings
-            sources = ops.cast(sources, "float32")
+            sources = self._noisy(sources, keys, self.chain_start_noise, _SOURCE_NOISE)
             images = langevin(network.bind(), sources, keys, settings)
             images = settings.clipped(images)
         return ops.stop_gradient(images)
@@ -453,11 +460,12 @@ class CFEBM(EnergyLadder):
             "energy_l2": self.energy_l2,
             "ema_decay": self.ema_decay,
             "accumulation": self.accumulation,
+            "chain_start_noise": self.chain_start_noise,
             "seed": self.seed,
         }
 
     @classmethod
     def _arguments_of(cls, config):
-        names = ("data_noise", "energy_l2", "ema_decay", "seed")
+        names = ("data_noise", "energy_l2", "ema_decay", "chain_start_noise", "seed")
         own = {name: getattr(config, name) for name in names}
         return {**super()._arguments_of(config), **own}

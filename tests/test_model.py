@@ -768,6 +768,24 @@ def test_the_scaling_that_messages_name_serves(small, noise_images):
     np.testing.assert_allclose(energies, small.predict(images, verbose=0), atol=0.02)
 
 
+def test_noise_on_sources_is_that_of_training_alone(make_network, noise_images):
+    settings = Langevin(steps=0, clip=None)
+    model = CFEBM(
+        [make_network(8)],
+        langevin=settings,
+        chain_start="source",
+        chain_start_noise=0.5,
+        data_noise=0.25,
+    )
+    images, keys = noise_images(64, 8), model.training_keys(ops.arange(64))
+    sources = np.array(model.negatives(keys, sources=images)) - images
+    targets = np.array(model.with_data_noise(images, keys)) - images
+    assert sources.std() == pytest.approx(0.5, rel=0.05)
+    assert abs(np.corrcoef(sources.ravel(), targets.ravel())[0, 1]) < 0.05
+    np.testing.assert_array_equal(model.translate(images, seed=0), images)
+    assert CFEBM.from_config(model.get_config()).chain_start_noise == 0.5
+
+
 def test_negatives_of_a_shorter_chain_start_one_level_below(make_network):
     ladder = [make_network(side) for side in (8, 16, 32)]
     settings = Langevin(

@@ -128,8 +128,8 @@ COMMANDS = {
             "against",
             None,
             "Anomalies: digits, uniform, constant, interpolation, held_out_classes (of "
-            "a model of some classes only), or image sets such as svhn_cropped; by "
-            "default the named ones.",
+            "a model of some classes only), grey, or image sets such as svhn_cropped; "
+            "by default the first five.",
         ),
         flag.FALSE_POSITIVE_RATE,
     ),

@@ -97,7 +97,7 @@ def _data(values: flags.FlagValues, config: RunConfig) -> dict[str, Any]:
 
 def _change_reading(data: dict[str, Any], values: flags.FlagValues) -> None:
     """Changes what holds for the data and for source images alike."""
-    data |= _given(values, ["fit", "flip"])
+    data |= _given(values, ["fit", "flip", "random_crop"])
     if data["fit"] != "crop":
         data["options"].pop("crop_size", None)
     data["options"] |= _given(values, ["channels", "crop_size", "data_dir"])
@@ -120,7 +120,8 @@ def _source(
     source["options"] = dict(source["options"])
     if values.source not in (None, source["name"]):
         source |= {"name": values.source, "split": None, "classes": None}
-        source |= {"fit": data["fit"], "flip": data["flip"], "options": {}}
+        source |= {name: data[name] for name in ("fit", "flip", "random_crop")}
+        source["options"] = {}
     source["resolution"] = data["resolution"]
     _change_reading(source, values)
     if values.source_split is not None:

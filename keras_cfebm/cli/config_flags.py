@@ -36,6 +36,12 @@ CONFIG_FLAGS = {
         boolean(
             "flip", None, "Mirror half of the images left to right.", usual="false"
         ),
+        number(
+            "random_crop",
+            None,
+            "Smallest share of the area of random crops; 1 for none.",
+            usual="1.0",
+        ),
         several("classes", None, "Classes to keep; none named keeps all.", usual="all"),
         integer(
             "channels",
@@ -127,8 +133,8 @@ CONFIG_FLAGS = {
         integer(
             "chain_levels",
             None,
-            "How many of the finest levels a chain runs through; 2 starts one below.",
-            usual="all",
+            "How many of the finest levels a chain runs through; None for all.",
+            usual="None",
         ),
         number(
             "transition_noise",
@@ -174,6 +180,12 @@ CONFIG_FLAGS = {
             "data_noise",
             None,
             "Standard deviation of the noise on data images.",
+            usual="0.0",
+        ),
+        number(
+            "chain_start_noise",
+            None,
+            "Standard deviation of the noise on source images.",
             usual="0.0",
         ),
         number("energy_l2", None, "Weight of the L2 penalty on energies.", usual="0.0"),

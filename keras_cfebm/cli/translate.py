@@ -47,6 +47,8 @@ def main(values: flags.FlagValues) -> None:
         saliency=True,
         progress=True,
     )
+    # A chain may be one that does not clip.
+    translations = np.clip(translations, -1.0, 1.0)
     atomic_files.save(
         np.savez_compressed,
         task.output / "translations.npz",

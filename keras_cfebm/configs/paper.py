@@ -79,7 +79,7 @@ def _data(name, resolution, fit="exact", split="train", flip=True, **options):
 
 
 def _translation(source, data, data_noise=0.0, activation="swish", step_size=1.0):
-    """From one domain to another.
+    """From one domain to another; ours but for the network, K, η and the phases.
 
     The network grows here as well, images and sources mean-pooled; the coarse stages
     cost next to nothing beside the finest one, on which the authors' scripts train
@@ -93,6 +93,29 @@ def _translation(source, data, data_noise=0.0, activation="swish", step_size=1.0
         data_noise,
         source=source,
     )
+
+
+def _at_256(preset):
+    """What `run_i2i.sh` and `train_i2i.py` set, with the network and η of a preset.
+
+    All of it is at 256 pixels, without a fade. Chains have no noise and do not clip;
+    noise of 0.01 is on the images of both domains, whatever `--base_sigma` says.
+    """
+    stage = default_stages(256)[-1]
+    images = _STEPS * stage.batch_size
+    config = preset.config
+    config = config.replace(
+        data=replace(config.data, random_crop=0.9),
+        source=replace(config.source, random_crop=0.9),
+        langevin=config.langevin.replace(
+            noise_scale=0.0, final_noise_scale=0.0, clip=None
+        ),
+        stages=(replace(stage, fade_images=0, stabilise_images=images),),
+        data_noise=0.01,
+        chain_start_noise=0.01,
+    )
+    description = f"{preset.description[:-1]}, at 256 pixels from the start."
+    return replace(preset, description=description, config=config)
 
 
 def _both_ways(first, second, name, **settings):
@@ -181,3 +204,4 @@ TRANSLATION = {
     **_both_ways("horse", "zebra", "cycle_gan/horse2zebra"),
     **_both_ways("summer", "winter", "cycle_gan/summer2winter"),
 }
+TRANSLATION |= {f"{name}_256": _at_256(preset) for name, preset in TRANSLATION.items()}

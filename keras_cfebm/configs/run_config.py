@@ -27,6 +27,8 @@ class DataConfig:
         flip: bool, mirror half of the images left to right.
         classes: optional tuple of class names or numbers to keep.
         options: further arguments of the loader, for example `{"channels": 1}`.
+        random_crop: float in (0, 1], smallest share of the area of random crops, see
+            `ImageData.batches`; 1 for none.
 
     Raises:
         ValueError: if a value is out of range, or an option is a value of its own.
@@ -39,9 +41,11 @@ class DataConfig:
     flip: bool = False
     classes: tuple | None = None
     options: dict = dataclasses.field(default_factory=dict)
+    random_crop: float = 1.0
 
     def __post_init__(self):
         check_fit(self.fit, self.resolution)
+        check_number(self.random_crop, "random_crop", "(0, 1]")
         own = sorted({"name", "split", "resolution", "fit"} & set(self.options))
         if own:
             raise ValueError(
@@ -116,12 +120,13 @@ class RunConfig:
             `data`, see `chain_start="source"` of `CFEBM`. None for chains from noise.
         source_noise: float, see `keras_cfebm.datasets.pairs`: with the data themselves
             as the source, the model learns to remove noise up to this σ.
+        chain_start_noise: float, see `CFEBM`.
 
     Raises:
         ValueError: if a value is out of range, the stages are others than said above,
             an accumulation does not divide a batch, or source images have another
-            resolution or flip than the data, are to be translated by a conditional
-            energy, or are the data themselves without noise.
+            resolution, flip or random crop than the data, are to be translated by a
+            conditional energy, or are the data themselves without noise.
     """
 
     data: DataConfig
@@ -135,22 +140,25 @@ class RunConfig:
     report_steps: int = 100
     source: DataConfig | None = None
     source_noise: float = 0.0
+    chain_start_noise: float = 0.0
 
     def __post_init__(self):
         check_count(self.report_steps, "report_steps")
         check_seed(self.seed)
-        for name in ("data_noise", "energy_l2", "source_noise"):
+        for name in ("data_noise", "energy_l2", "source_noise", "chain_start_noise"):
             check_number(getattr(self, name), name, "[0, inf)")
         if self.ema_decay is not None:
             check_number(self.ema_decay, "ema_decay", "[0, 1)")
         self._check_stages()
         if self.source is not None:
             self._check_source(self.source)
-        elif self.source_noise:
-            raise ValueError(
-                "Expected a source where there is source_noise, received "
-                f"source_noise={self.source_noise} alone."
-            )
+        else:
+            for name in ("source_noise", "chain_start_noise"):
+                if getattr(self, name):
+                    raise ValueError(
+                        f"Expected a source where there is {name}, received "
+                        f"{name}={getattr(self, name)} alone."
+                    )
 
     def _check_stages(self):
         if not self.stages:
@@ -174,7 +182,7 @@ class RunConfig:
                 )
 
     def _check_source(self, source):
-        for name in ("resolution", "flip"):
+        for name in ("resolution", "flip", "random_crop"):
             own, other = getattr(self.data, name), getattr(source, name)
             if own != other:
                 raise ValueError(

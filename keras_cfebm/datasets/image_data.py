@@ -5,11 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from keras_cfebm.datasets.crops import random_crops
 from keras_cfebm.datasets.pipeline import as_dataset
 from keras_cfebm.datasets.pixels import downsample, to_float
 from keras_cfebm.datasets.shuffle import batch_order, epoch_order
 from keras_cfebm.utils.labels import class_index
-from keras_cfebm.utils.validation import check_count, check_seed
+from keras_cfebm.utils.validation import check_count, check_number, check_seed
+
+#: Crops are drawn apart from the order of the images.
+_CROPS = 0x43524F50
 
 
 class ImageData:
@@ -209,6 +213,7 @@ class ImageData:
         start: int = 0,
         shuffle: bool = True,
         as_numpy: bool = False,
+        random_crop: float = 1.0,
     ) -> Any:
         """Reads shuffled batches; the same arguments always give the same batches.
 
@@ -229,6 +234,8 @@ class ImageData:
             shuffle: False keeps the stored order.
             as_numpy: True returns a plain iterator of NumPy arrays, which needs no
                 TensorFlow; the batches are the same.
+            random_crop: share of the area in (0, 1] that a random crop of each image
+                has at least, see `crops.random_crops`; 1 for none.
 
         Returns:
             A `tf.data.Dataset`, on other backends than TensorFlow `Batches`, of
@@ -243,6 +250,7 @@ class ImageData:
         check_count(batch_size, "batch_size")
         check_count(start, "start", minimum=0)
         check_seed(seed)
+        check_number(random_crop, "random_crop", "(0, 1]")
         if labels:
             self._require_labels()
         if batch_size > self.num_examples:
@@ -252,13 +260,17 @@ class ImageData:
             )
 
         def generate(first=0):
-            for order, flips in batch_order(
+            orders = batch_order(
                 self.num_examples, batch_size, seed, start + first, repeat, shuffle
-            ):
+            )
+            for place, (order, flips) in enumerate(orders, start + first):
                 indices = self._indices[order]
                 images = self._read(indices, halvings)
                 if flip:
                     images[flips] = images[flips, :, ::-1]
+                if random_crop < 1:
+                    rng = np.random.default_rng([seed, _CROPS, place])
+                    images = random_crops(images, random_crop, rng)
                 if labels:
                     yield images, self._labels[indices].astype(np.int32)
                 else:

@@ -23,6 +23,7 @@ def pairs(
     flip: bool = False,
     source_noise: float = 0.0,
     as_numpy: bool = False,
+    random_crop: float = 1.0,
 ) -> Any:
     """Reads batches of target and source images, without end, for translation.
 
@@ -42,6 +43,7 @@ def pairs(
             standard deviation drawn uniformly from 0 up to this, so that noisy images
             are translated to clean ones. Nothing is clipped.
         as_numpy: True returns a plain iterator of pairs of NumPy arrays.
+        random_crop: see `ImageData.batches`; of either side.
 
     Returns:
         A `tf.data.Dataset`, on other backends than TensorFlow `Batches`, of pairs
@@ -77,7 +79,15 @@ def pairs(
     def generate(first=0):
         first += start
         targets, sources = (
-            data.batches(side, batch_size, order, flip, start=first, as_numpy=True)
+            data.batches(
+                side,
+                batch_size,
+                order,
+                flip,
+                start=first,
+                as_numpy=True,
+                random_crop=random_crop,
+            )
             for data, order in ((target_data, seed), (source_data, seed ^ _SOURCE))
         )
         return zip(targets, map(noisy, itertools.count(first), sources), strict=True)

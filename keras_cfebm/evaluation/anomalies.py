@@ -9,7 +9,7 @@ from keras_cfebm.utils.validation import check_count, check_images, check_seed
 #: Images in scikit-learn's set of digits.
 DIGITS = 1797
 #: What `anomaly_images` can make.
-ANOMALIES = ("digits", "uniform", "constant", "interpolation")
+ANOMALIES = ("digits", "uniform", "constant", "interpolation", "grey")
 
 
 def anomaly_images(
@@ -24,7 +24,9 @@ def anomaly_images(
             ground as Fashion-MNIST has);
             `"uniform"`: uniform noise;
             `"constant"`: one grey level or colour per image;
-            `"interpolation"`: the mean of two normal images, drawn at random.
+            `"interpolation"`: the mean of two normal images, drawn at random;
+            `"grey"`: the one image that is 0 everywhere, again and again, which is what
+            the authors' code calls constant.
         normal_images: float array `(n, h, w, c)` in [-1, 1], h = w.
         count: int, number of images; of digits, at most 1,797.
         seed: int, of all that is drawn.
@@ -46,6 +48,8 @@ def anomaly_images(
         return _digits(shape, rng)
     if name == "uniform":
         return rng.uniform(-1, 1, shape).astype("float32")
+    if name == "grey":
+        return np.zeros(shape, "float32")
     if name == "constant":
         level = rng.uniform(-1, 1, (count, 1, 1, shape[-1])).astype("float32")
         return np.broadcast_to(level, shape).copy()

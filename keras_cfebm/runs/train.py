@@ -173,7 +173,12 @@ def train(
 
         def make_dataset(stage, start):
             sizes = stage.resolution, stage.batch_size
-            order = {"seed": config.seed, "start": start, "flip": config.data.flip}
+            order = {
+                "seed": config.seed,
+                "start": start,
+                "flip": config.data.flip,
+                "random_crop": config.data.random_crop,
+            }
             if source is not None:
                 noise = config.source_noise
                 return datasets.pairs(source, data, *sizes, **order, source_noise=noise)

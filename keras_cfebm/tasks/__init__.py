@@ -6,6 +6,7 @@
     denoise       the noisy image           none
     inpaint       noise in the hole         known pixels are put back
     translate     the source image          none
+    reconstruct   what leads to the image   none
 
 All run the same `Chain`. They take energies, functions of images that return one number
 per image, **low = likely**; a `keras_cfebm.network.EnergyNetwork` is one. Images are
@@ -18,6 +19,7 @@ from keras_cfebm.tasks.anomaly import AnomalyDetector, anomaly_scores
 from keras_cfebm.tasks.chain import Chain, ChainState
 from keras_cfebm.tasks.generation import chain_states, generate, interpolate
 from keras_cfebm.tasks.masks import hole_masks
+from keras_cfebm.tasks.reconstruction import Reconstruction, reconstruct
 from keras_cfebm.tasks.restoration import add_noise, denoise, inpaint
 from keras_cfebm.tasks.translation import translate
 
@@ -25,6 +27,7 @@ __all__ = [
     "AnomalyDetector",
     "Chain",
     "ChainState",
+    "Reconstruction",
     "add_noise",
     "anomaly_scores",
     "chain_states",
@@ -34,5 +37,6 @@ __all__ = [
     "hole_masks",
     "inpaint",
     "interpolate",
+    "reconstruct",
     "translate",
 ]

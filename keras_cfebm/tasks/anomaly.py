@@ -33,7 +33,8 @@ def anomaly_scores(
 
     - `"energy"`: E(x), the paper's score; −log p(x) up to a constant.
     - `"gradient_norm"`: ‖∂E/∂x‖₂, small where p has a local maximum (Grathwohl et al.,
-      ICLR 2020, "approximate mass").
+      ICLR 2020, "approximate mass"). In the authors' code large norms are normal: its
+      AUROC is 1 minus that of this score.
     - `"typicality"`: |E(x) − reference|, which also calls anomalous what is *more*
       likely than normal data, such as constant images (Nalisnick et al. 2019).
 

@@ -76,7 +76,7 @@ class Chain:
                 f"received {energies!r}."
             )
         self.settings = Langevin() if settings is None else settings
-        self.energies = self.settings.of_chain(self.energies)
+        self.energies = tuple(self.settings.of_chain(self.energies))
         self.last_seed: int | None = None
         self._segments = [
             backend.compiled(

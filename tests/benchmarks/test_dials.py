@@ -110,5 +110,7 @@ def test_chains_differ_in_one_setting_each(make_network, tmp_path, monkeypatch, 
     assert steps.pop("a third, two thirds and all of the steps") == [1, 2]
     assert set(map(tuple, steps.values())) == {(3, 3)}
     # Two levels: a chain from one level below is the whole one.
+    settings = chains.changed(Langevin(steps=(9, 6, 3)), {"chain_levels": 2}, levels=3)
+    assert settings.steps == (6, 3) and settings.step_size == (1.0, 1.0)
     found = [row["classifier_fid"] for row in figures.values()]
     assert found[0] == found[1] and len(set(found)) == len(found) - 1

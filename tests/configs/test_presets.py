@@ -92,6 +92,21 @@ def test_the_authors_mnist_is_another_script():
     assert sum(stage.steps for stage in config.stages) == 1_000_000
 
 
+@pytest.mark.parametrize("name", ["apple_to_orange", "photo_to_vangogh", "cat_to_dog"])
+def test_translations_at_256_pixels_are_those_of_the_authors(name):
+    growing, config = configs.config(name), configs.config(f"{name}_256")
+    (stage,) = config.stages
+    assert (stage.resolution, stage.batch_size, stage.learning_rate) == (256, 16, 2e-3)
+    assert stage.steps == 1_000_000 and stage.fade_images == 0
+    chain = config.langevin
+    assert (chain.noise_scale, chain.final_noise_scale, chain.clip) == (0, 0, None)
+    assert chain.steps == 50 and chain.step_size == growing.langevin.step_size
+    assert config.data_noise == config.chain_start_noise == 0.01
+    assert config.data.random_crop == config.source.random_crop == 0.9
+    assert config.network == growing.network
+    assert growing.data.random_crop == 1 and growing.chain_start_noise == 0
+
+
 def test_a_translation_and_its_reverse_swap_the_domains():
     there, back = map(configs.config, ("apple_to_orange", "orange_to_apple"))
     assert (there.source, there.data) == (back.data, back.source)

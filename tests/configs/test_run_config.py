@@ -69,6 +69,7 @@ def changed(**changes):
             "flip of the data, False, received True",
         ),
         ({"source_noise": 0.1}, "Expected a source"),
+        ({"chain_start_noise": 0.1}, "where there is chain_start_noise"),
         ({"source": "x"}, "Expected an object at config.source"),
         ({"network": None}, "Expected an object at config.network"),
     ],

@@ -139,6 +139,52 @@ def test_flips_mirror_half_of_the_images():
     assert (data.images() == ramp).all()  # the stored images are untouched
 
 
+def test_crops_are_random_large_and_as_many_as_the_batch():
+    ramp = np.linspace(-1, 1, 64, dtype=np.float32)
+    images = np.stack(np.meshgrid(ramp, ramp), axis=-1)[None]  # x, and y
+    data = datasets.from_arrays(
+        np.concatenate([images, images[..., :1]], -1).repeat(300, 0)
+    )
+    (found,) = take(data, 1, batch_size=300, random_crop=0.9, shuffle=False)
+    width, height = (
+        (np.ptp(found[..., channel], axis=(1, 2)) / 2) for channel in (0, 1)
+    )
+    # Areas from 0.9 to 1, ratios from 0.9 to 1.1, in whole pixels.
+    assert (width * height > 0.87).all() and (width * height < 1.001).all()
+    assert (width / height > 0.87).all() and (width / height < 1.13).all()
+    assert width.std() > 0.01 and np.abs(width - height).max() > 0.03
+    left = found[:, 0, 0, 0]
+    assert left.min() == -1 and -0.95 < left.max() < -0.75  # off the centre too
+    np.testing.assert_array_equal(found[..., 0], found[..., 2])  # one box per image
+    # A function of the seed and the place: what is skipped changes nothing.
+    whole = take(data, 3, batch_size=50, random_crop=0.5)
+    (third,) = take(data, 1, batch_size=50, random_crop=0.5, start=2)
+    np.testing.assert_array_equal(third, whole[2])
+    assert (whole[0] != whole[1]).any()
+
+
+def test_constant_images_stay_themselves_when_cropped(data):
+    flat = datasets.from_arrays(np.full((4, 8, 8, 1), 0.25, np.float32))
+    (images,) = take(flat, 1, batch_size=4, random_crop=0.4)
+    np.testing.assert_allclose(images, 0.25)
+    (plain,) = take(data, 1, batch_size=4)
+    (whole,) = take(data, 1, batch_size=4, random_crop=1.0)
+    np.testing.assert_array_equal(plain, whole)
+    with pytest.raises(ValueError, match=r"random_crop in \(0, 1\], received 0"):
+        data.batches(batch_size=4, random_crop=0.0)
+
+
+def test_both_sides_of_pairs_are_cropped():
+    ramp = np.linspace(-1, 1, 16, dtype=np.float32)[None, None, :, None]
+    data = datasets.from_arrays(np.broadcast_to(ramp, (8, 16, 16, 1)))
+    options = {"batch_size": 8, "as_numpy": True}
+    plain = next(datasets.pairs(data, data, **options))
+    cropped = next(datasets.pairs(data, data, random_crop=0.5, **options))
+    for before, after in zip(plain, cropped, strict=True):
+        assert np.ptp(before) == 2 and np.ptp(after, axis=(1, 2)).mean() < 1.9
+    assert (cropped[0] != cropped[1]).any()
+
+
 def test_batches_are_pooled_from_the_stored_resolution():
     pixels = np.random.default_rng(0).uniform(-1, 1, (4, 14, 14, 3))
     data = datasets.from_arrays(pixels)
