@@ -8,7 +8,7 @@ from keras_cfebm import CFEBM, EnergyNetwork, Stage, fit_progressively
 from keras_cfebm.callbacks import DivergenceGuard
 
 #: More images than any budget allows: the time decides.
-_ENDLESS = 10**9
+ENDLESS = 10**9
 
 
 class Budget(keras.callbacks.Callback):
@@ -94,7 +94,7 @@ def train_single(config, data, steps, budget):
         ema_decay=config.ema_decay,
         seed=config.seed,
     )
-    stage = Stage(last.resolution, 0, _ENDLESS, last.batch_size, last.learning_rate)
+    stage = Stage(last.resolution, 0, ENDLESS, last.batch_size, last.learning_rate)
 
     def batches(stage, start):
         return data.batches(

@@ -79,7 +79,9 @@ class BestLadder(keras.callbacks.Callback):
         model = self.model
         if model.resolution != self.resolution or model.network.beta < 1:
             return
-        last = self.history[-1]["step"] if self.history else 0
+        # A guard may have turned the run back before the last measurements.
+        measured = [e["step"] for e in self.history if e["step"] < model.step]
+        last = max(measured, default=0)
         due = model.step // self.every > last // self.every
         if not due and epoch + 1 != self.params["epochs"]:
             return

@@ -1,6 +1,7 @@
 """The best model of a training is kept, by any encoder."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -96,3 +97,20 @@ def test_statistics_of_another_encoder_are_refused(judged):
     other = Encoder("other", encoder.function, "1", "none", encoder.expects)
     with pytest.raises(ValueError, match=r"encoder 'other', received .* 'two numbers'"):
         BestLadder("x.keras", other, reference, resolution=16)
+
+
+def test_a_run_that_was_turned_back_is_judged_anew(judged, monkeypatch):
+    encoder, reference, _ = judged
+    best = BestLadder("x.keras", encoder, reference, resolution=16, every=3)
+    monkeypatch.setattr(best, "_distance", lambda: 5.0)
+    best.set_params({"epochs": 9})
+    best.set_model(
+        types.SimpleNamespace(
+            resolution=16, network=types.SimpleNamespace(beta=1.0), step=7
+        )
+    )
+    best.history = [{"step": step, "frechet_distance": 4.0} for step in (4, 9)]
+    best.on_epoch_end(0)
+    assert [entry["step"] for entry in best.history] == [4, 9, 7]
+    best.on_epoch_end(1)
+    assert len(best.history) == 4
