@@ -57,6 +57,18 @@ def test_long_chain_prints_its_table(ladder, tmp_path, capsys):
     assert (tmp_path / "strip.png").stat().st_size > 0
 
 
+def test_variants_train_for_their_time(monkeypatch, capsys):
+    from benchmarks import variants
+
+    monkeypatch.setattr(variants, "STAGES", {8: 1.0})
+    options = types.SimpleNamespace(
+        variants=["truncated normal starts"], seeds=1, seconds=0.0, width=2, samples=65
+    )
+    (found,) = variants.run(options)["runs"]
+    assert found["steps"] == {8: 1} and found["classifier_fid"] > 0
+    assert "| truncated normal starts |" in capsys.readouterr().out
+
+
 def test_stability_counts_survivors(monkeypatch, capsys):
     from benchmarks import stability
 
