@@ -39,6 +39,7 @@ SETTINGS = {
     "no spectral norm": {"spectral_norm": False},
     "LeakyReLU": {"activation": "leaky_relu"},
     "step size × 30": {"step_size": 30.0},
+    "learning rate × 100 from the middle on": {"spike": 100.0},
     "learning rate × 1000 from the middle on": {"spike": 1000.0},
     "no spectral norm, learning rate × 30": {
         "spectral_norm": False,

@@ -215,14 +215,13 @@ def test_kernels_stay_normalised_at_every_step_of_a_fast_training(
 ):
     model = make_model(langevin=Langevin(steps=1))
     model.compile(keras.optimizers.Adam(3e-3, beta_1=0.5))
+    model.network.draw_weights(0)  # the same on every backend
     convolutions = model.network.spectral_convolutions()
     assert len(convolutions) == 4
     norms = Recorder(lambda m: [largest_singular_value(c) for c in convolutions])
     fit(model, noise_images(400, 8), callbacks=[norms])
     assert len(norms.seen) == 100
-    # The very first steps of Adam are its largest.
-    assert np.min(norms.seen) > 0.99 and np.max(norms.seen) < 1.03
-    assert np.max(norms.seen[10:]) < 1.01
+    assert np.min(norms.seen) > 0.99 and np.max(norms.seen) < 1.01
 
 
 # --- What a model is given, and what it leaves alone ----------------------------------

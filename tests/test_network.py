@@ -230,8 +230,8 @@ def test_an_energy_of_28_pixels_sees_all_edges_alike(noise_images):
         return np.abs(gradient)
 
     # One network looks where its first weights happen to look, the mean at all edges.
-    sizes = np.mean([sizes_of_gradient(seed) for seed in range(4)], axis=(0, 1, 4))
-    assert min(sizes.mean(axis=0).min(), sizes.mean(axis=1).min()) > 0.4 * sizes.mean()
+    sizes = np.mean([sizes_of_gradient(seed) for seed in range(6)], axis=(0, 1, 4))
+    assert min(sizes.mean(axis=0).min(), sizes.mean(axis=1).min()) > 0.5 * sizes.mean()
 
 
 def test_weights_that_are_not_float32_are_refused():

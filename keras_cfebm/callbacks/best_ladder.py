@@ -42,7 +42,7 @@ class BestLadder(keras.callbacks.Callback):
     ```python
     encoder = cf.evaluation.fashion_classifier().encoder
     reference = cf.evaluation.reference_statistics(data, encoder, "training images")
-    best = cf.callbacks.BestLadder("best.keras", encoder, reference, resolution=32)
+    best = BestLadder("best.keras", encoder, reference, resolution=32)
     cf.train(config, "runs/mine", extra_callbacks=[best])
     ```
     """

@@ -17,8 +17,6 @@ from keras_cfebm.tasks.anomaly import SCORES
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.visualization import energy_histogram, roc_curves
 
-#: Anomalies where none are named: `grey` is to compare with the authors' figures.
-_USUAL = tuple(name for name in evaluation.ANOMALIES if name != "grey")
 #: The name of the classes that a run has left out, as anomalies.
 HELD_OUT = "held_out_classes"
 
@@ -98,7 +96,7 @@ def _against(task: Task, values: flags.FlagValues) -> list[str]:
         return values.against
     config = task.config
     some_classes = config is not None and config.data.classes is not None
-    return [*_USUAL, *([HELD_OUT] if some_classes else [])]
+    return [*evaluation.ANOMALIES, *([HELD_OUT] if some_classes else [])]
 
 
 def _label(name: str) -> str:
@@ -111,7 +109,7 @@ def _anomalies(
     task: Task, name: str, normal: ImageData, values: flags.FlagValues
 ) -> np.ndarray:
     """The anomalies of a name; at most as many as there are normal images."""
-    if name in evaluation.ANOMALIES:
+    if name in evaluation.KNOWN_ANOMALIES:
         count = min(len(normal), DIGITS) if name == "digits" else len(normal)
         return evaluation.anomaly_images(name, normal.images(), count, values.seed)
     if name == HELD_OUT:

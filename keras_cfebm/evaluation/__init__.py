@@ -5,7 +5,7 @@ figures that JSON can hold, and images for a picture. The command line prints an
 them; notebooks and benchmarks call the same functions.
 """
 
-from keras_cfebm.evaluation.anomalies import ANOMALIES, anomaly_images
+from keras_cfebm.evaluation.anomalies import ANOMALIES, KNOWN_ANOMALIES, anomaly_images
 from keras_cfebm.evaluation.control_images import (
     controls,
     fashion_mnist_figures,
@@ -55,6 +55,7 @@ from keras_cfebm.tasks.anomaly import threshold_at
 __all__ = [
     "ANOMALIES",
     "FILTERS",
+    "KNOWN_ANOMALIES",
     "SIGMAS",
     "DetectionReport",
     "Encoder",

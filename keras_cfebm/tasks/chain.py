@@ -69,14 +69,14 @@ class Chain:
 
     def __init__(self, energies: Any, settings: Langevin | None = None):
         is_ladder = isinstance(energies, (list, tuple))
-        self.energies = tuple(energies) if is_ladder else (energies,)
-        if not self.energies or not all(map(callable, self.energies)):
+        ladder = tuple(energies) if is_ladder else (energies,)
+        if not ladder or not all(map(callable, ladder)):
             raise ValueError(
                 "Expected an energy, a function of images, or a sequence of them, "
                 f"received {energies!r}."
             )
         self.settings = Langevin() if settings is None else settings
-        self.energies = tuple(self.settings.of_chain(self.energies))
+        self.energies = self.settings.of_chain(ladder)
         self.last_seed: int | None = None
         self._segments = [
             backend.compiled(

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -12,9 +13,6 @@ from keras_cfebm.sampling import Langevin, bind, coarse_to_fine
 from keras_cfebm.tasks.batches import run_batches
 from keras_cfebm.tasks.chain import chain_of
 from keras_cfebm.utils.validation import check_count, check_images, check_number
-
-#: Of Adam, which looks for the start.
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 
 
 class Reconstruction(NamedTuple):
@@ -110,16 +108,14 @@ def reconstruct(
         return ends(x, keys, labels), differences(x, images, keys, labels)
 
     def optimised(images, keys, labels):
-        x = chain.noise(keys, image_shape)
-        mean, square = ops.zeros_like(x), ops.zeros_like(x)
-        for i in range(1, iterations + 1):
-            gradient = gradient_of(x, images, keys, labels)
-            mean = _BETA_1 * mean + (1 - _BETA_1) * gradient
-            square = _BETA_2 * square + (1 - _BETA_2) * ops.square(gradient)
-            scale = ops.sqrt(square / (1 - _BETA_2**i)) + _EPSILON
-            x = x - learning_rate * mean / (1 - _BETA_1**i) / scale
-        results, errors = found(x, images, keys, labels)
-        return Reconstruction(results, x, errors)
+        x = keras.Variable(chain.noise(keys, image_shape), name="start")
+        optimizer = keras.optimizers.Adam(learning_rate)
+        for _ in range(iterations):
+            gradient = gradient_of(ops.convert_to_tensor(x), images, keys, labels)
+            optimizer.apply([gradient], [x])
+        starts = ops.convert_to_tensor(x)
+        results, errors = found(starts, images, keys, labels)
+        return Reconstruction(results, starts, errors)
 
     return run_batches(optimised, (images, keys, labels), batch_size, progress)
 

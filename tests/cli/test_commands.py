@@ -13,7 +13,7 @@ from keras_cfebm.cli.main import main
 from keras_cfebm.configs.run_config import DataConfig, NetworkConfig, RunConfig
 from keras_cfebm.configs.stages import Stage
 from keras_cfebm.datasets import resize
-from keras_cfebm.evaluation import ANOMALIES, SIGMAS
+from keras_cfebm.evaluation import KNOWN_ANOMALIES, SIGMAS
 from keras_cfebm.layers import activations
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.serving import export, image_files
@@ -80,7 +80,7 @@ def test_choices_and_defaults_are_those_of_the_library():
     assert flag("inpaint", "mask").default == MASKS[0]
     for row, names in [
         (flag("inpaint", "mask"), MASKS),
-        (flag("detect", "against"), ANOMALIES),
+        (flag("detect", "against"), KNOWN_ANOMALIES),
         (flag("detect", "fit"), resize.FITS),
         (flag("train", "fit"), resize.FITS),
         (flag("train", "activation"), activations.ACTIVATIONS),
