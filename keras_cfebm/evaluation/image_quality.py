@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from keras_cfebm.utils.image_range import check_range
 from keras_cfebm.utils.optional import optional_import
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_images
@@ -136,13 +137,17 @@ def ssim(restored: Tensor, originals: Tensor, hole: Tensor | None = None) -> np.
 
 def _checked(restored, originals, hole):
     """Both images, and float64 weights `(n, h, w, 1)`: 1 where a pixel is judged."""
-    restored = check_images(restored, name="restored", strict=True)
-    originals = check_images(originals, name="originals", strict=True)
+    restored = check_images(restored, name="restored", in_range=False)
+    originals = check_images(originals, name="originals", in_range=False)
     if restored.shape != originals.shape:
         raise ValueError(
             "Expected restored and originals of the same shape, received "
             f"{restored.shape} and {originals.shape}."
         )
+    # Together: what was restored may well be bright all over.
+    low = min(restored.min(), originals.min())
+    high = max(restored.max(), originals.max())
+    check_range(low, high, "restored images and originals", strict=True)
     shape = (*restored.shape[:3], 1)
     if hole is None:
         return restored, originals, np.ones(shape)

@@ -106,10 +106,10 @@ def test_denoising_takes_the_steps_that_serve_best():
 
 
 def test_inpainting_is_judged_in_the_hole():
-    images = constant(0.5, side=16)
+    images = constant(-0.5, side=16)
     settings = Langevin(steps=60, noise_scale=0.0)
     found = evaluation.evaluate_inpainting(
-        well(0.5), images, "center", settings=settings
+        well(-0.5), images, "center", settings=settings
     )
     assert found.figures["missing"] == 0.25
     for method in ("model", "mean", "biharmonic"):
