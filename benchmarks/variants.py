@@ -1,9 +1,11 @@
-"""What the authors' settings do to a model that is trained with them, at equal time.
+"""What settings of the training do to the model, at equal time.
 
 A small network grows from 4 over 8 to 16 pixels on the embedded Fashion-MNIST images,
-each stage for the same CPU time, once as the package does it by default and once with
-each of the authors' settings that the package offers. The figure is the classifier FID
-of samples, to training images of 16 pixels, drawn with the chain of the training.
+each stage for the same CPU time, once as the package does it by default, once with each
+of the authors' settings that the package offers, and once with a share of the chains
+from data. The figures are the classifier FID of samples, to training images of 16
+pixels, drawn with the chain of the training, and with 3 and 10 times its steps at the
+finest level.
 
 Run from the repository's root (three CPU minutes for each variant and seed):
 
@@ -24,17 +26,20 @@ from keras_cfebm import CFEBM, EnergyNetwork, Langevin, Stage, datasets
 from keras_cfebm.callbacks import DivergenceGuard
 from keras_cfebm.growing import fit_progressively
 
-#: Name → arguments of `EnergyNetwork` and of `Langevin` that differ from the defaults.
+#: Name → arguments of `EnergyNetwork`, `Langevin` and `CFEBM`, where not the defaults.
 VARIANTS = {
-    "defaults": ({}, {}),
-    "equalised 1×1 and linear layers": ({"equalized": True}, {}),
-    "truncated normal starts": ({}, {"start_noise": "truncated_normal"}),
-    "chains from one level below": ({}, {"chain_levels": 2}),
-    "5, 10 and 15 steps": ({}, {"steps": (5, 10, 15)}),
-    "noise ρ = 0.1 at transitions": ({}, {"transition_noise": 0.1}),
+    "defaults": ({}, {}, {}),
+    "equalised 1×1 and linear layers": ({"equalized": True}, {}, {}),
+    "truncated normal starts": ({}, {"start_noise": "truncated_normal"}, {}),
+    "chains from one level below": ({}, {"chain_levels": 2}, {}),
+    "5, 10 and 15 steps": ({}, {"steps": (5, 10, 15)}, {}),
+    "noise ρ = 0.1 at transitions": ({}, {"transition_noise": 0.1}, {}),
+    "1/4 of the chains from data": ({}, {}, {"data_chains": 0.25}),
 }
 #: Levels, with their share of the time.
 STAGES = {4: 1 / 7, 8: 2 / 7, 16: 4 / 7}
+#: Lengths of the finest level's chain, in lengths of training.
+FACTORS = (1, 3, 10)
 
 
 def define_flags():
@@ -50,15 +55,15 @@ def train(variant, seed, options):
     """One run.
 
     Args:
-        variant: pair of dicts, a value of `VARIANTS`.
+        variant: three dicts, a value of `VARIANTS`.
         seed: int.
         options: object with the values of `define_flags` as attributes.
 
     Returns:
-        Dict: training steps per level, and classifier_fid.
+        Dict: training steps per level, and the classifier FID of each of `FACTORS`.
     """
     keras.backend.clear_session()
-    network, chain = variant
+    network, chain, training = variant
     data = datasets.load(datasets.EMBEDDED, resolution=32, fit="pad")
     first = EnergyNetwork(
         min(STAGES),
@@ -69,7 +74,7 @@ def train(variant, seed, options):
     )
     first.draw_weights(seed)
     langevin = Langevin(**{"steps": 15, "noise_scale": 0.005, **chain})
-    model = CFEBM([first], langevin, ema_decay=0.999, seed=seed)
+    model = CFEBM([first], langevin, ema_decay=0.999, seed=seed, **training)
     steps = {}
     for level, share in STAGES.items():
         budget = Budget(share * options.seconds, time.process_time)
@@ -84,8 +89,14 @@ def train(variant, seed, options):
             verbose=0,
         ).finished()
         steps[level] = budget.steps
-    samples = model.generate(options.samples, seed=seed, batch_size=250)
-    return {"steps": steps, "classifier_fid": classifier_fid(samples)}
+    distances = {}
+    levels = range(len(langevin.of_chain(model.ladder)))
+    *coarse, finest = map(langevin.steps_at, levels)
+    for factor in FACTORS:
+        model.langevin = langevin.replace(steps=(*coarse, factor * finest))
+        samples = model.generate(options.samples, seed=seed, batch_size=250)
+        distances[factor] = classifier_fid(samples)
+    return {"steps": steps, "classifier_fid": distances}
 
 
 def run(options):
@@ -102,7 +113,10 @@ def run(options):
             of_name.append({"variant": name, "seed": seed, **result})
             print(of_name[-1], file=sys.stderr, flush=True)
         runs += of_name
-        distances = [found["classifier_fid"] for found in of_name]
+        distances = {
+            factor: [found["classifier_fid"][factor] for found in of_name]
+            for factor in FACTORS
+        }
         steps = [
             round(statistics.mean(found["steps"][level] for found in of_name))
             for level in STAGES
@@ -111,11 +125,12 @@ def run(options):
             [
                 name,
                 " + ".join(map(str, steps)),
-                f"{statistics.mean(distances):.2f}",
-                " ".join(f"{distance:.2f}" for distance in distances),
+                *(f"{statistics.mean(distances[factor]):.2f}" for factor in FACTORS),
+                " ".join(f"{distance:.2f}" for distance in distances[FACTORS[0]]),
             ]
         )
-    header = ["variant", "training steps", "classifier FID", "of each seed"]
+    chains = (f"FID at {factor} × K" for factor in FACTORS)
+    header = ["variant", "training steps", *chains, "of each seed"]
     print(_common.markdown_table(header, rows))
     print(
         f"\n{options.seconds:.0f} s of CPU time a run, width {options.width}, "

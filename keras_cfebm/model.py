@@ -22,14 +22,25 @@ from keras_cfebm.utils.training_data import (
     Batch,
     first_batch,
     labels_beside,
+    one_in,
     unpack,
 )
 from keras_cfebm.utils.typing import Tensor
-from keras_cfebm.utils.validation import check_count, check_number
+from keras_cfebm.utils.validation import check_count, check_data_chains, check_number
 
 #: Streams of the training key; those of an image's own key are in `sampling`.
 _TRAIN, _TEST, _DATA_NOISE, _SOURCE_NOISE = 2, 3, 4, 5
 _LOSSES = ("loss", "data_energy", "sample_energy", "gap")
+#: Arguments that a `RunConfig` has under the same names.
+_SHARED = (
+    "data_noise",
+    "energy_l2",
+    "ema_decay",
+    "seed",
+    "chain_start_noise",
+    "data_chains",
+    "data_chain_steps",
+)
 _METRICS = (*_LOSSES, "gradient_norm", "beta")
 
 
@@ -58,6 +69,12 @@ class CFEBM(EnergyLadder):
         class_names: see `EnergyLadder`.
         chain_start_noise: float, standard deviation of the Gaussian noise on source
             images, in training only.
+        data_chains: float, 0 or 1/n with n ≥ 2: the share of training's chains that
+            start at their image, at the finest level, and run for `data_chain_steps`.
+            They give the energy a minimum where images are, so that chains may go on
+            beyond the trained length. Batches, and the parts of `accumulation`, should
+            be multiples of n.
+        data_chain_steps: int, Langevin steps of those chains.
 
     Raises:
         ValueError: if a number is out of range; see also `EnergyLadder`.
@@ -96,6 +113,8 @@ class CFEBM(EnergyLadder):
         seed: int = 0,
         class_names: Sequence[str] | None = None,
         chain_start_noise: float = 0.0,
+        data_chains: float = 0.0,
+        data_chain_steps: int = 60,
         **kwargs: Any,
     ):
         super().__init__(ladder, langevin, chain_start, class_names, **kwargs)
@@ -104,6 +123,8 @@ class CFEBM(EnergyLadder):
         check_number(energy_l2, "energy_l2", "[0, inf)")
         check_count(accumulation, "accumulation")
         check_number(chain_start_noise, "chain_start_noise", "[0, inf)")
+        check_data_chains(data_chains, chain_start)
+        check_count(data_chain_steps, "data_chain_steps")
         if ema_decay is not None:
             check_number(ema_decay, "ema_decay", "[0, 1)")
         self.fade_steps = fade_steps
@@ -112,6 +133,8 @@ class CFEBM(EnergyLadder):
         self.ema_decay = ema_decay
         self.accumulation = accumulation
         self.chain_start_noise = chain_start_noise
+        self.data_chains = data_chains
+        self.data_chain_steps = data_chain_steps
         self.seed = seed
         # Weights, so that checkpoints hold them and the guard can change them.
         self.noise_key = self._state("noise_key", (2,), random.key(seed))
@@ -165,12 +188,17 @@ class CFEBM(EnergyLadder):
         def gradients_of(part):  # of the rows that one core works on
             keys = self.training_keys(part.places)
             positives = self.with_data_noise(part.images, keys)
-            negatives = self.negatives(keys, part.labels, part.sources)  # without tape
+            negatives = self.negatives_beside(positives, part, keys)  # without tape
             loss = functools.partial(self.losses, positives, negatives, part)
             return backend.gradients(loss, weights, self.optimizer)
 
         gradients, logs = backend.sum_over_parts(
-            gradients_of, batch, self.accumulation, weights, _LOSSES
+            gradients_of,
+            batch,
+            self.accumulation,
+            weights,
+            _LOSSES,
+            multiple=self._one_in,
         )
         logs = backend.sum_over_replicas(logs)
         logs["gradient_norm"] = backend.global_norm(gradients, self.optimizer)
@@ -232,6 +260,26 @@ class CFEBM(EnergyLadder):
             noise_keys = random.fold_in(keys, 0, stream)
             images = images + sigma * random.normal(noise_keys, self.image_shape)
         return images
+
+    def negatives_beside(self, positives: Tensor, part: Batch, keys: Tensor) -> Tensor:
+        """The negatives of a training step: see `negatives` and `data_chains`."""
+        if not self.data_chains:
+            return self.negatives(keys, part.labels, part.sources)
+
+        def from_data(keys, labels, images):
+            settings = self.finest_settings.replace(steps=self.data_chain_steps)
+            images = langevin(self.network.bind(labels), images, keys, settings)
+            return ops.stop_gradient(settings.clipped(images))
+
+        def from_noise(keys, labels, _):
+            return self.negatives(keys, labels)
+
+        arguments = keys, part.labels, positives
+        return one_in(self._one_in, from_data, from_noise, *arguments)
+
+    @property
+    def _one_in(self):
+        return round(1 / self.data_chains) if self.data_chains else 1
 
     def negatives(
         self,
@@ -461,11 +509,12 @@ class CFEBM(EnergyLadder):
             "ema_decay": self.ema_decay,
             "accumulation": self.accumulation,
             "chain_start_noise": self.chain_start_noise,
+            "data_chains": self.data_chains,
+            "data_chain_steps": self.data_chain_steps,
             "seed": self.seed,
         }
 
     @classmethod
     def _arguments_of(cls, config):
-        names = ("data_noise", "energy_l2", "ema_decay", "chain_start_noise", "seed")
-        own = {name: getattr(config, name) for name in names}
+        own = {name: getattr(config, name) for name in _SHARED}
         return {**super()._arguments_of(config), **own}

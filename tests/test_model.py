@@ -17,7 +17,7 @@ from keras_cfebm.growing import grown_to
 from keras_cfebm.layers import mean_pool
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
-from keras_cfebm.sampling import Langevin, coarse_to_fine, noise_start
+from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, noise_start
 from keras_cfebm.utils.training_data import first_batch
 
 
@@ -115,6 +115,24 @@ def test_negatives_are_the_models_own_chains(make_model, grow, noise_images, dra
     model.steps.assign(1)
     later = drawn(model, noise_images(4, 16))[1]
     assert np.not_equal(later, negatives).mean() > 0.9
+
+
+def test_a_share_of_the_chains_starts_at_the_images(make_model, noise_images, drawn):
+    settings = Langevin(steps=(2, 3), step_size=0.1, noise_scale=0.05)
+    model = make_model(langevin=settings, data_chains=0.5, data_chain_steps=7)
+    batch = model.unpack(ops.convert_to_tensor(noise_images(5, 8)))
+    keys = model.training_keys(batch.places)
+    found = np.array(model.negatives_beside(batch.images, batch, keys))
+    from_noise = np.array(drawn(model, batch.images)[1])
+    np.testing.assert_allclose(found[1::2], from_noise[1::2], atol=1e-6)
+    from_data = langevin(
+        model.network.bind(),
+        batch.images[::2],
+        keys[::2],
+        Langevin(steps=7, step_size=0.1, noise_scale=0.05),
+    )
+    np.testing.assert_allclose(found[::2], np.clip(from_data, -1, 1), atol=1e-6)
+    assert np.abs(found[::2] - from_noise[::2]).mean() > 0.1
 
 
 def test_data_noise_is_added_to_data_only(make_model, noise_images, drawn):
@@ -625,6 +643,10 @@ def test_growth_starts_from_the_averages_and_leaves_the_old_model(
         ({"energy_l2": -0.1}, "energy_l2"),
         ({"ema_decay": 1.0}, r"ema_decay in \[0, 1\)"),
         ({"seed": -1}, "seed"),
+        ({"data_chains": 0.7}, r"data_chains in \[0, 0.5\]"),
+        ({"data_chains": 0.4}, "1/2, 1/3"),
+        ({"data_chains": 0.5, "chain_start": "source"}, "start at noise"),
+        ({"data_chain_steps": 0}, "data_chain_steps"),
     ],
 )
 def test_bad_arguments_are_refused(make_network, arguments, message):

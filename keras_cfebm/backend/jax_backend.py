@@ -122,7 +122,7 @@ def places(rows):
     return jnp.arange(rows), rows
 
 
-def sum_over_parts(function, batch, parts=1, weights=(), names=()):
+def sum_over_parts(function, batch, parts=1, weights=(), names=(), multiple=1):
     """Sums `function(part of the batch)`, one part at a time.
 
     A loop, not a sum of calls: no more than one part is in memory at a time.
@@ -134,6 +134,7 @@ def sum_over_parts(function, batch, parts=1, weights=(), names=()):
         parts: int, number of equal parts.
         weights: list of Keras variables, those of the gradients.
         names: keys of the dict.
+        multiple: int, without effect: nothing is computed in parallel.
 
     Returns:
         The sums, in the structure of what the function returns.

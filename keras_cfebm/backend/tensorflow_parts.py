@@ -67,7 +67,7 @@ def in_parallel(function):
     return call
 
 
-def sum_over_parts(function, batch, parts=1, weights=(), names=()):
+def sum_over_parts(function, batch, parts=1, weights=(), names=(), multiple=1):
     """Sums `function(part of the batch)`, with `parts` of them one after the other.
 
     Each of these parts is again computed in parallel. No more than one of them is in
@@ -80,6 +80,8 @@ def sum_over_parts(function, batch, parts=1, weights=(), names=()):
         parts: int, number of equal parts.
         weights: list of Keras variables, those of the gradients.
         names: keys of the dict.
+        multiple: int, of which what is computed in parallel has a multiple of rows,
+            where there are as many.
 
     Returns:
         The sums, in the structure of what the function returns.
@@ -90,7 +92,7 @@ def sum_over_parts(function, batch, parts=1, weights=(), names=()):
     """
 
     def summed(batch):
-        results = _of_pieces(function, (batch,))
+        results = _of_pieces(function, (batch,), multiple)
         return tf.nest.map_structure(lambda *parts: tf.add_n(parts), *results)
 
     if parts == 1:
@@ -125,11 +127,11 @@ def places(rows):
     return before + tf.range(rows), tf.cast(tf.reduce_sum(sizes), tf.float32)
 
 
-def _of_pieces(function, arguments):
+def _of_pieces(function, arguments, multiple=1):
     """The results of the parts that run at once, as a list."""
     rows = next(x for x in tf.nest.flatten(arguments) if x is not None)
     count = rows.shape[0]
-    parts = _PARTS if count is None else min(_PARTS, count)
+    parts = _PARTS if count is None else min(_PARTS, max(count // multiple, 1))
     # Replicas are in parallel already; a server has other cores than this machine.
     if replica()[1] > 1 or is_portable():
         parts = 1
@@ -138,7 +140,8 @@ def _of_pieces(function, arguments):
     # A function of its own is traced once for all pieces of one size.
     traced = tf.function(function, autograph=False)
     count = tf.shape(rows)[0] if count is None else count
-    ends = [count * index // parts for index in range(parts + 1)]
+    blocks = count // multiple
+    ends = [blocks * index // parts * multiple for index in range(parts)] + [count]
     return [traced(*_rows(arguments, *span)) for span in itertools.pairwise(ends)]
 
 

@@ -188,6 +188,13 @@ CONFIG_FLAGS = {
             "Standard deviation of the noise on source images.",
             usual="0.0",
         ),
+        number(
+            "data_chains",
+            None,
+            "Share of the chains that start at images: 0 or 1/n.",
+            usual="0.0",
+        ),
+        integer("data_chain_steps", None, "Steps of those chains.", usual="60"),
         number("energy_l2", None, "Weight of the L2 penalty on energies.", usual="0.0"),
         number("ema_decay", None, "Decay of the average of weights.", usual="0.99"),
         integer(

@@ -10,7 +10,12 @@ from keras_cfebm.datasets.resize import check_fit
 from keras_cfebm.layers import activations
 from keras_cfebm.layers.levels import check_inner, checked_widths, levels_of
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.utils.validation import check_count, check_number, check_seed
+from keras_cfebm.utils.validation import (
+    check_count,
+    check_data_chains,
+    check_number,
+    check_seed,
+)
 
 DTYPES = ("float32", "mixed_bfloat16")
 
@@ -121,6 +126,8 @@ class RunConfig:
         source_noise: float, see `keras_cfebm.datasets.pairs`: with the data themselves
             as the source, the model learns to remove noise up to this σ.
         chain_start_noise: float, see `CFEBM`.
+        data_chains: float, see `CFEBM`.
+        data_chain_steps: int, see `CFEBM`.
 
     Raises:
         ValueError: if a value is out of range, the stages are others than said above,
@@ -141,6 +148,8 @@ class RunConfig:
     source: DataConfig | None = None
     source_noise: float = 0.0
     chain_start_noise: float = 0.0
+    data_chains: float = 0.0
+    data_chain_steps: int = 60
 
     def __post_init__(self):
         check_count(self.report_steps, "report_steps")
@@ -149,6 +158,8 @@ class RunConfig:
             check_number(getattr(self, name), name, "[0, inf)")
         if self.ema_decay is not None:
             check_number(self.ema_decay, "ema_decay", "[0, 1)")
+        check_data_chains(self.data_chains, "source" if self.source else "noise")
+        check_count(self.data_chain_steps, "data_chain_steps")
         self._check_stages()
         if self.source is not None:
             self._check_source(self.source)

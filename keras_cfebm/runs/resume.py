@@ -47,7 +47,14 @@ def resume(
 
 
 def _set_arguments(restored, given, stages):
-    for name in ("langevin", "data_noise", "energy_l2", "accumulation"):
+    for name in (
+        "langevin",
+        "data_noise",
+        "energy_l2",
+        "accumulation",
+        "data_chains",
+        "data_chain_steps",
+    ):
         setattr(restored, name, getattr(given, name))
     if None not in (restored.ema_decay, given.ema_decay):
         restored.ema_decay = given.ema_decay

@@ -2,7 +2,7 @@
 
 import itertools
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -69,6 +69,36 @@ def labels_beside(x: Any, y: Any, weights: Any) -> Any:
 def _with_first(batch, generator):
     yield batch
     yield from generator
+
+
+def one_in(
+    n: int,
+    first: Callable[..., Tensor],
+    others: Callable[..., Tensor],
+    *arguments: Tensor | None,
+) -> Tensor:
+    """Computes one function for the first row of each n, another for all others.
+
+    Args:
+        n: int of at least 2.
+        first: function of tensors `(rows, …)` that returns one of `(rows, …)`.
+        others: such a function of the same arguments.
+        *arguments: tensors `(batch, …)`, or None, which stays None.
+
+    Returns:
+        Tensor `(batch, …)` of the results, in the order of the rows.
+    """
+    rows = ops.shape(arguments[0])[0]
+    place = ops.arange(rows)
+    chosen = place[::n]
+    rest = place[: rows - ops.shape(chosen)[0]]
+    rest = rest + rest // (n - 1) + 1
+    results = [
+        function(*(None if x is None else ops.take(x, part, axis=0) for x in arguments))
+        for function, part in ((first, chosen), (others, rest))
+    ]
+    back = ops.argsort(ops.concatenate([chosen, rest]))
+    return ops.take(ops.concatenate(results), back, axis=0)
 
 
 def check_floating(images: Tensor) -> None:

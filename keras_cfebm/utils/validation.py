@@ -180,6 +180,18 @@ def check_count(
     return int(value)
 
 
+def check_data_chains(share: float, chain_start: str = "noise") -> None:
+    """Raises ValueError unless `data_chains` is one that chains of this start allow."""
+    check_number(share, "data_chains", "[0, 0.5]")
+    if share and abs(1 / share - round(1 / share)) > 1e-3:
+        raise ValueError(f"Expected data_chains as 0, 1/2, 1/3 …, received {share}.")
+    if share and chain_start != "noise":
+        raise ValueError(
+            "Expected data_chains in a model whose chains start at noise, received "
+            f"{share} with chain_start={chain_start!r}."
+        )
+
+
 def check_seed(seed: int) -> int:
     """Returns `seed` as an int; raises ValueError unless in 0 … 2**63 - 1."""
     return check_count(seed, "seed", 0, 2**63 - 1)

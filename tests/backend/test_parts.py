@@ -75,9 +75,11 @@ def test_chains_and_scores_do_not_depend_on_the_parts(make_model, parts):
     np.testing.assert_allclose(energies[2], energies[1], atol=1e-5)
 
 
-@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize(
+    ("accumulation", "data_chains"), [(1, 0), (1, 1 / 3), (2, 0.5)]
+)
 def test_a_step_does_not_depend_on_the_parts(
-    make_model, noise_images, parts, values, accumulation
+    make_model, noise_images, parts, values, accumulation, data_chains
 ):
     weights, logs = {}, {}
     for count in (1, 2):
@@ -87,6 +89,8 @@ def test_a_step_does_not_depend_on_the_parts(
             data_noise=0.1,
             energy_l2=0.1,
             accumulation=accumulation,
+            data_chains=data_chains,
+            data_chain_steps=3,
             optimizer=keras.optimizers.SGD(0.1),
         )
         data = (noise_images(8, 8), np.arange(8) % 2)

@@ -61,12 +61,18 @@ def test_variants_train_for_their_time(monkeypatch, capsys):
     from benchmarks import variants
 
     monkeypatch.setattr(variants, "STAGES", {8: 1.0})
+    monkeypatch.setattr(variants, "FACTORS", (1, 3))
     options = types.SimpleNamespace(
-        variants=["truncated normal starts"], seeds=1, seconds=0.0, width=2, samples=65
+        variants=["1/4 of the chains from data"],
+        seeds=1,
+        seconds=0.0,
+        width=2,
+        samples=65,
     )
     (found,) = variants.run(options)["runs"]
-    assert found["steps"] == {8: 1} and found["classifier_fid"] > 0
-    assert "| truncated normal starts |" in capsys.readouterr().out
+    assert found["steps"] == {8: 1} and set(found["classifier_fid"]) == {1, 3}
+    assert min(found["classifier_fid"].values()) > 0
+    assert "| 1/4 of the chains from data |" in capsys.readouterr().out
 
 
 def test_stability_counts_survivors(monkeypatch, capsys):

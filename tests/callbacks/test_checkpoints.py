@@ -97,6 +97,7 @@ def test_a_resumed_run_takes_the_settings_of_the_given_model(tmp_path):
     given = tiny_runs.new_model()
     given.langevin = Langevin(steps=1)
     given.data_noise, given.energy_l2, given.ema_decay = 0.1, 0.2, 0.5
+    given.data_chains, given.data_chain_steps = 0.5, 3
     seen = []
 
     class Watch(keras.callbacks.Callback):
@@ -107,8 +108,9 @@ def test_a_resumed_run_takes_the_settings_of_the_given_model(tmp_path):
     assert {resolution for resolution, _ in seen} == {8, 16}
     for _, settings in seen:
         assert settings["langevin"].steps == 1
-        names = ("data_noise", "energy_l2", "ema_decay")
-        assert [settings[name] for name in names] == [0.1, 0.2, 0.5]
+        names = ("data_noise", "energy_l2", "ema_decay", "data_chains")
+        assert [settings[name] for name in names] == [0.1, 0.2, 0.5, 0.5]
+        assert settings["data_chain_steps"] == 3
 
 
 @pytest.fixture(scope="module")
