@@ -7,6 +7,7 @@
     inpaint       noise in the hole         known pixels are put back
     translate     the source image          none
     reconstruct   what leads to the image   none
+    restore       noise, or images          what was measured
 
 All run the same `Chain`. They take energies, functions of images that return one number
 per image, **low = likely**; a `keras_cfebm.network.EnergyNetwork` is one. Images are
@@ -18,7 +19,16 @@ from keras_cfebm.tasks import energies
 from keras_cfebm.tasks.anomaly import AnomalyDetector, anomaly_scores
 from keras_cfebm.tasks.chain import Chain, ChainState
 from keras_cfebm.tasks.generation import chain_states, generate, interpolate
+from keras_cfebm.tasks.inverse_problems import Restoration, restore
 from keras_cfebm.tasks.masks import hole_masks
+from keras_cfebm.tasks.operators import (
+    Grey,
+    Identity,
+    Mask,
+    MeanPool,
+    Operator,
+    operator_of,
+)
 from keras_cfebm.tasks.reconstruction import Reconstruction, reconstruct
 from keras_cfebm.tasks.restoration import add_noise, denoise, inpaint
 from keras_cfebm.tasks.translation import translate
@@ -27,7 +37,13 @@ __all__ = [
     "AnomalyDetector",
     "Chain",
     "ChainState",
+    "Grey",
+    "Identity",
+    "Mask",
+    "MeanPool",
+    "Operator",
     "Reconstruction",
+    "Restoration",
     "add_noise",
     "anomaly_scores",
     "chain_states",
@@ -37,6 +53,8 @@ __all__ = [
     "hole_masks",
     "inpaint",
     "interpolate",
+    "operator_of",
     "reconstruct",
+    "restore",
     "translate",
 ]

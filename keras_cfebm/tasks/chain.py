@@ -23,6 +23,7 @@ from keras_cfebm.sampling import (
     upsample,
 )
 from keras_cfebm.tasks.batches import check_labels_of, drawn_seed, stream_keys
+from keras_cfebm.tasks.operators import Measured, fidelity, measured_levels
 
 
 class ChainState(NamedTuple):
@@ -148,6 +149,7 @@ class Chain:
         known: Any = None,
         steps: Any = None,
         near: Any = None,
+        measured: Sequence[Measured] | None = None,
     ) -> tuple:
         """Runs whole chains, of one batch.
 
@@ -164,6 +166,9 @@ class Chain:
             near: None, or a pair of the finest images and of a float32 tensor
                 `(batch,)`, λ: the energy has the term λ‖x − image‖² too, at coarser
                 levels of the mean-pooled image.
+            measured: None, or what is known at each level, of which `known` is a simple
+                case, see `keras_cfebm.tasks.operators.measured_levels`: each step goes
+                on to images that agree with it.
 
         Returns:
             Pair of the finest images and of the generative saliency
@@ -172,7 +177,12 @@ class Chain:
             Upsampling and clipping between levels are no steps.
         """
         saliency = _Saliency()
-        states = self._states(x, keys, labels, saliency, known, steps, near)
+        if known is not None:
+            images, free = known
+            measured = measured_levels(
+                images, ops.logical_not(free), levels=len(self.energies)
+            )
+        states = self._states(x, keys, labels, saliency, measured, steps, near)
         *_, (_, _, images) = states
         return images, saliency.map[..., 0]
 
@@ -201,14 +211,22 @@ class Chain:
         return ChainState(x.shape[1], step, ops.convert_to_numpy(x), energies)
 
     def _states(
-        self, x, keys, labels, saliency, known=None, steps=None, near=None, every=None
+        self,
+        x,
+        keys,
+        labels,
+        saliency,
+        measured=None,
+        steps=None,
+        near=None,
+        every=None,
     ):
         """Alg. 2 with the compiled segments; `saliency` adds up what they move."""
         own = [self.settings.steps_at(level) for level in range(len(self.energies))]
         if steps is not None:
             own = [ops.where(steps == 0, count, steps) for count in own]
         levels = range(len(self.energies))
-        fixed = [_pooled(known, len(levels) - 1 - level) for level in levels]
+        measured = measured or [None] * len(levels)
         anchors = [_pooled_anchor(near, len(levels) - 1 - level) for level in levels]
 
         def run(level, x, keys, settings, *, steps, first_step, total_steps, **_):
@@ -220,7 +238,7 @@ class Chain:
             span = ops.stack(span, axis=-1)
             moved = saliency.at(x)
             segment = self._segments[level]
-            given = (x, keys, labels, fixed[level], anchors[level], moved, span)
+            given = (x, keys, labels, measured[level], anchors[level], moved, span)
             x, saliency.map = segment(*given)
             return x
 
@@ -231,12 +249,13 @@ class Chain:
             self.settings,
             run=run,
             steps=own,
-            constraints=[_put_back(known_here) for known_here in fixed],
+            # Where a chain starts, and after the clipping: no step, so no pull by noise.
+            constraints=[fidelity(m and m.exact()) for m in measured],
             every=every,
         )
 
     @staticmethod
-    def _segment(energy, settings, x, keys, labels, fixed, anchor, saliency, span):
+    def _segment(energy, settings, x, keys, labels, measured, anchor, saliency, span):
         def moved(saliency, x, new_x, energies):
             visible = ops.abs(settings.clipped(new_x) - settings.clipped(x))
             return saliency + ops.mean(visible, axis=-1, keepdims=True)
@@ -249,7 +268,7 @@ class Chain:
             steps=span[..., 1],
             first_step=span[..., 0],
             total_steps=span[..., 2],
-            constraint=_put_back(fixed),
+            constraint=fidelity(measured),
             observe=moved,
             observed=saliency,
         )
@@ -286,14 +305,6 @@ def _near(energy, anchor):
     return lambda x: energy(x) + weights * ops.sum(ops.square(x - images), axes)
 
 
-def _put_back(fixed):
-    """The constraint that puts known pixels back, or None where none are known."""
-    if fixed is None:
-        return None
-    images, free = fixed
-    return lambda x: ops.where(free, x, images)
-
-
 class _Saliency:
     """The visible movement of a chain so far, enlarged as its images are."""
 
@@ -308,14 +319,3 @@ class _Saliency:
 
 def _pooled_anchor(near, times):
     return None if near is None else (downsample(near[0], times), near[1])
-
-
-def _pooled(known, times):
-    """The finest images and free pixels at a coarser level: means of what is known."""
-    if known is None or not times:
-        return known
-    images, free = known
-    weights = ops.cast(ops.logical_not(free), images.dtype)
-    share = downsample(weights, times)
-    means = downsample(images * weights, times) / ops.maximum(share, 1e-6)
-    return means, share < 0.5

@@ -1,5 +1,6 @@
-"""Images from damaged ones: denoise and inpaint (Sec. 4.2)."""
+"""Images from damaged ones (Sec. 4.2): denoise and inpaint."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from keras_cfebm.tasks.batches import (
     run_batches,
     stream_keys,
 )
-from keras_cfebm.tasks.chain import chain_of
+from keras_cfebm.tasks.chain import Chain, chain_of
 from keras_cfebm.tasks.masks import hole_masks
 from keras_cfebm.tasks.translation import run_from, single_chain_of
 from keras_cfebm.utils.validation import check_images, check_number
@@ -143,19 +144,42 @@ def inpaint(
     masks = hole_masks(mask, images.shape, seed, start)
     labels = chain.check_labels(labels, len(images))
     keys = chain.keys(seed, len(images), start)
-    halvings = len(chain.energies) - 1
-    if any(side % 2**halvings for side in images.shape[1:3]):
-        raise ValueError(
-            f"Expected images whose sides {halvings} halvings divide, for a ladder of "
-            f"{len(chain.energies)} energies, received shape {images.shape}."
-        )
-    coarsest = [side // 2**halvings for side in images.shape[1:3]]
+    starts = starts_of(chain, images.shape[1:])
 
     def sample(images, masks, keys, labels):
-        x = chain.noise(keys, (*coarsest, images.shape[-1]))
-        if fill == "image":
-            x = downsample(images, halvings)
+        x = starts(keys, images if fill == "image" else None)
         result, maps = chain.run(x, keys, labels, known=(images, masks))
         return (result, maps) if saliency else result
 
     return run_batches(sample, (images, masks, keys, labels), batch_size, progress)
+
+
+def starts_of(chain: Chain, image_shape: Sequence[int]) -> Callable:
+    """How the chains of a restoration start.
+
+    Args:
+        chain: `Chain`.
+        image_shape: shape of one of the finest images.
+
+    Returns:
+        Function of keys `(batch, 2)`, and of the finest images or None. It returns
+        noise, or these images as the coarsest level of the chain sees them.
+
+    Raises:
+        ValueError: if the images cannot be halved down to that level.
+    """
+    halvings = len(chain.energies) - 1
+    *sides, channels = image_shape
+    if any(side % 2**halvings for side in sides):
+        raise ValueError(
+            f"Expected images whose sides {halvings} halvings divide, for a ladder of "
+            f"{len(chain.energies)} energies, received images of shape {image_shape}."
+        )
+    coarsest = [side // 2**halvings for side in sides]
+
+    def starts(keys, images):
+        if images is None:
+            return chain.noise(keys, (*coarsest, channels))
+        return downsample(images, halvings)
+
+    return starts
