@@ -100,6 +100,7 @@ COMMANDS = {
         *flag.task(200),
         *flag.DATA,
         *flag.CHAIN,
+        flag.SAMPLES,
         several(
             "sigma",
             ["0.1", "0.2", "0.3"],
@@ -112,6 +113,7 @@ COMMANDS = {
         *flag.DATA,
         *flag.CHAIN,
         flag.SPEED,
+        flag.SAMPLES,
         string(
             "mask",
             "center",
@@ -119,6 +121,27 @@ COMMANDS = {
             "are missing.",
         ),
         boolean("ladder", True, "Fill from coarse to fine; or at the finest level."),
+    ),
+    "restore": Command(
+        "restore what was measured of images: enlarge, colourise, fill, denoise",
+        *flag.task(100),
+        *flag.DATA,
+        *flag.CHAIN,
+        flag.SPEED,
+        flag.SAMPLES,
+        string(
+            "operator",
+            "mean_pool_2",
+            "What was measured: mean_pool_2, mean_pool_4 … (small images), grey (of "
+            "colours), identity, or the pixels that a mask leaves, see inpaint --mask.",
+        ),
+        number("sigma", 0.0, "Standard deviation of its noise, on images in [-1, 1]."),
+        string(
+            "initial",
+            None,
+            "Classical method at whose images the chains start, such as bicubic, "
+            "biharmonic or non_local_means; by default at noise.",
+        ),
     ),
     "detect": Command(
         "tell anomalies from normal images, with a threshold (Sec. 4.3)",

@@ -25,6 +25,7 @@ def main(values: flags.FlagValues) -> None:
         tuning_images=tuning.images(),
         settings=settings,
         steps=values.steps,
+        samples=values.samples,
         labels=task.labels(test),
         tuning_labels=task.labels(tuning),
         seed=values.seed,

@@ -96,6 +96,9 @@ SPEED = number(
     lower_bound=0.01,
     upper_bound=100,
 )
+SAMPLES = integer(
+    "samples", 8, "Chains of each image, of which the mean is shown too.", lower_bound=1
+)
 FALSE_POSITIVE_RATE = number(
     "false_positive_rate",
     0.05,

@@ -38,6 +38,11 @@ from keras_cfebm.evaluation.generation_protocol import (
 )
 from keras_cfebm.evaluation.image_quality import mean_figures, mean_ssim, psnr, ssim
 from keras_cfebm.evaluation.inception import inception_encoder
+from keras_cfebm.evaluation.inverse_protocol import (
+    baselines,
+    deviation_correlation,
+    evaluate_restoration,
+)
 from keras_cfebm.evaluation.neighbours import evaluate_neighbours, nearest_neighbours
 from keras_cfebm.evaluation.restoration_protocol import (
     SIGMAS,
@@ -65,16 +70,19 @@ __all__ = [
     "FeatureStatistics",
     "LadderScore",
     "anomaly_images",
+    "baselines",
     "blind_to_detail",
     "cached_statistics",
     "controls",
     "detection_figures",
+    "deviation_correlation",
     "evaluate_denoising",
     "evaluate_detection",
     "evaluate_generation",
     "evaluate_inpainting",
     "evaluate_interpolations",
     "evaluate_neighbours",
+    "evaluate_restoration",
     "evaluate_samples",
     "evaluate_translation",
     "fashion_classifier",

@@ -6,16 +6,20 @@ from typing import Any
 import numpy as np
 
 from keras_cfebm import tasks
-from keras_cfebm.evaluation.filters import FILTERS, best_strength, filtered, inpainted
+from keras_cfebm.evaluation.filters import FILTERS, best_strength, filtered
 from keras_cfebm.evaluation.image_quality import mean_figures, psnr
+from keras_cfebm.evaluation.inverse_protocol import evaluate_restoration
 from keras_cfebm.evaluation.result import Evaluation
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.chain import Chain
+from keras_cfebm.tasks.inverse_problems import REFINEMENT
 from keras_cfebm.tasks.restoration import DENOISING
 from keras_cfebm.utils.validation import check_images, check_number
 
 #: The noise that `evaluate_denoising` adds by default, standard deviations.
 SIGMAS = (0.1, 0.2, 0.3)
+#: What starts at the images of non-local means and goes on with the energy.
+REFINED = "filter_then_model"
 #: The longest denoising chain tried.
 MOST_STEPS = 40
 
@@ -28,6 +32,7 @@ def evaluate_denoising(
     tuning_images: np.ndarray | None = None,
     settings: Langevin | None = None,
     steps: int | None = None,
+    samples: int = 8,
     labels: Any = None,
     tuning_labels: Any = None,
     seed: int = 0,
@@ -52,6 +57,7 @@ def evaluate_denoising(
             strength of each filter and the default number of steps.
         settings: `Langevin`, but for the steps; None for those of `tasks.denoise`.
         steps: int, in place of the best number.
+        samples: int, chains of each image that start at the filtered one.
         labels: of a conditional energy, an int or an integer array `(n,)`.
         tuning_labels: the same of `tuning_images`.
         seed: int, the stream of noise and chains.
@@ -59,10 +65,11 @@ def evaluate_denoising(
         progress: bool, show progress bars.
 
     Returns:
-        `Evaluation`; its figures are σ (as str) → method (`noisy`, `model` and the
-        names in `FILTERS`) → `psnr`, `ssim`, and of all but `noisy` the `strength` that
-        was used, which is the number of steps of the model's. SSIM is None below 11
-        pixels.
+        `Evaluation`; its figures are σ (as str) → method (`noisy`, `model`, the names
+        in `FILTERS`, and `filter_then_model`: `tasks.restore` from the images of
+        non-local means on) → `psnr`, `ssim`, and of the model and the filters the
+        `strength` that was used, which is the number of steps of the model's. SSIM is
+        None below 11 pixels.
 
     Raises:
         ValueError: if a σ is not above 0, or images or labels do not fit the energy.
@@ -73,6 +80,7 @@ def evaluate_denoising(
         check_number(sigma, "sigma", "(0, inf)")
     figures: dict[str, Any] = {}
     shown = {"original": images}
+    refinement = Chain(energy, REFINEMENT)
     for sigma in sigmas:
         noisy = tasks.add_noise(images, sigma, seed)
         used = settings or DENOISING
@@ -92,6 +100,18 @@ def evaluate_denoising(
         versions = {"noisy": np.clip(noisy, -1, 1), "model": model}
         for name, strength in strengths.items():
             versions[name] = filtered(name, noisy, strength, sigma)
+        versions[REFINED] = tasks.restore(
+            refinement,
+            noisy,
+            tasks.Identity(),
+            sigma,
+            samples,
+            seed,
+            labels=labels,
+            batch_size=batch_size,
+            initial=versions["non_local_means"],
+            progress=progress,
+        ).mean
         found = {name: mean_figures(v, images) for name, v in versions.items()}
         for name, strength in {"model": used.steps_at(0), **strengths}.items():
             found[name]["strength"] = strength
@@ -133,6 +153,7 @@ def evaluate_inpainting(
     images: np.ndarray,
     mask: Any,
     *,
+    samples: int = 8,
     settings: Langevin | None = None,
     labels: Any = None,
     seed: int = 0,
@@ -148,16 +169,18 @@ def evaluate_inpainting(
             on.
         mask: an array, a name or a path, see `keras_cfebm.tasks.hole_masks`; True where
             a pixel is missing.
-        settings: `Langevin`; None for the default of `tasks.inpaint`.
+        samples: int, chains of each image.
+        settings: `Langevin`; None for the default of `tasks.restore`.
         labels: of conditional energies, an int or an integer array `(n,)`.
         seed: int, the stream of masks and chains.
         batch_size: int, images per chain.
         progress: bool, show a progress bar.
 
     Returns:
-        `Evaluation`; its figures are method (`model`, `mean`, `biharmonic`) → `psnr`
-        and `ssim` inside the hole (None below 11 pixels), and `missing`, the share of
-        pixels that are.
+        `Evaluation`; its figures are method (`model`, `model_mean`, `mean`,
+        `biharmonic`) → `psnr` and `ssim` inside the hole (None below 11 pixels),
+        `missing`, the share of pixels that are, and `deviation_correlation`; see
+        `evaluate_restoration`.
 
     Raises:
         ValueError: if images, mask or labels do not fit.
@@ -165,15 +188,19 @@ def evaluate_inpainting(
     """
     images = check_images(images, strict=True)
     holes = tasks.hole_masks(mask, images.shape, seed)
-    model = tasks.inpaint(
-        energies, images, holes, seed, settings, labels, batch_size, progress=progress
+    found = evaluate_restoration(
+        energies,
+        images,
+        tasks.Mask(holes),
+        samples=samples,
+        settings=settings,
+        labels=labels,
+        seed=seed,
+        batch_size=batch_size,
+        progress=progress,
     )
-    versions = {"model": model} | {
-        name: inpainted(name, images, holes) for name in ("mean", "biharmonic")
-    }
-    figures: dict[str, Any] = {
-        name: mean_figures(version, images, holes) for name, version in versions.items()
-    }
-    figures["missing"] = float(holes.mean())
-    shown = {"original": images, "masked": np.where(holes, np.float32(0), images)}
-    return Evaluation(figures, shown | versions)
+    masked = {"masked": np.where(holes, np.float32(0), images)}
+    original = {"original": found.images.pop("original")}
+    figures = {**found.figures["methods"], "missing": float(holes.mean())}
+    figures["deviation_correlation"] = found.figures["deviation_correlation"]
+    return Evaluation(figures, original | masked | found.images)

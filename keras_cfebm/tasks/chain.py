@@ -249,7 +249,7 @@ class Chain:
             self.settings,
             run=run,
             steps=own,
-            # Where a chain starts, and after the clipping: no step, so no pull by noise.
+            # At the start and after the clipping, which are no steps with a pull.
             constraints=[fidelity(m and m.exact()) for m in measured],
             every=every,
         )

@@ -129,12 +129,15 @@ def restore(
         measured = measured_levels(
             y, known, len(chain.energies), image_shape, noise, temperature
         )
-        first = mean = squares = 0.0
-        for i in range(samples):
-            own = random.fold_in(keys, i, SAMPLE) if i else keys
-            x = starts(own, initial)
-            x = chain.settings.clipped(chain.run(x, own, labels, measured=measured)[0])
-            first = first if i else x
+
+        def drawn(keys):
+            x, _ = chain.run(starts(keys, initial), keys, labels, measured=measured)
+            return chain.settings.clipped(x)
+
+        first = mean = drawn(keys)
+        squares = ops.zeros_like(mean)
+        for i in range(1, samples):
+            x = drawn(random.fold_in(keys, i, SAMPLE))
             change = x - mean
             mean = mean + change / (i + 1)
             squares = squares + change * (x - mean)

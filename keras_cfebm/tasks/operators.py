@@ -28,6 +28,7 @@ from keras_cfebm.utils.validation import check_count
 
 #: What a pixel of red, green and blue is in grey, as Pillow has it.
 LUMA = (0.299, 0.587, 0.114)
+_POOL = "mean_pool_"
 _LUMA_NORM = sum(weight**2 for weight in LUMA)
 
 
@@ -142,9 +143,11 @@ def operator_of(name: str) -> Operator:
     plain = {"identity": Identity, "grey": Grey}
     if name in plain:
         return plain[name]()
-    _, found, factor = name.partition("mean_pool_")
-    if found:
-        return MeanPool(int(factor) if factor.isdecimal() else factor)
+    if name.startswith(_POOL):
+        factor = name.removeprefix(_POOL)
+        if not factor.isdecimal():
+            raise ValueError(f"Expected mean_pool_ and a factor, received {name!r}.")
+        return MeanPool(int(factor))
     return Mask(name)
 
 
