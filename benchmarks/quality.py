@@ -180,9 +180,10 @@ def _denoising(found, name):
 
 
 def _inpainting(found):
-    methods = [name for name in next(iter(found.values())) if name != "missing"]
+    first = next(iter(found.values()))
+    methods = [name for name, row in first.items() if isinstance(row, dict)]
     rows = [
-        [method, *(_quality(found[mask][method]) for mask in found)]
+        [method.replace("_", " "), *(_quality(found[mask][method]) for mask in found)]
         for method in methods
     ]
     header = ["inpainting, PSNR / SSIM in the hole"]

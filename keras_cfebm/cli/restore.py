@@ -5,7 +5,7 @@ import dataclasses
 from absl import flags
 
 from keras_cfebm import evaluation, tasks
-from keras_cfebm.cli.task import Task, two_parts
+from keras_cfebm.cli.task import Task, require_noise, two_parts
 from keras_cfebm.cli.text import print_table
 from keras_cfebm.tasks.inverse_problems import REFINEMENT, RESTORATION
 
@@ -17,6 +17,8 @@ def main(values: flags.FlagValues) -> None:
     """Measures held-out images and restores them."""
     operator = tasks.operator_of(values.operator)
     task = Task("restore", values)
+    if values.initial is None:
+        require_noise(task.model)
     test, tuning = two_parts(task.data(), values.count, TUNING, values.seed)
     default = RESTORATION if values.initial is None else REFINEMENT
     settings = task.langevin(default).faster(values.speed)

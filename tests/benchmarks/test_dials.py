@@ -1,16 +1,22 @@
-"""The benchmarks of guidance, speed and faithfulness, on untrained models."""
+"""The benchmarks of guidance, speed, faithfulness, restorations, on untrained models."""
 
+import dataclasses
 import pathlib
 import types
 
 import numpy as np
 import pytest
 
-from keras_cfebm import CFEBM, Langevin
+from keras_cfebm import CFEBM, Langevin, evaluation
 from keras_cfebm.datasets.embedded import CLASS_NAMES
 
 ROOT = pathlib.Path(__file__).parents[2]
 LANGEVIN = Langevin(steps=3, noise_scale=0.1)
+
+
+def few_images():
+    rng = np.random.default_rng(0)
+    return rng.uniform(-1, 0.5, (4, 32, 32, 1)).astype("float32")
 
 
 @pytest.fixture(autouse=True)
@@ -114,3 +120,40 @@ def test_chains_differ_in_one_setting_each(make_network, tmp_path, monkeypatch, 
     assert settings.steps == (6, 3) and settings.step_size == (1.0, 1.0)
     found = [row["classifier_fid"] for row in figures.values()]
     assert found[0] == found[1] and len(set(found)) == len(found) - 1
+
+
+def test_restoration_has_a_row_for_each_method(
+    make_network, tmp_path, monkeypatch, capsys
+):
+    from benchmarks import restoration
+
+    for name in ("model", "denoiser"):
+        CFEBM([make_network(32)]).save(tmp_path / f"{name}.keras")
+    brief = {
+        name: dataclasses.replace(case, settings=LANGEVIN)
+        for name, case in restoration.CASES.items()
+    }
+    monkeypatch.setattr(restoration, "CASES", brief)
+    monkeypatch.setattr(restoration, "images_of", lambda *_: few_images())
+    monkeypatch.setattr(evaluation, "frechet_distance", lambda *_: 1.0)
+    options = types.SimpleNamespace(
+        model=str(tmp_path / "model.keras"),
+        denoiser=str(tmp_path / "denoiser.keras"),
+        count=4,
+        samples=2,
+        seeds=["0", "1"],
+        cases=["σ = 0.2", "×4"],
+        rival_seconds=0.1,
+        pictures=str(tmp_path),
+    )
+    results = restoration.run(options)
+    assert results["rival_seconds"] >= 0.1
+    noise, small = results["restorations"].values()
+    assert len(noise) == len(small) == 2  # seeds
+    assert "rival" in noise[0]["methods"] and "rival" not in small[0]["methods"]
+    lines = capsys.readouterr().out.splitlines()
+    # The best classical method comes first, with the name of the restoration.
+    (best,) = [line for line in lines if line.startswith("| ×4 ")]
+    psnr = [row["methods"]["bicubic"]["psnr"] for row in small]
+    assert f"| {np.mean(psnr):.2f} ± {np.std(psnr):.2f} |" in best
+    assert (tmp_path / "×4.png").is_file()

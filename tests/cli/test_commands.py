@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import inspect
 
 import pytest
 
@@ -17,6 +18,7 @@ from keras_cfebm.evaluation import KNOWN_ANOMALIES, SIGMAS
 from keras_cfebm.layers import activations
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.serving import export, image_files
+from keras_cfebm.tasks import MeanPool, operator_of, restore
 from keras_cfebm.tasks.anomaly import SCORES
 from keras_cfebm.tasks.masks import MASKS
 
@@ -78,6 +80,9 @@ def test_choices_and_defaults_are_those_of_the_library():
     assert flag("export", "score").default == SCORES[0]
     assert tuple(map(float, flag("denoise", "sigma").default)) == SIGMAS
     assert flag("inpaint", "mask").default == MASKS[0]
+    samples = inspect.signature(restore).parameters["samples"].default
+    assert flag("restore", "samples").default == samples
+    assert isinstance(operator_of(flag("restore", "operator").default), MeanPool)
     for row, names in [
         (flag("inpaint", "mask"), MASKS),
         (flag("detect", "against"), KNOWN_ANOMALIES),

@@ -123,6 +123,7 @@ def test_denoise(run, capsys):
             "gaussian",
             "median",
             "non_local_means",
+            "filter_then_model",
         }
         assert set(row["model"]) == {"psnr", "ssim", "strength"}
     assert "non_local_means" in capsys.readouterr().out
@@ -138,11 +139,31 @@ def test_inpaint_with_a_mask_of_a_file(run, tmp_path):
         "--count=3",
         f"--mask={tmp_path / 'mask.png'}",
         "--steps=2",
+        "--samples=2",
         pictures=["inpainted.png"],
     )
     assert record["figures"]["missing"] == 1 / 16
     assert record["langevin"]["steps"] == 2
     assert set(record["figures"]["model"]) == {"psnr", "ssim"}
+    assert record["figures"]["model_mean"] != record["figures"]["model"]
+
+
+def test_restore_small_images(run, translator, capsys):
+    record = figures_of(
+        "restore",
+        run,
+        "--count=3",
+        "--operator=mean_pool_4",
+        "--initial=bicubic",
+        "--samples=2",
+        pictures=["restored.png"],
+    )
+    methods = record["figures"]["methods"]
+    assert set(methods) == {"model", "model_mean", "nearest", "bicubic"}
+    assert record["langevin"]["chain_levels"] == 1 and record["samples"] == 2
+    assert "bicubic" in capsys.readouterr().out
+    assert main(["restore", f"--model={translator}"]) == 1
+    assert "start at noise" in capsys.readouterr().err
 
 
 def test_detect(run):
@@ -297,6 +318,9 @@ def odd_files(tmp_path_factory):
         (["inpaint", "--mask={odd}/small.png"], "mask of shape (32, 32)"),
         (["inpaint", "--mask={odd}/known.png"], "no pixel to fill"),
         (["inpaint", "--mask={odd}/absent.png"], "absent.png"),
+        (["restore", "--operator=mean_pool_3"], "power of two"),
+        (["restore", "--operator=grey"], "three channels"),
+        (["restore", "--initial=best"], "'bicubic'"),
         (["denoise", "--sigma=-0.1"], "sigma in (0, inf)"),
         (["denoise", "--sigma=much"], "--sigma as a number"),
         (["denoise", "--classes=Hat"], "received 'Hat'"),
