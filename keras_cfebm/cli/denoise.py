@@ -51,7 +51,8 @@ def main(values: flags.FlagValues) -> None:
     )
     print(
         "PSNR in dB. All know σ; strengths (the model's: Langevin steps) are the best "
-        f"on {len(tuning)} other held-out images."
+        f"on {len(tuning)} other held-out images. filter_then_model starts its chains "
+        "at the images of non_local_means."
     )
     if task.model.chain_start != "source":
         print(
