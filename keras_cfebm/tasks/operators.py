@@ -224,12 +224,12 @@ def fidelity(measured: Measured | None) -> Callable[[Tensor], Tensor] | None:
     values, strength = measured
 
     def step(x: Tensor) -> Tensor:
-        def spread(y):
-            return _spread(y, x.shape[1], x.shape[-1])
-
         seen = _seen(x, values.shape[1], values.shape[-1])
-        # Not of the difference: x − x + y is y, but x + (y − x) is so nearly only.
-        return x - spread(strength * seen) + spread(strength * values)
+        missed = strength * (values - seen)
+        moved = x + _spread(missed, x.shape[1], x.shape[-1])
+        if seen is not x:
+            return moved
+        return ops.where(strength == 1, values, moved)  # not nearly, but bit for bit
 
     return step
 
@@ -243,7 +243,7 @@ def _grey(x):
 
 
 def _seen(x, height, channels):
-    """A x: of images, what has this height and so many channels."""
+    """A x: of images, what has this height and so many channels; or x itself."""
     x = downsample(x, _halvings(x.shape[1] // height))
     return x if x.shape[-1] == channels else _grey(x)
 
