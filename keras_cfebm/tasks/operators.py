@@ -200,6 +200,8 @@ def measured_levels(
         values = y
         if pooled:
             values = downsample(y * weights, pooled) / ops.maximum(share, 1e-6)
+        if noise == 0:
+            return Measured(values, ops.cast(share >= 0.5, y.dtype))
         gain = own_gain * 0.25 ** max(blocks - halvings, 0)
         variance = noise**2 / (gain * 4**pooled * ops.maximum(share, 0.5))
         strength = temperature / (temperature + variance)
