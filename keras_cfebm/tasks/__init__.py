@@ -29,6 +29,8 @@ from keras_cfebm.tasks.operators import (
     Operator,
     operator_of,
 )
+from keras_cfebm.tasks.ladder_detector import LadderDetector
+from keras_cfebm.tasks.normality import Normality
 from keras_cfebm.tasks.reconstruction import Reconstruction, reconstruct
 from keras_cfebm.tasks.restoration import add_noise, denoise, inpaint
 from keras_cfebm.tasks.translation import translate
@@ -42,6 +44,8 @@ __all__ = [
     "Mask",
     "MeanPool",
     "Operator",
+    "LadderDetector",
+    "Normality",
     "Reconstruction",
     "Restoration",
     "add_noise",
