@@ -151,8 +151,9 @@ COMMANDS = {
             "against",
             None,
             "Anomalies: digits, uniform, constant, interpolation, held_out_classes (of "
-            "a model of some classes only), grey, or image sets such as svhn_cropped; "
-            "by default the first five.",
+            "a model of some classes only), grey, black, inverted, noisy, blurred, "
+            "rotated, shuffled, or image sets such as svhn_cropped; by default the "
+            "first five.",
         ),
         flag.FALSE_POSITIVE_RATE,
     ),
@@ -201,9 +202,9 @@ COMMANDS = {
         boolean("threshold", True, "Fit anomaly_score's threshold to held-out images."),
         choice(
             "score",
-            "energy",
-            "Anomaly score.",
-            enum_values=["energy", "gradient_norm", "typicality"],
+            "ladder",
+            "Anomaly score: ladder, of all levels, or one of the finest energy.",
+            enum_values=["ladder", "energy", "gradient_norm", "typicality"],
         ),
         flag.FALSE_POSITIVE_RATE,
         *flag.DATA,

@@ -1,9 +1,9 @@
 """LadderDetector: tells anomalies by what all levels of a ladder make of an image.
 
-The energy of the finest level alone is a poor score: it may be low for uniform noise and
-for garments of classes that were left out. Two things are better, and need no labels
-either: whether an image moves on its energy surfaces as normal images do, and whether
-the energies' own features of it are those of any normal image.
+The energy of the finest level alone is a poor score: it may be low for uniform noise
+and for garments of classes that were left out. Two things are better, and need no
+labels either: whether an image moves on the energies' surfaces as normal images do, and
+whether the features that the energies have of it are near those of a normal image.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ MOST = 2000
 #: Shares of the images for the density and the reference; the rest is held out.
 _SHARES = (0.35, 0.35)
 #: Images that are needed at least.
-_LEAST = 40
+_LEAST = 20
 
 
 class LadderDetector:
@@ -51,7 +51,7 @@ class LadderDetector:
     Args:
         energies: sequence of `EnergyNetwork`s, coarsest first, each of twice the
             resolution of the one before; or a single one.
-        settings: `Langevin`, whose step sizes and clip are taken; None for its defaults.
+        settings: `Langevin`, for its step sizes and clip; None for the defaults.
         batch_size: int, images at a time; it bounds the memory.
         normality: `Normality` that another such detector has learned; None to `fit`.
 
@@ -72,9 +72,6 @@ class LadderDetector:
     ```
     """
 
-    #: What is scored needs no labels, also with classes.
-    takes_labels = False
-
     def __init__(
         self,
         energies: EnergyNetwork | Sequence[EnergyNetwork],
@@ -83,7 +80,7 @@ class LadderDetector:
         normality: Normality | None = None,
     ):
         is_one = hasattr(energies, "bind_features")
-        self.energies = [energies] if is_one else list(energies)
+        self.energies: list[Any] = [energies] if is_one else list(energies)
         if not self.energies or not all(
             hasattr(energy, "bind_features") for energy in self.energies
         ):
@@ -125,7 +122,7 @@ class LadderDetector:
             seed: int, of how the images are parted.
 
         Raises:
-            ValueError: if images do not fit, there are fewer than 40 of a kind, or the
+            ValueError: if images do not fit, there are fewer than 20 of a kind, or the
                 rate is out of range.
             ImportError: without the extra `eval` (scikit-learn).
         """
@@ -140,8 +137,8 @@ class LadderDetector:
             held_out = self._check(held_out, "held_out", _LEAST)
             parts = [*np.array_split(images, 2), held_out]
         parts[:2] = parts[0][:MOST], parts[1][:MOST]
-        measured = [self.measurements(part) for part in parts]
-        self.normality = Normality.learned(*measured, seed=seed)
+        density, reference, others = map(self.measurements, parts)
+        self.normality = Normality.learned(density, reference, others, seed=seed)
         self.false_positive_rate = float(false_positive_rate)
         return self
 
@@ -175,10 +172,7 @@ class LadderDetector:
         """
         normality = self._learned()
         measured = self.measurements(images, progress=progress)
-        found = run_batches(
-            lambda *parts: normality(Measurements(*parts)), measured, 1024
-        )
-        return found
+        return run_batches(lambda *m: normality(Measurements(*m)), measured, 1024)
 
     def p_values(self, images: np.ndarray) -> np.ndarray:
         """The share of normal images that are as unusual, `(n,)`; see `scores`."""
@@ -235,7 +229,9 @@ class LadderDetector:
         finest = len(self.energies) - 1
         levels = [
             _of_level(
-                energy, downsample(images, finest - level), self.settings.at_level(level)
+                energy,
+                downsample(images, finest - level),
+                self.settings.at_level(level),
             )
             for level, energy in enumerate(self.energies)
         ]

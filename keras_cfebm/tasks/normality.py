@@ -1,4 +1,4 @@
-"""What normal images are like, learned from some: the two halves of `LadderDetector`."""
+"""Normality: what normal images are like, the memory of a `LadderDetector`."""
 
 from typing import Any, NamedTuple, Self
 
