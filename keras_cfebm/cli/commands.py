@@ -184,6 +184,12 @@ COMMANDS = {
             enum_values=["denoise", "translate"],
         ),
         number("sigma", 0.3, "Standard deviation of the noise that denoise removes."),
+        boolean(
+            "defects",
+            False,
+            "Also map how far features are from those of training images, and judge "
+            "maps by defects that are made here.",
+        ),
     ),
     "export": Command(
         "write a SavedModel for TensorFlow Serving",

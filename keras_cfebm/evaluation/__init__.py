@@ -17,6 +17,7 @@ from keras_cfebm.evaluation.control_images import (
     fashion_mnist_figures,
     pixelate,
 )
+from keras_cfebm.evaluation.defect_protocol import DEFECTS, damaged, evaluate_defects
 from keras_cfebm.evaluation.detail import blind_to_detail, finest_detail
 from keras_cfebm.evaluation.detection_baselines import (
     isolation_forest_score,
@@ -70,6 +71,7 @@ from keras_cfebm.tasks.anomaly import threshold_at
 
 __all__ = [
     "ANOMALIES",
+    "DEFECTS",
     "FAR_ANOMALIES",
     "FILTERS",
     "KNOWN_ANOMALIES",
@@ -87,8 +89,10 @@ __all__ = [
     "blind_to_detail",
     "cached_statistics",
     "controls",
+    "damaged",
     "detection_figures",
     "deviation_correlation",
+    "evaluate_defects",
     "evaluate_denoising",
     "evaluate_detection",
     "evaluate_generation",

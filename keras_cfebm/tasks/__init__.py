@@ -18,6 +18,7 @@ only, never on the images beside it.
 from keras_cfebm.tasks import energies
 from keras_cfebm.tasks.anomaly import AnomalyDetector, anomaly_scores
 from keras_cfebm.tasks.chain import Chain, ChainState
+from keras_cfebm.tasks.defects import neighbour_map
 from keras_cfebm.tasks.generation import chain_states, generate, interpolate
 from keras_cfebm.tasks.inverse_problems import Restoration, restore
 from keras_cfebm.tasks.masks import hole_masks
@@ -58,6 +59,7 @@ __all__ = [
     "inpaint",
     "interpolate",
     "operator_of",
+    "neighbour_map",
     "reconstruct",
     "restore",
     "translate",
