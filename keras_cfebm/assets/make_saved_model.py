@@ -22,7 +22,7 @@ import keras
 import numpy as np
 from absl import app, flags
 
-from keras_cfebm import configs, evaluation, tasks, visualization
+from keras_cfebm import configs, datasets, evaluation, tasks, visualization
 from keras_cfebm.runs.run_folder import RunFolder, load_ladder, read_metrics
 from keras_cfebm.runs.train import held_out_split, load_data
 from keras_cfebm.serving.export import export_saved_model
@@ -141,10 +141,14 @@ def _classes(data):
 
 
 def write(name, model, config):
-    """Writes both forms anew, with a detector of training and held-out images."""
+    """Writes both forms anew, with a detector of the embedded images if it has none."""
     if model.detector is None:
-        known = load_data(config.data).subset(limit=2 * MOST, seed=0)
-        held_out = load_data(config.data, held_out_split(config.data))
+        known, held_out = (
+            datasets.load(datasets.EMBEDDED, split, resolution=32, fit="pad").subset(
+                classes=config.data.classes, limit=limit, seed=0
+            )
+            for split, limit in (("train", 2 * MOST), ("test", MOST))
+        )
         detector = tasks.LadderDetector(model.sampling_ladder, model.langevin)
         model.detector = detector.fit(known.images(), held_out=held_out.images())
     shutil.rmtree(_FOLDER / name / "serving", ignore_errors=True)
