@@ -21,7 +21,9 @@ from keras_cfebm.tasks.chain import Chain, ChainState
 from keras_cfebm.tasks.defects import neighbour_map
 from keras_cfebm.tasks.generation import chain_states, generate, interpolate
 from keras_cfebm.tasks.inverse_problems import Restoration, restore
+from keras_cfebm.tasks.ladder_detector import LadderDetector
 from keras_cfebm.tasks.masks import hole_masks
+from keras_cfebm.tasks.normality import Normality
 from keras_cfebm.tasks.operators import (
     Grey,
     Identity,
@@ -30,8 +32,6 @@ from keras_cfebm.tasks.operators import (
     Operator,
     operator_of,
 )
-from keras_cfebm.tasks.ladder_detector import LadderDetector
-from keras_cfebm.tasks.normality import Normality
 from keras_cfebm.tasks.reconstruction import Reconstruction, reconstruct
 from keras_cfebm.tasks.restoration import add_noise, denoise, inpaint
 from keras_cfebm.tasks.translation import translate
@@ -42,11 +42,11 @@ __all__ = [
     "ChainState",
     "Grey",
     "Identity",
+    "LadderDetector",
     "Mask",
     "MeanPool",
-    "Operator",
-    "LadderDetector",
     "Normality",
+    "Operator",
     "Reconstruction",
     "Restoration",
     "add_noise",
@@ -58,8 +58,8 @@ __all__ = [
     "hole_masks",
     "inpaint",
     "interpolate",
-    "operator_of",
     "neighbour_map",
+    "operator_of",
     "reconstruct",
     "restore",
     "translate",
