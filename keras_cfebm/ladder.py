@@ -55,6 +55,9 @@ class EnergyLadder(keras.Model):
         [Zhao, Xie and Li, ICLR 2021](https://openreview.net/forum?id=aD1_5zowqV)
     """
 
+    #: Fitted to the `sampling_ladder`, it is saved with the model; training drops it.
+    detector: tasks.LadderDetector | None = None
+
     def __init__(
         self,
         ladder: EnergyNetwork | Sequence[EnergyNetwork],
@@ -318,6 +321,11 @@ class EnergyLadder(keras.Model):
 
     # --- Saving and loading ---------------------------------------------------------
 
+    @property
+    def normality(self) -> tasks.Normality | None:
+        """What the detector has learned; Keras saves each layer that it finds."""
+        return None if self.detector is None else self.detector.normality
+
     def save(self, filepath: PathLike, *args: Any, **kwargs: Any) -> None:
         """Writes the model as a `.keras` file; see `keras.Model.save`.
 
@@ -356,6 +364,7 @@ class EnergyLadder(keras.Model):
             "langevin": dataclasses.asdict(self.langevin),
             "class_names": self.class_names and list(self.class_names),
             "ladder": [keras.saving.serialize_keras_object(n) for n in self.ladder],
+            "detector": None if self.detector is None else self.detector.get_config(),
         }
 
     @classmethod
@@ -366,7 +375,12 @@ class EnergyLadder(keras.Model):
             for network in config["ladder"]
         ]
         config["langevin"] = Langevin(**config["langevin"])
-        return cls(**config)
+        detector = config.pop("detector", None)
+        model = cls(**config)
+        if detector is not None:
+            ladder = model.sampling_ladder
+            model.detector = tasks.LadderDetector.of_config(ladder, detector)
+        return model
 
     @classmethod
     def from_run_config(

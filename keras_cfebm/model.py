@@ -424,6 +424,7 @@ class CFEBM(EnergyLadder):
         """
         x = self._checked(x, y)
         y = labels_beside(x, y, kwargs.get("sample_weight"))
+        self.detector = None  # of other weights from now on
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):

@@ -5,6 +5,7 @@ is a value, not a mutation: `network.grown()` is a new network of twice the reso
 that computes, at β = 0, exactly the old energy of the mean-pooled image.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -229,6 +230,25 @@ class EnergyNetwork(keras.Model):
             return head(x)
 
         return energy
+
+    def bind_features(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """Returns the network without its last layer as a plain function.
+
+        Returns:
+            Function of images `(batch, resolution, resolution, channels)` that returns
+            a pair of the head's features `(batch, width)` and the energies `(batch,)`;
+            with classes −log Σ_y exp(−E(x, y)), the energies of any class.
+        """
+        blocks = [block.bind() for block in self.blocks]
+        features_of = self.head.bind_features()
+
+        def features(x):
+            for block in blocks:
+                x = block(x)
+            found = features_of(x)
+            return found, self.head.marginal(found)
+
+        return features
 
     def export(
         self, filepath: PathLike, format: str = "tf_saved_model", **kwargs: Any

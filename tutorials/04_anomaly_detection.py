@@ -271,7 +271,7 @@ cf.visualization.comparison_grid(
 # - gradient norm, $\lVert \partial_x E(x) \rVert_2$: small at a maximum of $p$;
 # - typicality, $|E(x) - \bar E|$, with $\bar E$ the mean energy of held-out images: far
 #   from the usual energy **in either direction**;
-# - ladder, $\sum_s (E^{(s)}(x^{(s)}) - \mu_s) / \sigma_s$: the energies of all
+# - energy sum, $\sum_s (E^{(s)}(x^{(s)}) - \mu_s) / \sigma_s$: the energies of all
 #   resolutions together, standardised on held-out images;
 # - PCA: squared error after projection on 64 principal components. It knows no energy;
 # - Mahalanobis distance in the features of a classifier. **It is no fair rival:** the
@@ -286,7 +286,7 @@ detectors = {
     "energy": detector,
     "gradient": cf.tasks.AnomalyDetector(energy, "gradient_norm"),
     "typical": cf.tasks.AnomalyDetector(energy, "typicality"),
-    "ladder": cf.evaluation.LadderScore(model.sampling_ladder, held_out),
+    "energy_sum": cf.evaluation.EnergySum(model.sampling_ladder, held_out),
     "pca": cf.evaluation.pca_score(train.images()),
     "mahalanobis": cf.evaluation.mahalanobis_score(
         encoder, train.images(), train.labels()
@@ -372,7 +372,7 @@ def level_energies(images):
 rivals = {
     "energy": detector,
     "energy - PNG": without_complexity,
-    "ladder": detectors["ladder"],
+    "energy_sum": detectors["energy_sum"],
     "level vector": cf.evaluation.mahalanobis_score(level_energies, held_out),
 }
 rival_report = cf.evaluation.evaluate_detection(rivals, held_out, normal, anomalies)
@@ -408,3 +408,5 @@ for kind, images in anomalies.items():
 # - Always show histograms and several kinds of anomaly. One data set can look perfect.
 # - Choose the score before you see the anomalies, and name what your features have
 #   seen.
+# - The library's default score, `tasks.LadderDetector`, asks all resolutions how an
+#   image moves and whether its features are near those of normal images.

@@ -9,7 +9,7 @@ only: the figures are those of its classifier. After a change of the signatures
 
     python -m keras_cfebm.assets.make_saved_model --only_serving --name=fashion_mnist
 
-exports the model that is there once more.
+exports the model that is there once more, with a detector if it has none.
 """
 
 import datetime
@@ -22,10 +22,11 @@ import keras
 import numpy as np
 from absl import app, flags
 
-from keras_cfebm import configs, evaluation, tasks, visualization
+from keras_cfebm import configs, datasets, evaluation, tasks, visualization
 from keras_cfebm.runs.run_folder import RunFolder, load_ladder, read_metrics
 from keras_cfebm.runs.train import held_out_split, load_data
 from keras_cfebm.serving.export import export_saved_model
+from keras_cfebm.tasks.ladder_detector import MOST
 
 _FOLDER = pathlib.Path("saved_models")
 _SHOWN = 64
@@ -139,14 +140,20 @@ def _classes(data):
     return "all classes" if data.classes is None else ", ".join(map(str, data.classes))
 
 
-def export(name, model, config):
-    """Writes the form for servers anew, with a threshold of held-out images."""
-    normal = load_data(config.data, held_out_split(config.data))
-    labels = None if model.num_classes is None else normal.labels()
-    detector = tasks.AnomalyDetector(model.sampling_network)
-    detector.fit(normal.images(), labels=labels)
+def write(name, model, config):
+    """Writes both forms anew, with a detector of the embedded images if it has none."""
+    if model.detector is None:
+        known, held_out = (
+            datasets.load(datasets.EMBEDDED, split, resolution=32, fit="pad").subset(
+                classes=config.data.classes, limit=limit, seed=0
+            )
+            for split, limit in (("train", 2 * MOST), ("test", MOST))
+        )
+        detector = tasks.LadderDetector(model.sampling_ladder, model.langevin)
+        model.detector = detector.fit(known.images(), held_out=held_out.images())
     shutil.rmtree(_FOLDER / name / "serving", ignore_errors=True)
-    export_saved_model(model, _FOLDER / name / "serving", detector=detector, fit="pad")
+    export_saved_model(model, _FOLDER / name / "serving", fit="pad")
+    model.save(_FOLDER / name / "model.keras")
 
 
 def main(argv):
@@ -155,7 +162,7 @@ def main(argv):
         raise app.UsageError(f"Expected flags only, received {argv[1:]}.")
     if flags.FLAGS.only_serving:
         name = flags.FLAGS.name
-        export(name, load_ladder(_FOLDER / name / "model.keras"), configs.config(name))
+        write(name, load_ladder(_FOLDER / name / "model.keras"), configs.config(name))
         return
     run = RunFolder(flags.FLAGS.run_dir)
     name = flags.FLAGS.name or run.path.resolve().name
@@ -168,9 +175,8 @@ def main(argv):
     distances = classifier_fid(images, held_out, config)
     details = [evaluation.finest_detail(some) for some in (images, held_out)]
     text = card(name, run, model, config, distances, details, len(images))
-    export(name, model, config)
+    write(name, model, config)
     folder = _FOLDER / name
-    model.save(folder / "model.keras")
     visualization.image_grid(images[:_SHOWN], path=folder / "samples.png")
     (folder / "README.md").write_text(text, encoding="utf-8")
     print(f"{folder}: classifier FID %.2f, control %.2f" % distances)

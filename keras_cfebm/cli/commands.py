@@ -151,8 +151,9 @@ COMMANDS = {
             "against",
             None,
             "Anomalies: digits, uniform, constant, interpolation, held_out_classes (of "
-            "a model of some classes only), grey, or image sets such as svhn_cropped; "
-            "by default the first five.",
+            "a model of some classes only), grey, black, inverted, noisy, blurred, "
+            "rotated, shuffled, or image sets such as svhn_cropped; by default the "
+            "first five.",
         ),
         flag.FALSE_POSITIVE_RATE,
     ),
@@ -183,6 +184,12 @@ COMMANDS = {
             enum_values=["denoise", "translate"],
         ),
         number("sigma", 0.3, "Standard deviation of the noise that denoise removes."),
+        boolean(
+            "defects",
+            False,
+            "Also map how far features are from those of training images, and judge "
+            "maps by defects that are made here.",
+        ),
     ),
     "export": Command(
         "write a SavedModel for TensorFlow Serving",
@@ -201,9 +208,9 @@ COMMANDS = {
         boolean("threshold", True, "Fit anomaly_score's threshold to held-out images."),
         choice(
             "score",
-            "energy",
-            "Anomaly score.",
-            enum_values=["energy", "gradient_norm", "typicality"],
+            "ladder",
+            "Anomaly score: ladder, of all levels, or one of the finest energy.",
+            enum_values=["ladder", "energy", "gradient_norm", "typicality"],
         ),
         flag.FALSE_POSITIVE_RATE,
         *flag.DATA,

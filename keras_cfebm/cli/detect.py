@@ -1,4 +1,4 @@
-"""Tell anomalies from normal images by their energy (Sec. 4.3)."""
+"""Tell anomalies from normal images by their energies (Sec. 4.3)."""
 
 import pathlib
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from keras_cfebm import datasets, evaluation
+from keras_cfebm import datasets, evaluation, tasks
 from keras_cfebm.cli.task import SHOWN, Task, two_parts
 from keras_cfebm.cli.text import print_table, write_json
 from keras_cfebm.datasets import ImageData
 from keras_cfebm.evaluation import DetectionReport
 from keras_cfebm.evaluation.anomalies import DIGITS
-from keras_cfebm.tasks import AnomalyDetector
 from keras_cfebm.tasks.anomaly import SCORES
+from keras_cfebm.tasks.energies import any_class
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.visualization import energy_histogram, roc_curves
 
@@ -24,11 +24,6 @@ HELD_OUT = "held_out_classes"
 def main(values: flags.FlagValues) -> None:
     """Scores normal images and anomalies, and fits thresholds."""
     task = Task("detect", values)
-    if task.model.num_classes is not None:
-        raise ValueError(
-            "Expected --model without classes, as a new image has no label to score "
-            f"it with, received one of {task.model.num_classes} classes."
-        )
     test, train = task.data(), task.data(training=True)
     count = min(values.count, len(test) // 2)
     normal, held_out = two_parts(test, count, count, values.seed)
@@ -43,15 +38,8 @@ def main(values: flags.FlagValues) -> None:
         label: _anomalies(task, name, normal, values)
         for label, name in zip(labels, names, strict=True)
     }
-    detectors: dict[str, Any] = {
-        score: AnomalyDetector(task.model.sampling_network, score, values.batch_size)
-        for score in SCORES
-    }
-    if len(task.model.ladder) > 1:
-        detectors["ladder"] = evaluation.LadderScore(
-            task.model.sampling_ladder, held_out.images(), values.batch_size
-        )
     known = train.subset(limit=10_000, seed=values.seed)
+    detectors = _detectors(task, values, known.images(), held_out.images())
     classifier = task.classifier()
     if classifier is not None:
         detectors["mahalanobis"] = evaluation.mahalanobis_score(
@@ -84,10 +72,29 @@ def main(values: flags.FlagValues) -> None:
         ],
     )
     print(
-        "High scores are anomalous; 0.5 is chance. Mahalanobis and PCA know no energy; "
-        "ladder adds the energies of all levels up."
+        "High scores are anomalous; 0.5 is chance. Ladder is a LadderDetector; energy "
+        "sum\nadds the energies of all levels up; Mahalanobis and PCA know no energy."
     )
     task.say_where()
+
+
+def _detectors(
+    task: Task, values: flags.FlagValues, known: np.ndarray, held_out: np.ndarray
+) -> dict[str, Any]:
+    """The scores that know an energy, by name; a new image is of any class."""
+    model, size = task.model, values.batch_size
+    ladder = tasks.LadderDetector(model.sampling_ladder, model.langevin, size)
+    energies: list[Any] = model.sampling_ladder
+    if model.num_classes is not None:
+        energies = [any_class(network) for network in energies]
+    found: dict[str, Any] = {
+        "ladder": ladder.fit(known, held_out=held_out, seed=values.seed)
+    }
+    for score in SCORES:
+        found[score] = tasks.AnomalyDetector(energies[-1], score, size)
+    if len(energies) > 1:
+        found["energy_sum"] = evaluation.EnergySum(energies, held_out, size)
+    return found
 
 
 def _against(task: Task, values: flags.FlagValues) -> list[str]:

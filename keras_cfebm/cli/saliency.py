@@ -7,6 +7,9 @@ from keras_cfebm.cli.task import SHOWN, Task
 from keras_cfebm.cli.text import print_table
 from keras_cfebm.visualization import saliency_overlay
 
+#: Training images whose features are compared with.
+NORMAL = 1000
+
 
 def main(values: flags.FlagValues) -> None:
     """Runs the chain, explains the energy, and lays the maps over the images."""
@@ -36,7 +39,14 @@ def main(values: flags.FlagValues) -> None:
     figures, maps = evaluation.saliency_maps(
         network, images, generative, labels, values.seed, values.batch_size
     )
-    task.record(figures, data=data.name, images=len(data), of=of)
+    defects = {}
+    if values.defects:
+        normal = task.data(training=True).subset(limit=NORMAL, seed=values.seed)
+        given = (model.sampling_ladder, images, normal.images())
+        maps["neighbours"] = tasks.neighbour_map(*given, values.batch_size)
+        options = {"seed": values.seed, "batch_size": values.batch_size}
+        defects = evaluation.evaluate_defects(*given, labels, **options)
+    task.record(figures, data=data.name, images=len(data), of=of, defects=defects)
     for name, heat in maps.items():
         # What the chain did is best seen on its result.
         below = results if name == "generative" else images
@@ -45,4 +55,9 @@ def main(values: flags.FlagValues) -> None:
         ["map", "mean", "largest", "correlation with generative"],
         [(name, *row.values()) for name, row in figures.items()],
     )
+    if defects:
+        print_table(
+            ["AUROC of pixels", *next(iter(defects.values()))],
+            [(kind, *row.values()) for kind, row in defects.items()],
+        )
     task.say_where()

@@ -5,17 +5,29 @@ figures that JSON can hold, and images for a picture. The command line prints an
 them; notebooks and benchmarks call the same functions.
 """
 
-from keras_cfebm.evaluation.anomalies import ANOMALIES, KNOWN_ANOMALIES, anomaly_images
+from keras_cfebm.evaluation.anomalies import (
+    ANOMALIES,
+    FAR_ANOMALIES,
+    KNOWN_ANOMALIES,
+    NEAR_ANOMALIES,
+    anomaly_images,
+)
 from keras_cfebm.evaluation.control_images import (
     controls,
     fashion_mnist_figures,
     pixelate,
 )
+from keras_cfebm.evaluation.defect_protocol import DEFECTS, damaged, evaluate_defects
 from keras_cfebm.evaluation.detail import blind_to_detail, finest_detail
-from keras_cfebm.evaluation.detection_baselines import mahalanobis_score, pca_score
+from keras_cfebm.evaluation.detection_baselines import (
+    isolation_forest_score,
+    mahalanobis_score,
+    neighbour_score,
+    pca_score,
+)
 from keras_cfebm.evaluation.detection_protocol import (
     DetectionReport,
-    LadderScore,
+    EnergySum,
     detection_figures,
     evaluate_detection,
 )
@@ -59,23 +71,28 @@ from keras_cfebm.tasks.anomaly import threshold_at
 
 __all__ = [
     "ANOMALIES",
+    "DEFECTS",
+    "FAR_ANOMALIES",
     "FILTERS",
     "KNOWN_ANOMALIES",
+    "NEAR_ANOMALIES",
     "SIGMAS",
     "DetectionReport",
     "Encoder",
+    "EnergySum",
     "Evaluation",
     "Expects",
     "FashionClassifier",
     "FeatureStatistics",
-    "LadderScore",
     "anomaly_images",
     "baselines",
     "blind_to_detail",
     "cached_statistics",
     "controls",
+    "damaged",
     "detection_figures",
     "deviation_correlation",
+    "evaluate_defects",
     "evaluate_denoising",
     "evaluate_detection",
     "evaluate_generation",
@@ -92,11 +109,13 @@ __all__ = [
     "frechet_distance",
     "inception_encoder",
     "inpainted",
+    "isolation_forest_score",
     "kernel_distance",
     "mahalanobis_score",
     "mean_figures",
     "mean_ssim",
     "nearest_neighbours",
+    "neighbour_score",
     "pca_score",
     "pixel_correlation",
     "pixelate",

@@ -82,3 +82,47 @@ def pca_score(images: np.ndarray, components: int = 64, seed: int = 0) -> Score:
         return np.square(flat - restored).mean(axis=1, dtype="float64")
 
     return score
+
+
+def neighbour_score(images: np.ndarray) -> Score:
+    """Distance, in pixels, to the nearest normal image.
+
+    Args:
+        images: float array of normal training images `(n, h, w, c)` in [-1, 1].
+
+    Returns:
+        Function of images that returns Euclidean distances, high = anomalous.
+
+    Raises:
+        ImportError: without the extra `eval` (scikit-learn).
+    """
+    search = optional_import("sklearn.neighbors", "eval").NearestNeighbors
+    rows = search(n_neighbors=1, algorithm="brute").fit(images.reshape(len(images), -1))
+
+    def score(images):
+        distances, _ = rows.kneighbors(images.reshape(len(images), -1))
+        return distances[:, 0].astype("float64")
+
+    return score
+
+
+def isolation_forest_score(images: np.ndarray, seed: int = 0) -> Score:
+    """How few random cuts set the pixels of an image apart from those of others.
+
+    Args:
+        images: float array of normal training images `(n, h, w, c)` in [-1, 1].
+        seed: int, of the trees.
+
+    Returns:
+        Function of images that returns scores in [0, 1], high = anomalous.
+
+    Raises:
+        ImportError: without the extra `eval` (scikit-learn).
+
+    Reference:
+        Liu, Ting and Zhou, *Isolation forest*, ICDM 2008.
+    """
+    forests = optional_import("sklearn.ensemble", "eval")
+    forest = forests.IsolationForest(random_state=seed % 2**32)
+    forest.fit(images.reshape(len(images), -1))
+    return lambda images: -forest.score_samples(images.reshape(len(images), -1))

@@ -8,6 +8,7 @@ import numpy as np
 from keras_cfebm.datasets.pixels import downsample
 from keras_cfebm.evaluation.detection_baselines import Score
 from keras_cfebm.tasks.anomaly import AnomalyDetector, threshold_at
+from keras_cfebm.tasks.ladder_detector import LadderDetector
 from keras_cfebm.utils.optional import optional_import
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_mapping, check_scores
@@ -31,7 +32,7 @@ class DetectionReport(NamedTuple):
 
 
 def evaluate_detection(
-    detectors: Mapping[str, AnomalyDetector | Score],
+    detectors: Mapping[str, AnomalyDetector | LadderDetector | Score],
     held_out: np.ndarray,
     normal: np.ndarray,
     anomalies: Mapping[str, np.ndarray],
@@ -40,8 +41,9 @@ def evaluate_detection(
     """Fits thresholds on some normal images, and judges scores on others.
 
     Args:
-        detectors: dict of name → `AnomalyDetector`, fitted here, or any function of
-            images that returns scores, high = anomalous.
+        detectors: dict of name → `AnomalyDetector`, fitted here; fitted
+            `LadderDetector`, which brings its p-values; or any function of images that
+            returns scores, high = anomalous.
         held_out: float array of normal images `(n, h, w, c)` in [-1, 1] that nothing
             was trained on, for the thresholds.
         normal: float array of others, to judge by.
@@ -64,7 +66,10 @@ def evaluate_detection(
     thresholds, scores = {}, {}
     score: Score
     for name, detector in detectors.items():
-        if isinstance(detector, AnomalyDetector):
+        if isinstance(detector, LadderDetector):
+            detector.false_positive_rate = false_positive_rate
+            score, state = detector.scores, detector.state()
+        elif isinstance(detector, AnomalyDetector):
             detector.fit(held_out, false_positive_rate)
             score, state = detector.scores, detector.state()
         else:
@@ -72,7 +77,7 @@ def evaluate_detection(
             state = {
                 "threshold": threshold_at(score(held_out), false_positive_rate),
                 "false_positive_rate": false_positive_rate,
-                **(score.state() if isinstance(score, LadderScore) else {}),
+                **(score.state() if isinstance(score, EnergySum) else {}),
             }
         found = {"normal": score(normal)}
         for kind, images in anomalies.items():
@@ -124,7 +129,7 @@ def detection_figures(
     }
 
 
-class LadderScore:
+class EnergySum:
     """The energies of all levels together: sum of standardised E⁽ˢ⁾(pooled images).
 
     The finest energy has learned what to add to coarse images and knows little of what

@@ -93,7 +93,7 @@ class EnergyHead(Block):
             guidance: float, w: the embedding is mean + (1 + w) · (embedding − mean),
                 with its mean over all classes.
         """
-        conv, to_vector = self.conv.bind(), self.to_vector.bind()
+        features_of = self.bind_features()
         embedding = None
         if self.num_classes is not None:
             embedding = self.embedding(labels)
@@ -102,15 +102,39 @@ class EnergyHead(Block):
                 embedding = mean + (1.0 + guidance) * (embedding - mean)
 
         def head(x):
-            x = self._activate(to_vector(self._activate(conv(x))))
-            features = ops.cast(x[:, 0, 0, :], "float32")
-            scaled = features * gain(self.width) if self.equalized else features
-            energies = self.linear(scaled)[:, 0]
+            features = features_of(x)
+            energies = self._unlabelled(features)
             if embedding is None:
                 return energies
             return energies + ops.sum(embedding * features, axis=-1)
 
         return head
+
+    def bind_features(self) -> Callable[[Tensor], Tensor]:
+        """Returns the function of x that returns features `(batch, width)`, float32."""
+        conv, to_vector = self.conv.bind(), self.to_vector.bind()
+
+        def features(x):
+            x = self._activate(to_vector(self._activate(conv(x))))
+            return ops.cast(x[:, 0, 0, :], "float32")
+
+        return features
+
+    def marginal(self, features: Tensor) -> Tensor:
+        """Energies −log Σ_y exp(−E(x, y)) of features, any class; E(x) without classes.
+
+        Args:
+            features: float32 tensor of shape `(batch, width)`, see `bind_features`.
+        """
+        energies = self._unlabelled(features)
+        if self.num_classes is None:
+            return energies
+        by_class = ops.matmul(features, ops.transpose(self.embedding.embeddings))
+        return energies - ops.logsumexp(-by_class, axis=-1)
+
+    def _unlabelled(self, features):
+        scaled = features * gain(self.width) if self.equalized else features
+        return self.linear(scaled)[:, 0]
 
     def call(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.bind(labels)(x)

@@ -3,7 +3,7 @@
 import keras
 
 from keras_cfebm.model import CFEBM
-from keras_cfebm.tasks import AnomalyDetector
+from keras_cfebm.tasks import AnomalyDetector, LadderDetector
 from keras_cfebm.utils.typing import PathLike
 
 #: Langevin steps per level that a request may ask for, unless the exporter says.
@@ -17,7 +17,7 @@ def export_saved_model(
     path: PathLike,
     version: int | None = None,
     *,
-    detector: AnomalyDetector | None = None,
+    detector: AnomalyDetector | LadderDetector | None = None,
     max_steps: int = MAX_STEPS,
     max_rows: int = MAX_ROWS,
     fit: str = "exact",
@@ -39,9 +39,11 @@ def export_saved_model(
     | `generate_png` | seeds, steps | image_bytes |
     | `translate_png` | image_bytes, seeds, steps | image_bytes |
 
-    Without a detector there is no `anomalous`. A model whose chains start at source
-    images has `translate` and no `generate` and `inpaint`, and its `denoise` is
-    `translate` for any finite images; one with classes takes `labels`, int32 (n,), too.
+    Without a detector the score is the energy, and there is no `anomalous`. A model
+    whose chains start at source images has `translate` and no `generate` and `inpaint`,
+    and its `denoise` is `translate` for any finite images; one with classes takes
+    `labels`, int32 (n,), too, but for the `anomaly_score` of a `LadderDetector`, which
+    is that of any class.
     Their names, if the model has any, are in `assets.extra/class_names.json`, a list.
 
     - `images`: float32 (n, resolution, resolution, channels) in [-1, 1]; those of
@@ -60,8 +62,9 @@ def export_saved_model(
         model: `CFEBM`.
         path: folder of the model, to which TensorFlow Serving is pointed.
         version: int of at least 1; None for the one after the last.
-        detector: fitted `AnomalyDetector` of the model's `sampling_network`, for
-            `anomaly_score`; without one that returns the energy as score and no flag.
+        detector: for `anomaly_score`, fitted `LadderDetector` of the model's
+            `sampling_ladder`, or `AnomalyDetector` of its `sampling_network`; None for
+            `model.detector`, if it has one.
         max_steps: int; with `max_rows` it bounds the time that a request can take.
         max_rows: int, see above; at least the largest batch that a server is to merge.
         fit: what image files may be: `"exact"`, of the model's resolution, or `"pad"`,
@@ -85,4 +88,6 @@ def export_saved_model(
     from keras_cfebm.serving import saved_model
 
     limits = saved_model.Limits(max_steps, max_rows)
+    if detector is None:
+        detector = getattr(model, "detector", None)
     return saved_model.write(model, path, version, detector, limits, fit)

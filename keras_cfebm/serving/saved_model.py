@@ -9,7 +9,7 @@ from keras_cfebm import backend
 from keras_cfebm.model import CFEBM
 from keras_cfebm.serving import image_files, warmup
 from keras_cfebm.serving.signatures import Limits, Signatures
-from keras_cfebm.tasks import AnomalyDetector
+from keras_cfebm.tasks import AnomalyDetector, LadderDetector
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.utils.validation import check_count
@@ -22,7 +22,7 @@ def write(
     model: CFEBM,
     path: PathLike,
     version: int | None,
-    detector: AnomalyDetector | None,
+    detector: AnomalyDetector | LadderDetector | None,
     limits: Limits,
     fit: str,
 ) -> str:
@@ -63,6 +63,8 @@ def _write_signatures(model, folder, model_name, detector, limits, fit):
         [weight.value for weight in network.weights]
         for network in model.sampling_ladder
     ]
+    if (normality := getattr(detector, "normality", None)) is not None:
+        module.normality = [weight.value for weight in normality.weights]
     # Traced anew inside, so that nothing of it has been compiled by XLA.
     with backend.portable():
         signatures = Signatures(model, detector, limits, fit).build()
@@ -83,9 +85,12 @@ def _write_signatures(model, folder, model_name, detector, limits, fit):
 
 
 def _check_detector(detector, model):
-    if detector.energy is not model.sampling_network:
+    by_ladder = isinstance(detector, LadderDetector)
+    own = model.sampling_ladder if by_ladder else [model.sampling_network]
+    theirs = detector.energies if by_ladder else [detector.energy]
+    if list(map(id, own)) != list(map(id, theirs)):
+        name = "sampling_ladder" if by_ladder else "sampling_network"
         raise ValueError(
-            "Expected a detector of model.sampling_network, received one of another "
-            "energy."
+            f"Expected a detector of model.{name}, received one of another energy."
         )
     detector.state()  # raises if it is not fitted

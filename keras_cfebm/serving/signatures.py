@@ -11,7 +11,7 @@ from keras_cfebm.backend import random
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import bind
 from keras_cfebm.serving import image_files, request_checks
-from keras_cfebm.tasks import AnomalyDetector
+from keras_cfebm.tasks import AnomalyDetector, LadderDetector
 from keras_cfebm.tasks.chain import Chain
 from keras_cfebm.tasks.restoration import DENOISING, LADDER_INPAINTING
 
@@ -46,12 +46,19 @@ class Signatures:
     """Builds the signatures of one model; see `export_saved_model`."""
 
     def __init__(
-        self, model: CFEBM, detector: AnomalyDetector | None, limits: Limits, fit: str
+        self,
+        model: CFEBM,
+        detector: AnomalyDetector | LadderDetector | None,
+        limits: Limits,
+        fit: str,
     ):
         self.energy = model.sampling_network
         self.image_shape = model.image_shape
         self.num_classes = model.num_classes
         self.detector = detector
+        if isinstance(detector, LadderDetector):
+            # Traced once, for images and for files of them.
+            self.ladder_scores = tf.function(detector.tensor_scores, autograph=False)
         self.limits = limits
         self.fit = fit
         self.from_source = model.chain_start == "source"
@@ -85,12 +92,16 @@ class Signatures:
                 "inpaint": (self._inpaint, ("images", "masks", *chain)),
             }
         return {
-            name: self._signature(function, inputs, in_range=name != "denoise")
+            name: self._signature(name, function, inputs)
             for name, (function, inputs) in functions.items()
         }
 
-    def _signature(self, function, names, in_range):
-        if self.num_classes is not None:
+    def _signature(self, name, function, names):
+        in_range = name != "denoise"
+        if self.num_classes is not None and not (
+            name.startswith("anomaly_score")
+            and isinstance(self.detector, LadderDetector)
+        ):
             names = (*names, "labels")
 
         def checked(*tensors):
@@ -139,7 +150,10 @@ class Signatures:
     def _anomaly_score(self, images, labels=None):
         if self.detector is None:
             return {"score": bind(self.energy, labels)(images)}
-        score = self.detector.tensor_scores(images, labels)
+        if isinstance(self.detector, LadderDetector):
+            score = self.ladder_scores(images)
+        else:
+            score = self.detector.tensor_scores(images, labels)
         return {"score": score, "anomalous": score > self.detector.threshold}
 
     def _saliency(self, images, labels=None):

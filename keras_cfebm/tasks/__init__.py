@@ -18,9 +18,12 @@ only, never on the images beside it.
 from keras_cfebm.tasks import energies
 from keras_cfebm.tasks.anomaly import AnomalyDetector, anomaly_scores
 from keras_cfebm.tasks.chain import Chain, ChainState
+from keras_cfebm.tasks.defects import neighbour_map
 from keras_cfebm.tasks.generation import chain_states, generate, interpolate
 from keras_cfebm.tasks.inverse_problems import Restoration, restore
+from keras_cfebm.tasks.ladder_detector import LadderDetector
 from keras_cfebm.tasks.masks import hole_masks
+from keras_cfebm.tasks.normality import Normality
 from keras_cfebm.tasks.operators import (
     Grey,
     Identity,
@@ -39,8 +42,10 @@ __all__ = [
     "ChainState",
     "Grey",
     "Identity",
+    "LadderDetector",
     "Mask",
     "MeanPool",
+    "Normality",
     "Operator",
     "Reconstruction",
     "Restoration",
@@ -53,6 +58,7 @@ __all__ = [
     "hole_masks",
     "inpaint",
     "interpolate",
+    "neighbour_map",
     "operator_of",
     "reconstruct",
     "restore",

@@ -126,6 +126,27 @@ def of_class(energy: Any, label: int | str) -> ComposedEnergy:
     return ComposedEnergy(bound, getattr(energy, "image_shape", None))
 
 
+def any_class(network: Any) -> ComposedEnergy:
+    """The energy −log Σ_y exp(−E(x, y)) of a conditional one: of an image of any class.
+
+    Args:
+        network: `EnergyNetwork` with classes.
+
+    Returns:
+        `ComposedEnergy` without classes.
+
+    Raises:
+        ValueError: if the network has no classes.
+    """
+    _require_classes(network)
+
+    def bound(labels: Tensor | None = None) -> Energy:
+        features = network.bind_features()
+        return lambda x: features(x)[1]
+
+    return ComposedEnergy(bound, network.image_shape)
+
+
 def guided(network: Any, guidance: float) -> ComposedEnergy:
     """A conditional energy that tells classes apart more, or less, than was learned.
 

@@ -60,7 +60,7 @@ def test_what_is_exported_has_one_part(parts):
 def test_chains_and_scores_do_not_depend_on_the_parts(make_model, parts):
     model = make_model(langevin=Langevin(steps=4))
     model = model.grown(fade_steps=4)
-    samples, energies = {}, {}
+    samples, energies, single = {}, {}, {}
     for count in (1, 2):
         parts(count)
         model._sampler = None
@@ -71,8 +71,12 @@ def test_chains_and_scores_do_not_depend_on_the_parts(make_model, parts):
             model.predict(samples[1], verbose=0),
             detector.scores(samples[1]),
         ]
+        # Compiled for batches of any size by now, of one image too.
+        assert detector.scores(samples[1][:3]).shape == (3,)
+        single[count] = detector.scores(samples[1][:1])
     np.testing.assert_allclose(samples[2], samples[1], atol=1e-5)
     np.testing.assert_allclose(energies[2], energies[1], atol=1e-5)
+    np.testing.assert_allclose(single[2], energies[1][1][:1], atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from keras_cfebm.cli import detect
 from keras_cfebm.cli.main import main
 from keras_cfebm.runs.run_folder import RunFolder
 from keras_cfebm.tasks import AnomalyDetector
+from keras_cfebm.tasks.anomaly import SCORES
 
 SMALL = [
     "--preset=tiny",
@@ -167,7 +168,7 @@ def test_restore_small_images(run, translator, capsys):
 
 
 def test_detect(run):
-    names = ("energy", "gradient_norm", "typicality", "ladder", "mahalanobis", "pca")
+    names = ("ladder", *SCORES, "energy_sum", "mahalanobis", "pca")
     pictures = [f"{kind}_{name}.png" for name in names for kind in ("roc", "histogram")]
     record = figures_of(
         "detect",
@@ -191,6 +192,7 @@ def test_detect(run):
     state = json.loads(text)["typicality"]
     detector = AnomalyDetector.from_state(load_ladder(run).sampling_network, state)
     assert detector.false_positive_rate == 0.1
+    assert json.loads(text)["ladder"]["threshold"] == pytest.approx(-np.log(0.1))
 
 
 def test_detect_against_another_set(run, noise_images, tmp_path):
@@ -264,14 +266,17 @@ def test_translate(translator):
 @pytest.mark.parametrize("kind", ["denoise", "translate"])
 def test_saliency(run, translator, kind):
     pictures = ["generative", "input_gradient", "smooth_grad", "grad_cam"]
+    defects = kind == "denoise"
     record = figures_of(
         "saliency",
         run if kind == "denoise" else translator,
         "--count=2",
-        pictures=[f"{name}.png" for name in pictures],
+        *(["--defects"] if defects else []),
+        pictures=[f"{name}.png" for name in [*pictures, *["neighbours"] * defects]],
     )
     assert record["of"] == kind
     assert list(record["figures"]) == pictures
+    assert set(record["defects"]) == ({"patch", "hole"} if defects else set())
     assert record["figures"]["generative"]["correlation"] == pytest.approx(1)
 
 

@@ -133,7 +133,7 @@ def test_anomalies_have_the_shape_of_normal_images(name, channels, noise_images)
     again = evaluation.anomaly_images(name, normal, 5, seed=3)
     np.testing.assert_array_equal(images, again)
     other = evaluation.anomaly_images(name, normal, 5, seed=4)
-    assert (images != other).any() or name == "grey"
+    assert (images != other).any() or name in ("grey", "black")
 
 
 def test_what_anomalies_are(noise_images):
@@ -147,10 +147,29 @@ def test_what_anomalies_are(noise_images):
     digits = evaluation.anomaly_images("digits", normal, 4)
     assert (digits[:, :2] == -1).all() and (digits[:, -2:] == -1).all()
     assert (digits.max(axis=(1, 2, 3)) > 0.5).all()
+    assert (evaluation.anomaly_images("black", normal, 4) == -1).all()
     with pytest.raises(ValueError, match="anomaly of"):
         evaluation.anomaly_images("cats", normal, 4)
     with pytest.raises(ValueError, match="1797"):
         evaluation.anomaly_images("digits", normal, 1798)
+
+
+def test_what_damages_of_normal_images_do():
+    image = np.linspace(-1, 1, 64, dtype="float32").reshape(1, 8, 8, 1)
+    two = np.concatenate([image, image])
+    damaged = {
+        name: evaluation.anomaly_images(name, two, 1)
+        for name in ("inverted", "noisy", "blurred", "rotated", "shuffled")
+    }
+    np.testing.assert_array_equal(damaged["inverted"], -image)
+    np.testing.assert_array_equal(damaged["rotated"][0, 0, :, 0], image[0, :, -1, 0])
+    assert 0.15 < (damaged["noisy"] - image).std() < 0.45
+    assert 0 < np.abs(damaged["blurred"] - image).max() < np.abs(image).max()
+    shuffled = damaged["shuffled"]
+    np.testing.assert_array_equal(np.sort(shuffled.ravel()), np.sort(image.ravel()))
+    assert (shuffled != image).all()  # no part is where it was
+    with pytest.raises(ValueError, match="divisible by 4, received 6"):
+        evaluation.anomaly_images("shuffled", two[:, :6, :6], 1)
 
 
 def test_detection_of_what_is_brighter():
@@ -192,7 +211,7 @@ def test_no_set_of_anomalies_may_be_called_normal():
 def test_a_ladder_adds_up_what_its_levels_see():
     rng = np.random.default_rng(0)
     normal = rng.uniform(-0.1, 0.1, (50, 4, 4, 1)).astype("float32")
-    score = evaluation.LadderScore([well(0.0), well(0.0)], normal)
+    score = evaluation.EnergySum([well(0.0), well(0.0)], normal)
     assert abs(score(normal).mean()) < 1e-3
     pooled = normal.reshape(50, 2, 2, 2, 2, 1).mean(axis=(2, 4))
     levels = [0.125 * np.square(x).sum(axis=(1, 2, 3)) for x in (pooled, normal)]
@@ -200,10 +219,23 @@ def test_a_ladder_adds_up_what_its_levels_see():
     expected = sum((level - level.mean()) / level.std() for level in levels)
     np.testing.assert_allclose(score(normal), expected, atol=1e-3)
     report = evaluation.evaluate_detection(
-        {"ladder": score}, normal, normal, {"bright": constant(0.5, 5, 4)}
+        {"energy_sum": score}, normal, normal, {"bright": constant(0.5, 5, 4)}
     )
-    assert report.figures["bright"]["ladder"]["auroc"] == 1
-    assert len(report.thresholds["ladder"]["means"]) == 2
+    assert report.figures["bright"]["energy_sum"]["auroc"] == 1
+    assert len(report.thresholds["energy_sum"]["means"]) == 2
+
+
+def test_baselines_that_know_pixels_only(noise_images):
+    normal = noise_images(60, 4) / 10
+    nearest = evaluation.neighbour_score(normal)
+    far = constant(1.0, 1, 4)
+    expected = np.sqrt(np.square(normal - far).sum(axis=(1, 2, 3)).min())
+    assert nearest(far)[0] == pytest.approx(expected, rel=1e-5)
+    assert nearest(normal).max() < 1e-2
+    isolated = evaluation.isolation_forest_score(normal)
+    assert isolated(far)[0] > isolated(normal).max()
+    again = evaluation.isolation_forest_score(normal)
+    np.testing.assert_array_equal(again(normal), isolated(normal))
 
 
 def test_mahalanobis_is_the_distance_to_the_nearest_class():

@@ -52,7 +52,10 @@ def requests_of(model, images):
             "generate_png": chain,
         }
     if model.num_classes is not None:
-        cases = {case: {**given, "labels": LABELS} for case, given in cases.items()}
+        cases = {
+            case: given if case.startswith("anomaly") else {**given, "labels": LABELS}
+            for case, given in cases.items()
+        }
     return cases
 
 

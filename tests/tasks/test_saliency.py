@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 from keras_cfebm.network import EnergyNetwork
-from keras_cfebm.tasks import saliency
+from keras_cfebm.tasks import neighbour_map, saliency
 
 
 def quadratic(x):
@@ -115,3 +115,30 @@ def test_the_import_leaves_the_environment_alone(monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     saliency.input_gradient(quadratic, images())
     assert "KERAS_BACKEND" not in os.environ
+
+
+# --- Defects ------------------------------------------------------------------------
+
+
+def test_a_defect_is_far_from_the_features_of_normal_images(network):
+    normal = 0.1 * images(20)
+    image = 0.1 * np.random.default_rng(1).uniform(-1, 1, (1, 8, 8, 2))
+    image = image.astype("float32")
+    broken = image.copy()
+    broken[:, 4:6, 2:4] = 1.0
+    ladder = [EnergyNetwork(4, channels=2, base_resolution=4, base_width=2), network]
+    maps = neighbour_map(ladder, np.concatenate([image, broken]), normal)
+    assert maps.shape == (2, 8, 8) and maps.dtype == np.float32
+    assert maps[0].mean() == pytest.approx(1, abs=0.5)
+    difference = maps[1] - maps[0]
+    assert difference[4:6, 2:4].mean() > 5 * np.abs(difference[:2, 6:]).mean()
+    with pytest.raises(ValueError, match="normal_images"):
+        neighbour_map(ladder, image, normal[:3])
+
+
+def test_a_neighbour_may_be_a_place_aside(network):
+    normal = np.random.default_rng(0).uniform(-1, 1, (8, 8, 8, 2)).astype("float32")
+    moved = np.roll(normal, 2, axis=2)  # by one place of the features
+    near, strict = (neighbour_map(network, moved, normal, reach=n) for n in (1, 0))
+    assert near.mean() < strict.mean()
+    np.testing.assert_allclose(near[:4, 2:6, 4:6], 0, atol=0.5)

@@ -1,0 +1,193 @@
+"""LadderDetector and what it learns: densities, distances and p-values."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from sklearn.mixture import GaussianMixture
+
+from keras_cfebm import CFEBM, Langevin, load_ladder, tasks
+from keras_cfebm.tasks import LadderDetector, Normality
+from keras_cfebm.tasks.energies import any_class, of_class
+from keras_cfebm.tasks.normality import Measurements, along, curve
+
+
+@dataclasses.dataclass
+class Quadratic:
+    """The energy ½ a ‖x‖² with mean and largest pixel as features."""
+
+    side: int
+    a: float
+
+    @property
+    def image_shape(self):
+        return (self.side, self.side, 1)
+
+    def bind_features(self):
+        def features(x):
+            found = ops.stack([ops.mean(x, (1, 2, 3)), ops.max(x, (1, 2, 3))], -1)
+            return found, 0.5 * self.a * ops.sum(ops.square(x), axis=(1, 2, 3))
+
+        return features
+
+
+@pytest.fixture(scope="module")
+def detector():
+    settings = Langevin(step_size=(1.0, 0.5))
+    return LadderDetector([Quadratic(2, 0.3), Quadratic(4, 0.2)], settings)
+
+
+def dim(count, seed, side=4):
+    """Dim images: noise below a brightness of their own."""
+    rng = np.random.default_rng(seed)
+    images = rng.uniform(-1, 1, (count, side, side, 1))
+    return (images * rng.uniform(0.1, 0.3, (count, 1, 1, 1))).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def fitted(detector):
+    return detector.fit(dim(400, 0), held_out=dim(1000, 1))
+
+
+# --- Normality ----------------------------------------------------------------------
+
+
+def test_a_curve_is_minus_the_logarithm_of_the_share_above():
+    scores = np.random.default_rng(0).exponential(3.0, 20_000)
+    found = curve(scores)
+    # Of an exponential distribution it is a straight line, beyond all scores too.
+    x = np.array([0.5, 2.0, 6.0, 30.0, 300.0])
+    np.testing.assert_allclose(along(found, x), x / 3.0, rtol=0.05, atol=0.02)
+    assert along(found, np.array([-5.0]))[0] == 0
+    few = along(curve(np.arange(20.0)), np.linspace(0, 40, 41))
+    assert (np.diff(few) > 0).all()
+    alike = along(curve(np.ones(20)), np.array([0.0, 2.0]))
+    assert alike[0] == 0 and np.isfinite(alike[1]) and alike[1] > 3
+
+
+def test_scores_are_those_of_the_mixture_and_of_the_nearest_neighbour():
+    rng = np.random.default_rng(0)
+    statistics = rng.normal(5, [1, 100], (300, 2)) + 20 * (rng.random((300, 1)) < 0.5)
+    features = rng.normal(0, [1, 10, 0.1], (200, 3)).astype("float32")
+    some = Measurements(statistics.astype("float32"), features[:1])
+    held_out = Measurements(some.statistics[:200], features)
+    normality = Normality.learned(some, held_out, held_out, components=2)
+    x = Measurements(held_out.statistics[:50], features[:50] + 1)
+    density, distance = normality.scores(x)
+
+    scaled = (statistics - statistics.mean(0)) / statistics.std(0)
+    mixture = GaussianMixture(2, reg_covar=1e-3, random_state=0).fit(scaled)
+    expected = -mixture.score_samples(scaled[:50])
+    assert np.ptp(np.asarray(density) - expected) < 1e-3
+    y = (x.features[:, None] - features) / features.std(0)
+    nearest = np.sqrt(np.square(y).sum(-1)).min(1)
+    np.testing.assert_allclose(distance, nearest, rtol=0.02, atol=0.02)
+
+
+# --- LadderDetector -----------------------------------------------------------------
+
+
+def test_what_is_measured_of_a_quadratic_energy(detector):
+    images = dim(3, 0)
+    statistics, features = detector.measurements(images)
+    assert statistics.shape == (3, 8) and features.shape == (3, 4)
+    pooled = images.reshape(3, 2, 2, 2, 2, 1).mean(axis=(2, 4))
+    expected = []
+    for x, a, step_size in ((pooled, 0.3, 1.0), (images, 0.2, 0.5)):
+        norm = np.sqrt(np.square(x).sum(axis=(1, 2, 3)))
+        left = (1 - step_size * a) ** 5
+        energy = 0.5 * a * norm**2
+        length = (1 - left) * norm
+        expected += [energy, np.log(a * norm), np.log(length), energy * (left**2 - 1)]
+    np.testing.assert_allclose(statistics, np.stack(expected, 1), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(features[:, 2], images.mean(axis=(1, 2, 3)), atol=1e-6)
+
+
+def test_false_alarms_are_as_many_as_asked_for(fitted):
+    new = dim(2000, 2)
+    for rate in (0.05, 0.2):
+        fitted.false_positive_rate = rate
+        assert fitted.threshold == pytest.approx(-np.log(rate))
+        assert fitted.detect(new).mean() == pytest.approx(rate, abs=0.025)
+    p_values = fitted.p_values(new)
+    np.testing.assert_allclose(p_values, np.exp(-fitted.scores(new)))
+    assert p_values.mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_what_is_too_bright_too_black_or_alike_is_flagged(fitted):
+    fitted.false_positive_rate = 0.01
+    anomalies = [np.full((1, 4, 4, 1), value, "float32") for value in (-1, 0, 0.5, 1)]
+    scores = fitted.scores(np.concatenate(anomalies))
+    assert (scores > fitted.threshold).all()
+    assert scores[3] > scores[2] + 1  # of two that are beyond all, the worse one more
+
+
+def test_the_seed_parts_the_images(detector):
+    images, new = dim(200, 0), dim(5, 2)
+    one = LadderDetector(detector.energies, detector.settings)
+    first = one.fit(images, seed=1).scores(new)
+    np.testing.assert_array_equal(one.fit(images, seed=1).scores(new), first)
+    assert (one.fit(images, seed=2).scores(new) != first).any()
+
+
+def test_arguments_are_checked():
+    with pytest.raises(ValueError, match="Expected EnergyNetworks"):
+        LadderDetector([lambda x: x])
+    with pytest.raises(ValueError, match="Expected EnergyNetworks"):
+        LadderDetector([])
+    fresh = LadderDetector(Quadratic(4, 0.2))
+    with pytest.raises(ValueError, match=r"call fit\(normal_images\)"):
+        fresh.scores(dim(2, 0))
+    with pytest.raises(ValueError, match="held_out"):
+        fresh.fit(dim(20, 0), held_out=dim(19, 0))
+    with pytest.raises(ValueError, match="normal_images"):
+        fresh.fit(dim(19, 0))
+    with pytest.raises(ValueError, match="false_positive_rate"):
+        fresh.fit(dim(20, 0), 1.0)
+
+
+# --- Networks and models ------------------------------------------------------------
+
+
+def test_a_model_keeps_its_detector_until_it_is_trained(
+    make_network, noise_images, tmp_path, monkeypatch
+):
+    model = CFEBM([make_network(8)], Langevin(steps=2))
+    images, weights = noise_images(20, 8), len(model.weights)
+    detector = LadderDetector(model.sampling_ladder, model.langevin)
+    model.detector = detector.fit(images, 0.2)
+    assert len(model.weights) == weights
+    model.save(tmp_path / "model.keras")
+    loaded = load_ladder(tmp_path / "model.keras")
+    assert loaded.detector.false_positive_rate == 0.2
+    scores = loaded.detector.scores(images)
+    np.testing.assert_array_equal(scores, detector.scores(images))
+    assert np.ptp(scores) > 0.1
+
+    assert model.finished().detector is None
+    monkeypatch.setattr(keras.Model, "fit", lambda model, *given, **options: None)
+    model.fit(images[:2])
+    assert model.detector is None
+
+
+def test_with_classes_an_image_is_of_any(make_network, noise_images):
+    network = make_network(8, num_classes=3)
+    images = noise_images(4, 8)
+    each = [of_class(network, label)(images) for label in range(3)]
+    expected = -np.logaddexp.reduce(-np.stack(each), axis=0)
+    np.testing.assert_allclose(any_class(network)(images), expected, rtol=1e-5)
+    statistics, features = LadderDetector(network).measurements(images)
+    np.testing.assert_allclose(statistics[:, 0], expected, rtol=1e-5)
+    assert features.shape == (4, network.head.width)
+    with pytest.raises(ValueError, match="with classes"):
+        any_class(make_network(8))
+
+
+def test_without_classes_features_come_with_the_energy(make_network, noise_images):
+    network = make_network(8)
+    images = noise_images(4, 8)
+    energies = tasks.anomaly_scores(network, images)
+    statistics, _ = LadderDetector([network]).measurements(images)
+    np.testing.assert_allclose(statistics[:, 0], energies, rtol=1e-5)
