@@ -17,7 +17,12 @@ only, never on the images beside it.
 from keras_cfebm.tasks import energies
 from keras_cfebm.tasks.anomaly import AnomalyDetector, anomaly_scores
 from keras_cfebm.tasks.chain import Chain, ChainState
-from keras_cfebm.tasks.generation import chain_states, generate, interpolate
+from keras_cfebm.tasks.generation import (
+    chain_states,
+    generate,
+    generate_with_chain,
+    interpolate,
+)
 from keras_cfebm.tasks.masks import hole_masks
 from keras_cfebm.tasks.reconstruction import Reconstruction, reconstruct
 from keras_cfebm.tasks.restoration import add_noise, denoise, inpaint
@@ -34,6 +39,7 @@ __all__ = [
     "denoise",
     "energies",
     "generate",
+    "generate_with_chain",
     "hole_masks",
     "inpaint",
     "interpolate",
