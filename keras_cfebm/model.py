@@ -64,6 +64,7 @@ class CFEBM(EnergyLadder):
         class_names: see `EnergyLadder`.
         chain_start_noise: float, standard deviation of the Gaussian noise on source
             images, in training only.
+        value_range: see `EnergyLadder`.
 
     Raises:
         ValueError: if a number is out of range; see also `EnergyLadder`.
@@ -101,9 +102,12 @@ class CFEBM(EnergyLadder):
         seed: int = 0,
         class_names: Sequence[str] | None = None,
         chain_start_noise: float = 0.0,
+        value_range: tuple[float, float] | None = None,
         **kwargs: Any,
     ):
-        super().__init__(ladder, langevin, chain_start, class_names, **kwargs)
+        super().__init__(
+            ladder, langevin, chain_start, class_names, value_range, **kwargs
+        )
         check_count(fade_steps, "fade_steps", minimum=0)
         check_number(data_noise, "data_noise", "[0, inf)")
         check_number(energy_l2, "energy_l2", "[0, inf)")
@@ -205,7 +209,7 @@ class CFEBM(EnergyLadder):
         """The images of a batch and what belongs to each, see `Batch`."""
         translates = self.chain_start == "source"
         images, labels, sources, weights = unpack(
-            data, self.image_shape, self.num_classes, translates
+            data, self.image_shape, self.num_classes, translates, self.value_range
         )
         places, count = backend.places(ops.shape(images)[0])
         shares = data_shares = ops.ones(ops.shape(places), "float32") / count
@@ -384,9 +388,9 @@ class CFEBM(EnergyLadder):
 
         Raises:
             ValueError: if the images (of a data set, its first batch) have another
-                shape or dtype than the network's, hold NaN or are in 0 … 255, or labels
-                do not fit the classes, or source images are missing or of another
-                shape. Images that seem to be in [0, 1] are warned of.
+                shape or dtype than the network's, hold NaN or are of another range than
+                `value_range`, or labels do not fit the classes, or source images are
+                missing or of another shape.
         """
         x = self._checked(x, y)
         y = labels_beside(x, y, kwargs.get("sample_weight"))
