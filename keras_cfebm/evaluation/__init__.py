@@ -39,6 +39,7 @@ from keras_cfebm.evaluation.generation_protocol import (
 from keras_cfebm.evaluation.image_quality import mean_figures, mean_ssim, psnr, ssim
 from keras_cfebm.evaluation.inception import inception_encoder
 from keras_cfebm.evaluation.neighbours import evaluate_neighbours, nearest_neighbours
+from keras_cfebm.evaluation.random_encoder import random_encoder
 from keras_cfebm.evaluation.restoration_protocol import (
     SIGMAS,
     evaluate_denoising,
@@ -93,6 +94,7 @@ __all__ = [
     "pixel_correlation",
     "pixelate",
     "psnr",
+    "random_encoder",
     "reference_statistics",
     "saliency_maps",
     "ssim",
