@@ -8,21 +8,29 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from keras_cfebm import configs, tasks
-from keras_cfebm.configs import RunConfig, costs
-from keras_cfebm.configs.run_config import NetworkConfig
+from keras_cfebm import backend, configs, tasks
+from keras_cfebm.configs import RunConfig, summary
+from keras_cfebm.datasets.pixels import to_uint8
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
+from keras_cfebm.utils import preset_folder
 from keras_cfebm.utils.labels import check_class_names
 from keras_cfebm.utils.model_files import find_model, read_model
+from keras_cfebm.utils.model_inputs import ModelInputs
 from keras_cfebm.utils.terminal import say
-from keras_cfebm.utils.training_data import check_floating, first_inputs
+from keras_cfebm.utils.training_data import first_inputs
 from keras_cfebm.utils.typing import PathLike, Tensor
-from keras_cfebm.utils.validation import check_image_shape, check_images, check_labels
+from keras_cfebm.utils.validation import check_image_shape
+from keras_cfebm.utils.value_range import (
+    check_dtype,
+    check_inputs,
+    preprocessed,
+    rescaled,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
-class EnergyLadder(keras.Model):
+class EnergyLadder(ModelInputs, keras.Model):
     """Energies from the coarsest resolution to the finest, and their sampler.
 
     What a trained model does is here: it generates, translates, scores images, is saved
@@ -36,7 +44,12 @@ class EnergyLadder(keras.Model):
             one-sided translation (Sec. 4.4), where they start at source images and run
             at the finest level alone.
         class_names: list of str, the names of the classes in the order of their
-            numbers, by which labels may be given too; None where they have none.
+            numbers, by which labels may be given too, of `fit`, `evaluate`, `predict`
+            and every task; None where they have none.
+        value_range: pair of numbers, the range of the images that `fit`, `evaluate`,
+            `predict`, `translate`, a call and exports are given, such as (0, 255), also
+            of bytes; what is drawn is in [-1, 1] all the same. None stands for [-1, 1],
+            and what looks like another range is refused. It may be set later.
 
     Raises:
         ValueError: if the ladder's resolutions do not double, its channels or classes
@@ -57,6 +70,9 @@ class EnergyLadder(keras.Model):
 
     #: Fitted to the `sampling_ladder`, it is saved with the model; training drops it.
     detector: tasks.LadderDetector | None = None
+    #: Name → what `from_preset` gives by that name: description, resolution, and
+    #: whether trained weights come with the package.
+    presets = configs.DESCRIBED
 
     def __init__(
         self,
@@ -64,6 +80,7 @@ class EnergyLadder(keras.Model):
         langevin: Langevin | None = None,
         chain_start: str = "noise",
         class_names: Sequence[str] | None = None,
+        value_range: tuple[float, float] | None = None,
         **kwargs: Any,
     ):
         # The networks have policies of their own; images come to them as they are.
@@ -82,6 +99,7 @@ class EnergyLadder(keras.Model):
         self.ladder = ladder
         self.langevin = Langevin() if langevin is None else langevin
         self.chain_start = chain_start
+        self.value_range = value_range
         self.class_names = check_class_names(class_names, self.num_classes)
         if self.class_names is not None:
             for network in ladder:
@@ -132,20 +150,7 @@ class EnergyLadder(keras.Model):
         They are those of a trained model: fade paths are not counted, nor copies of
         weights such as their running average.
         """
-        return {
-            network.resolution: costs.network_parameters(
-                network.resolution,
-                network.channels,
-                NetworkConfig(
-                    base_resolution=network.base_resolution,
-                    base_width=network.base_width,
-                    widths=network.widths,
-                    inner=network.inner,
-                ),
-                network.num_classes,
-            )
-            for network in self.ladder
-        }
+        return summary.parameters(self.ladder)
 
     def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:
         """Prints the networks of the ladder with their number of parameters.
@@ -156,54 +161,33 @@ class EnergyLadder(keras.Model):
             print_fn: function that takes the text; None prints it.
             **kwargs: like `args`.
         """
-        counts = self.parameters()
-        rows = [("network", "pixels", "parameters")]
-        for network in self.ladder:
-            side = network.resolution
-            rows.append((network.name, f"{side} × {side}", f"{counts[side]:,}"))
-        if self.sampling_network is not self.network:
-            rows.append((self.sampling_network.name, rows[-1][1], "(a copy)"))
-        table = "\n".join(f"{a:<20}{b:>11}{c:>14}" for a, b, c in rows)
-        (print_fn or say)(
-            f"{type(self).__name__} {self.name!r} of images {self.image_shape}\n\n"
-            f"{table}\n\n"
-            f"Parameters: {counts[self.resolution]:,} of the finest network, "
-            f"{sum(counts.values()):,} of the whole ladder."
+        average = self.sampling_network
+        shown = summary.text(
+            f"{type(self).__name__} {self.name!r} of images {self.image_shape}",
+            self.ladder,
+            None if average is self.network else average,
         )
+        (print_fn or say)(shown)
 
     # --- Energies -------------------------------------------------------------------
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Energies of the images; with classes, of a pair `(images, labels)`."""
-        given = images[0] if isinstance(images, (tuple, list)) else images
+        pair = isinstance(images, (tuple, list))
+        given, *labels = images if pair else (images,)
         check_image_shape(tuple(given.shape), self.image_shape)
-        check_floating(given)
-        return self.sampling_network(images)
+        check_dtype(given.dtype, self.value_range)
+        given = rescaled(given, self.value_range)
+        return self.sampling_network((given, *labels) if pair else given)
 
     def predict(self, x, *args, **kwargs):
         """Energies `(n,)` of images, as a NumPy array; see `keras.Model.predict`."""
+        if isinstance(x, (tuple, list)) and len(x) == 2:
+            x = (x[0], self.numbered(x[1]))
         batch, x = first_inputs(x)
         if batch is not None:
             self.check_arrays(*batch)
         return super().predict(x, *args, **kwargs)
-
-    def check_arrays(self, images: Any, paired: Any = None, once: bool = True) -> None:
-        """Checks images and what stands beside them: labels, or source images.
-
-        Args:
-            images: array or tensor of shape `(n, resolution, resolution, channels)`.
-            paired: integers of shape `(n,)`, or images; None where nothing is.
-            once: bool, whether a warning is given once per process.
-
-        Raises:
-            ValueError: if they do not fit the network, or hold NaN.
-        """
-        images = check_images(images, self.image_shape, once=once)
-        if self.num_classes is not None:
-            check_labels(paired, len(images), self.num_classes)
-        elif self.chain_start == "source" and paired is not None:
-            # They may be noisy, where the model is to remove noise.
-            check_images(paired, self.image_shape, "source images", in_range=False)
 
     # --- Images ---------------------------------------------------------------------
 
@@ -217,7 +201,9 @@ class EnergyLadder(keras.Model):
         *,
         guidance: float = 0.0,
         speed: float = 1.0,
-    ) -> np.ndarray:
+        return_chain: bool = False,
+        dtype: str = "float32",
+    ) -> Any:
         """Draws images from the model, from noise, coarse to fine.
 
         Args:
@@ -233,10 +219,12 @@ class EnergyLadder(keras.Model):
                 its class, see `tasks.energies.guided`; 0 is the model itself.
             speed: float, about how many times fewer and larger steps the chain takes,
                 see `Langevin.faster`; 1 are those of the training.
+            return_chain: bool, return the states on the way too, in floats.
+            dtype: `"float32"` for images in [-1, 1], `"uint8"` for 0 … 255.
 
         Returns:
-            float32 NumPy array of shape `(count, resolution, resolution, channels)` in
-            [-1, 1].
+            NumPy array of shape `(count, resolution, resolution, channels)`; with
+            `return_chain` a pair of it and of a list of `tasks.ChainState`s.
 
         Raises:
             ValueError: if a number is out of range, labels or guidance do not fit the
@@ -254,10 +242,13 @@ class EnergyLadder(keras.Model):
                 f"{guidance!r}."
             )
         settings = self.langevin.faster(speed)
+        convert = _conversion(dtype)
         chain = self._chain(self.sampling_ladder, settings, guidance)
-        return tasks.generate(
-            chain, count, seed, labels=labels, batch_size=batch_size, start=start
-        )
+        options = {"labels": labels, "batch_size": batch_size, "start": start}
+        if return_chain:
+            images, states = tasks.generate_with_chain(chain, count, seed, **options)
+            return convert(images), states
+        return convert(tasks.generate(chain, count, seed, **options))
 
     def translate(
         self,
@@ -268,21 +259,23 @@ class EnergyLadder(keras.Model):
         *,
         faithfulness: float = 0.0,
         speed: float = 1.0,
+        dtype: str = "float32",
     ) -> np.ndarray:
         """Translates images of the source domain to the target domain (Sec. 4.4).
 
         Args:
-            source_images: float array of shape `(n, resolution, resolution, channels)`
-                in [-1, 1].
+            source_images: array of shape `(n, resolution, resolution, channels)`, of
+                `value_range`.
             seed: int, the stream of images, or None; see `generate`.
             batch_size: int, images per chain; it bounds the memory.
             start: int, index in the stream of the first image.
             faithfulness: float, how much the source holds its image back, see
                 `keras_cfebm.tasks.translate`.
             speed: float, see `generate`.
+            dtype: str, see `generate`.
 
         Returns:
-            float32 NumPy array of the shape of `source_images`.
+            NumPy array of the shape of `source_images`.
 
         Raises:
             ValueError: if the images do not fit, a number is out of range, or the model
@@ -294,16 +287,21 @@ class EnergyLadder(keras.Model):
                 f"with {self.chain_start!r}; keras_cfebm.tasks.translate takes any "
                 "energy."
             )
+        convert = _conversion(dtype)
         settings = self.finest_settings.faster(speed)
+        sources = check_inputs(
+            source_images, self.image_shape, self.value_range, "source images"
+        )
         chain = self._chain([self.sampling_network], settings)
-        return tasks.translate(
+        images = tasks.translate(
             chain,
-            source_images,
+            sources,
             seed,
             batch_size=batch_size,
             start=start,
             faithfulness=faithfulness,
         )
+        return convert(images)
 
     @property
     def last_seed(self) -> int | None:
@@ -338,12 +336,27 @@ class EnergyLadder(keras.Model):
             )
         super().save(filepath, *args, **kwargs)
 
+    def save_to_preset(self, folder: PathLike) -> None:
+        """Writes the model as a folder for `from_preset`, laid out as KerasHub's are.
+
+        `keras_cfebm.upload_preset` puts it on a hub.
+
+        Args:
+            folder: path; it must not exist.
+
+        Raises:
+            FileExistsError: if it does.
+        """
+        preset_folder.write(self, folder)
+
     def export(self, filepath: PathLike, **kwargs: Any) -> None:
         """Writes the energy of the finest level by itself; see `EnergyNetwork.export`.
 
         Not what a server needs to generate: that is `keras_cfebm.export_saved_model`.
         """
-        self.sampling_network.export(filepath, **kwargs)
+        with backend.portable():
+            energy = preprocessed(self.sampling_network, self.value_range)
+            energy.export(filepath, **kwargs)
 
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments but for the ladder."""
@@ -351,6 +364,7 @@ class EnergyLadder(keras.Model):
             "langevin": self.langevin,
             "chain_start": self.chain_start,
             "class_names": self.class_names,
+            "value_range": self.value_range,
         }
 
     def with_ladder(self, ladder: Sequence[EnergyNetwork], **changes: Any) -> Self:
@@ -363,6 +377,7 @@ class EnergyLadder(keras.Model):
             **self.arguments(),
             "langevin": dataclasses.asdict(self.langevin),
             "class_names": self.class_names and list(self.class_names),
+            "value_range": self.value_range and list(self.value_range),
             "ladder": [keras.saving.serialize_keras_object(n) for n in self.ladder],
             "detector": None if self.detector is None else self.detector.get_config(),
         }
@@ -424,8 +439,10 @@ class EnergyLadder(keras.Model):
         """The model of a named configuration, or a saved one.
 
         Args:
-            name: a key of `keras_cfebm.configs.PRESETS`; or, to load what is there, a
-                run folder, a `.keras` file or a folder of `saved_models`.
+            name: a key of `presets`; or, to load what is there, a folder that
+                `save_to_preset` or a run has written or of `saved_models`, a `.keras`
+                file, or an address such as `"hf://user/name"` or
+                `"kaggle://user/model/keras/variation"`, which needs the extra `hub`.
             load_weights: bool, whether to load pretrained weights. Without any for this
                 preset the model is untrained, and a warning says so.
 
@@ -454,6 +471,16 @@ class EnergyLadder(keras.Model):
                 stacklevel=2,
             )
         return cls.from_run_config(preset.config, preset.channels, preset.num_classes)
+
+
+def _conversion(dtype):
+    """The function that gives images, floats in [-1, 1], a type that users ask for."""
+    conversions = {"float32": lambda images: images, "uint8": to_uint8}
+    if dtype not in conversions:
+        raise ValueError(
+            f"Expected dtype as one of {list(conversions)}, received {dtype!r}."
+        )
+    return conversions[dtype]
 
 
 def _check_ladder(ladder):

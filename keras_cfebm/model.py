@@ -15,6 +15,7 @@ from keras import ops
 
 from keras_cfebm import backend
 from keras_cfebm.backend import random
+from keras_cfebm.configs.stages import learning_rate_at
 from keras_cfebm.ladder import EnergyLadder
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, noise_start
@@ -42,6 +43,11 @@ _SHARED = (
     "data_chain_steps",
 )
 _METRICS = (*_LOSSES, "gradient_norm", "beta")
+
+
+def paper_adam(learning_rate: float) -> keras.optimizers.Optimizer:
+    """The optimizer of the paper: Adam with β₁ = 0.5 and β₂ = 0.999."""
+    return keras.optimizers.Adam(learning_rate, beta_1=0.5, beta_2=0.999)
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -75,6 +81,7 @@ class CFEBM(EnergyLadder):
             beyond the trained length. Batches, and the parts of `accumulation`, should
             be multiples of n.
         data_chain_steps: int, Langevin steps of those chains.
+        value_range: see `EnergyLadder`.
 
     Raises:
         ValueError: if a number is out of range; see also `EnergyLadder`.
@@ -83,15 +90,14 @@ class CFEBM(EnergyLadder):
 
     ```python
     model = CFEBM([EnergyNetwork(resolution=8, channels=1, base_width=16)])
-    model.compile(keras.optimizers.Adam(1e-3, beta_1=0.5, beta_2=0.999))
     model.fit(images_8x8, batch_size=128, epochs=5)
     model = model.grown(fade_steps=500)            # a new model for 16 × 16
-    model.compile(keras.optimizers.Adam(1e-3, beta_1=0.5, beta_2=0.999))
     model.fit(images_16x16, batch_size=64, epochs=5)
     samples = model.generate(16, seed=0)           # (16, 16, 16, 1) in [-1, 1]
     ```
 
-    `fit_progressively` writes this loop for you.
+    `fit_progressively` writes this loop for you. A model that has not been compiled is,
+    by `fit`, with the optimizer of the paper.
 
     Reference:
         [Zhao, Xie and Li, ICLR 2021](https://openreview.net/forum?id=aD1_5zowqV)
@@ -115,9 +121,12 @@ class CFEBM(EnergyLadder):
         chain_start_noise: float = 0.0,
         data_chains: float = 0.0,
         data_chain_steps: int = 60,
+        value_range: tuple[float, float] | None = None,
         **kwargs: Any,
     ):
-        super().__init__(ladder, langevin, chain_start, class_names, **kwargs)
+        super().__init__(
+            ladder, langevin, chain_start, class_names, value_range, **kwargs
+        )
         check_count(fade_steps, "fade_steps", minimum=0)
         check_number(data_noise, "data_noise", "[0, inf)")
         check_number(energy_l2, "energy_l2", "[0, inf)")
@@ -228,7 +237,7 @@ class CFEBM(EnergyLadder):
         """The images of a batch and what belongs to each, see `Batch`."""
         translates = self.chain_start == "source"
         images, labels, sources, weights = unpack(
-            data, self.image_shape, self.num_classes, translates
+            data, self.image_shape, self.num_classes, translates, self.value_range
         )
         places, count = backend.places(ops.shape(images)[0])
         shares = data_shares = ops.ones(ops.shape(places), "float32") / count
@@ -393,12 +402,21 @@ class CFEBM(EnergyLadder):
 
     # --- Keras' methods -------------------------------------------------------------
 
-    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+    def compile(self, optimizer="auto", loss=None, **kwargs):
         """Sets the optimizer; see `keras.Model.compile`. The loss is the model's own.
+
+        Args:
+            optimizer: Keras optimizer or its name; `"auto"`, which `fit` takes for a
+                model that has not been compiled, is `paper_adam` with the authors'
+                learning rate at this resolution.
+            loss: None.
+            **kwargs: as of `keras.Model.compile`, but no metrics.
 
         Raises:
             ValueError: if a loss or metrics are given.
         """
+        if optimizer == "auto":
+            optimizer = paper_adam(learning_rate_at(self.resolution))
         given = {"loss": loss, **kwargs}
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if given.get(name) is not None:
@@ -418,30 +436,35 @@ class CFEBM(EnergyLadder):
 
         Raises:
             ValueError: if the images (of a data set, its first batch) have another
-                shape or dtype than the network's, hold NaN or are in 0 … 255, or labels
-                do not fit the classes, or source images are missing or of another
-                shape. Images that seem to be in [0, 1] are warned of.
+                shape or dtype than the network's, hold NaN or are of another range than
+                `value_range`, or labels do not fit the classes, or source images are
+                missing or of another shape.
         """
-        x = self._checked(x, y)
-        y = labels_beside(x, y, kwargs.get("sample_weight"))
+        x, y = self._checked(x, y, kwargs.get("sample_weight"))
         self.detector = None  # of other weights from now on
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Energies of data and samples; see `keras.Model.evaluate` and `fit`."""
-        x = self._checked(x, y)
-        y = labels_beside(x, y, kwargs.get("sample_weight"))
+        x, y = self._checked(x, y, kwargs.get("sample_weight"))
         try:
             return super().evaluate(x, y, *args, **kwargs)
         finally:
             self.test_batches.assign(0)
 
-    def _checked(self, x, y):
-        """What to read in place of `x`, once its first batch has been found good."""
+    def _checked(self, x, y, weights):
+        """What to read in place of x and y, once the first batch has been found good.
+
+        The model is compiled, too.
+        """
+        y = self.numbered(y)
         batch, x = first_batch(x, y)
         if batch is not None:
             self.check_arrays(*batch, once=False)
-        return x
+        if not self.compiled:
+            with backend.scope(self):
+                self.compile()
+        return x, labels_beside(x, y, weights)
 
     def load_own_variables(self, store):
         # Files of 0.1.0 hold no number of training steps, the last of these weights.
