@@ -18,7 +18,12 @@ EVAL = ["scikit-image>=0.24", "scikit-learn>=1.4"]
 JAX = ["jax>=0.4.34"]
 LSUN = ["lmdb>=1.4"]
 ONNX = ["tf2onnx>=1.16", "onnxruntime>=1.18"]
-SERVE = ["tensorflow-serving-api>=2.18", "grpcio>=1.60"]
+SERVE = [
+    "grpcio>=1.60",
+    "starlette>=0.40",
+    "tensorflow-serving-api>=2.18",
+    "uvicorn>=0.30",
+]
 DEV = [
     "pytest>=8",
     "pytest-xdist>=3",
