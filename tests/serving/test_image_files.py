@@ -142,6 +142,10 @@ REFUSED = {
     ),
     "wide PNG": (changed("grey PNG", 16, 0, 255), "received"),
     "negative PNG": (changed("grey PNG", 16, 255, 255, 255, 255), "received"),
+    "wide JPEG": (
+        changed("grey JPEG", FILES["grey JPEG"].index(b"\xff\xc0") + 5, 240, 0),
+        "61440",
+    ),
     "wide BMP": (changed("colour BMP", 18, 0, 255), "received"),
     "BMP palette": (written(COLOUR, "BMP", "P"), "8 grey"),
     "packed BMP": (changed("grey BMP", 30, 1), "not packed"),
