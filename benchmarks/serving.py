@@ -114,6 +114,13 @@ def figures(rounds, rows):
     }
 
 
+def image_shape_of(path):
+    """`(height, width, channels)` of the images that a SavedModel generates."""
+    rows = {"seeds": np.zeros(1, "int64"), "steps": np.ones(1, "int32")}
+    found = ServedModel(path).current.run("generate", rows, timeout=600)
+    return found["images"].shape[1:]
+
+
 def run(options):
     """Measures and prints the table.
 
@@ -124,7 +131,7 @@ def run(options):
         Dict of JSON values.
     """
     description = _common.machine(("tensorflow", "grpcio"))
-    image_shape = ServedModel(options.model).current.metadata["image_shape"]
+    image_shape = image_shape_of(options.model)
     merging = f"--max_batch_size={options.max_batch_size}"
     found = []
     with server(options.model) as plain, server(options.model, merging) as merged:

@@ -89,7 +89,8 @@ def _stopping(stop, number):
 async def _watch(model):
     while True:
         await asyncio.sleep(_PAUSE)
-        await asyncio.to_thread(model.refresh)
+        with contextlib.suppress(OSError):  # files that vanish while they are looked at
+            await asyncio.to_thread(model.refresh)
 
 
 def _listening(host, port):
