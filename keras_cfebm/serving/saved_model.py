@@ -94,11 +94,7 @@ def _metadata(model, detector, limits, fit):
     if model.class_names is not None:
         found["class_names"] = list(model.class_names)
     if detector is not None:
-        found["anomaly_score"] = {
-            "score": detector.score,
-            "threshold": detector.threshold,
-            "false_positive_rate": detector.false_positive_rate,
-        }
+        found["anomaly_score"] = detector.state()
     return found
 
 
