@@ -19,7 +19,12 @@ HUB = ["huggingface_hub>=0.23", "kagglehub>=0.3"]
 JAX = ["jax>=0.4.34"]
 LSUN = ["lmdb>=1.4"]
 ONNX = ["tf2onnx>=1.16", "onnxruntime>=1.18"]
-SERVE = ["tensorflow-serving-api>=2.18", "grpcio>=1.60"]
+SERVE = [
+    "grpcio>=1.60",
+    "starlette>=0.40",
+    "tensorflow-serving-api>=2.18",
+    "uvicorn>=0.30",
+]
 DEV = [
     "pytest>=8",
     "pytest-xdist>=3",

@@ -1,10 +1,9 @@
-"""Latency and throughput of an exported model, with and without server-side batching.
+"""Latency and throughput of an exported model, with and without merging of requests.
 
 Starts `cfebm serve` twice on one SavedModel, with and without `--max_batch_size`, and
 sends gRPC requests from threads of this process, to one server and the other in turn.
-Server and clients share the processor: a client that only waits takes little of it. The
-server is the development server; TensorFlow Serving itself runs the same graph and the
-same batching without Python around them.
+Server and clients share the processor: a client that only waits takes little of it.
+TensorFlow Serving itself runs the same graph without Python around it.
 
 Run from the repository's root, on an idle machine:
 
@@ -23,8 +22,7 @@ import tensorflow as tf
 from absl import flags
 
 from benchmarks import _common
-from keras_cfebm.serving.grpc_api import MAX_MESSAGE
-from keras_cfebm.serving.server import Servable
+from keras_cfebm.serving.served_model import ServedModel
 from keras_cfebm.utils.optional import optional_import
 
 _NAME = "model"
@@ -37,8 +35,7 @@ def define_flags():
     flags.DEFINE_list("clients", ["1", "8"], "Requests at a time.")
     flags.DEFINE_float("seconds", 4.0, "Of each measurement.", lower_bound=0.01)
     flags.DEFINE_integer("repeats", 3, "Measurements of each.", lower_bound=1)
-    flags.DEFINE_integer("max_batch_size", 64, "Of batching.", lower_bound=1)
-    flags.DEFINE_integer("batch_timeout_micros", 2000, "Of batching.", lower_bound=0)
+    flags.DEFINE_integer("max_batch_size", 64, "Of merging.", lower_bound=1)
     flags.DEFINE_string("json", None, "File for all the numbers.")
 
 
@@ -55,7 +52,7 @@ def server(path, *arguments):
     try:
         lines = iter(process.stdout.readline, "")
         address = next(filter(None, (re.search(r"gRPC: (\S+)", x) for x in lines)))
-        options = [("grpc.max_receive_message_length", MAX_MESSAGE)]
+        options = [("grpc.max_receive_message_length", -1)]
         with grpc.insecure_channel(address[1], options=options) as channel:
             yield services.PredictionServiceStub(channel)
     finally:
@@ -120,7 +117,8 @@ def figures(rounds, rows):
 def image_shape_of(path):
     """`(height, width, channels)` of the images that a SavedModel generates."""
     rows = {"seeds": np.zeros(1, "int64"), "steps": np.ones(1, "int32")}
-    return Servable(path).predict("generate", rows)["images"].shape[1:]
+    found = ServedModel(path).current.run("generate", rows, timeout=600)
+    return found["images"].shape[1:]
 
 
 def run(options):
@@ -134,13 +132,10 @@ def run(options):
     """
     description = _common.machine(("tensorflow", "grpcio"))
     image_shape = image_shape_of(options.model)
-    batching = [
-        f"--max_batch_size={options.max_batch_size}",
-        f"--batch_timeout_micros={options.batch_timeout_micros}",
-    ]
+    merging = f"--max_batch_size={options.max_batch_size}"
     found = []
-    with server(options.model) as plain, server(options.model, *batching) as batched:
-        stubs = {"each by itself": plain, "batching": batched}
+    with server(options.model) as plain, server(options.model, merging) as merged:
+        stubs = {"each by itself": plain, "merged": merged}
         for signature in options.signatures:
             for rows in map(int, options.rows):
                 message = request(signature, rows, image_shape)
@@ -163,7 +158,7 @@ def run(options):
                     )
     header = ["signature", "rows", "clients"]
     header += ["requests", "p50 ms", "p99 ms", "rows/s"]
-    header += ["batching: requests", "p50 ms", "p99 ms", "rows/s"]
+    header += ["merged: requests", "p50 ms", "p99 ms", "rows/s"]
     table = [
         [
             *(str(entry[key]) for key in header[:3]),

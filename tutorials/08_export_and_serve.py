@@ -19,11 +19,13 @@
 # $p(x) = \exp(-E(x)) / Z$.
 
 # %%
+import atexit
 import base64
 import concurrent.futures
 import io
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -72,31 +74,33 @@ for name, signature in sorted(signatures.items()):
 # %% [markdown]
 # ## Start a server
 #
-# `cfebm serve` is a small server for development. It speaks the two protocols of
-# TensorFlow Serving, on two ports. In production the same folder is given to TensorFlow
-# Serving (docs/serving.md tells how). Two servers are started: the second one merges
-# the rows of requests that arrive together.
+# `cfebm serve` speaks the two protocols of TensorFlow Serving, on two ports. In
+# production the same folder is given to TensorFlow Serving or KServe (docs/serving.md
+# tells when to take which). Two servers are started: the second one merges the rows of
+# requests that wait at the same time. Whatever happens, they end with this notebook.
 
 
 # %%
-def start(*arguments):
+def start(log, *arguments, seconds=180):
     """Starts a server; returns its process, and its REST and gRPC addresses."""
     command = [sys.executable, "-m", "keras_cfebm", "serve", "--model=serving/garments"]
-    command += ["--rest_port=0", "--grpc_port=0", *arguments]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    addresses = {}
-    while len(addresses) < 2:
-        kind, _, address = process.stdout.readline().partition(": ")
-        if kind in ("REST", "gRPC"):
-            addresses[kind] = address.strip()
-    return process, addresses
+    command += ["--rest_port=0", "--grpc_port=0", "--timeout=120", *arguments]
+    log = pathlib.Path("serving", log)
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    atexit.register(process.kill)
+    deadline = time.monotonic() + seconds
+    while "REST: " not in (said := log.read_text()):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise RuntimeError(f"The server has not started:\n{said}")
+        time.sleep(0.2)
+    return process, dict(re.findall(r"^(REST|gRPC): (\S+)", said, re.MULTILINE))
 
 
 servers = {
-    "each by itself": start(),
-    "merged": start("--max_batch_size=16", "--batch_timeout_micros=10000"),
+    "each by itself": start("each_by_itself.log"),
+    "merged": start("merged.log", "--max_batch_size=16"),
 }
 url, grpc_address = (servers["each by itself"][1][kind] for kind in ("REST", "gRPC"))
 print(url, grpc_address)
@@ -110,21 +114,21 @@ print(url, grpc_address)
 
 # %%
 body = '{"signature_name": "generate_png", "instances": [{"seeds": 7, "steps": 0}]}'
-answer = json.loads(subprocess.check_output(["curl", "--silent", "-d", body, url]))
+answer = json.loads(
+    subprocess.check_output(["curl", "--silent", "--max-time", "150", "-d", body, url])
+)
 png = answer["predictions"][0]
 print({"b64": png["b64"][:40] + "…"})
 sample = Image.open(io.BytesIO(base64.b64decode(png["b64"])))
 sample.resize((128, 128), Image.Resampling.NEAREST)
 
-# %% [markdown]
-# ## A client of one's own
-
 
 # %%
+# The same by a client of one's own.
 def ask(signature, url=url, **body):
     """Sends a REST request; returns what was predicted."""
     data = json.dumps({"signature_name": signature, **body}).encode()
-    with urllib.request.urlopen(url, data) as answer:
+    with urllib.request.urlopen(url, data, timeout=150) as answer:
         answer = json.load(answer)
     return answer.get("predictions", answer.get("outputs"))
 
@@ -148,8 +152,8 @@ print("in Python: ", np.round(model.predict(test.images(4), verbose=0), 3))
 # $$x_{k+1} = x_k - \eta \, \frac{\partial E}{\partial x}(x_k)
 #   + \sigma_k \, \varepsilon(s, k) .$$
 #
-# So a sample can be asked for again, and it does not depend on the rows beside it,
-# which a server that merges requests takes from other clients.
+# So a sample can be asked for again, and but for rounding it does not depend on the
+# rows beside it, which a server that merges requests takes from other clients.
 
 # %%
 together = ask("generate", inputs={"seeds": [1, 2, 3, 4], "steps": [0] * 4})
@@ -210,7 +214,7 @@ def load(address, request, clients=clients, requests=requests):
 
     def one(_):
         begin = time.perf_counter()
-        stub.Predict(request)
+        stub.Predict(request, timeout=150)
         return 1e3 * (time.perf_counter() - begin)
 
     one(None)  # the first one prepares the graph
@@ -237,8 +241,8 @@ for what, request in (("energy", energy_of_one), ("generate", generate_one)):
 # %% [markdown]
 # Compare the two lines of `generate`, then those of `energy`. Merging pays where one
 # row leaves the processor idle or costs much in overhead, as a chain of many small
-# steps does. It costs waiting time, at most the timeout, where a request is quick
-# anyway.
+# steps does. Nobody waits for company here: only those are merged that wait anyway, for
+# the request before them. What it costs is that all of them wait for the slowest.
 #
 # ## Exercises
 #
@@ -292,10 +296,13 @@ plt.plot(sizes, rates, "o-")
 plt.xlabel("rows per request")
 plt.ylabel("samples per second")
 plt.show()
+# It grows less and less: while a step is small, more rows cost little more time.
+
+# %%
+# Stop the servers: each answers what it was asked before, and then ends.
 for process, _ in servers.values():
     process.terminate()
-    process.wait()
-# It grows less and less: while a step is small, more rows cost little more time.
+print("exit codes:", [process.wait(150) for process, _ in servers.values()])
 
 # %% [markdown]
 # ## What to remember
@@ -304,6 +311,6 @@ for process, _ in servers.values():
 # - Seeds and steps are inputs, one per row: answers can be repeated and do not depend
 #   on other clients.
 # - The graph checks its inputs; bounded steps bound the time of a request.
-# - Merging requests trades waiting for throughput. Measure both, at the load you
-#   expect.
+# - Merging requests is for throughput, and may cost latency. Measure both, at the load
+#   you expect.
 # - A served energy has the blind spots of the energy that was exported.

@@ -1,9 +1,16 @@
-"""StopOnSignal: Ctrl-C and SIGTERM end a run between two steps, saved."""
+"""StopOnSignal: Ctrl-C, SIGTERM and SIGHUP end a run between two steps, saved."""
 
 import signal
 import threading
 
 import keras
+
+#: SIGHUP, of a terminal that is closed, is unknown to Windows.
+SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()),
+)
 
 
 class Interrupted(Exception):
@@ -23,14 +30,15 @@ class StopOnSignal(keras.callbacks.Callback):
 
     A second signal of the same kind acts at once, as without this callback. Use it as a
     context manager around `fit`: the handlers are in force inside only, and only in the
-    main thread, the only one that Python lets have any.
+    main thread, the only one that Python lets have any. A signal that is ignored, as
+    nohup does with SIGHUP, stays so.
 
     Args:
         checkpoints: `Checkpoints` that saves.
         signals: signals to catch.
     """
 
-    def __init__(self, checkpoints, signals=(signal.SIGINT, signal.SIGTERM)):
+    def __init__(self, checkpoints, signals=SIGNALS):
         super().__init__()
         self.checkpoints = checkpoints
         self.signals = signals
@@ -38,7 +46,8 @@ class StopOnSignal(keras.callbacks.Callback):
 
     def __enter__(self):
         is_main = threading.current_thread() is threading.main_thread()
-        signals = self.signals if is_main else ()
+        heard = (n for n in self.signals if signal.getsignal(n) != signal.SIG_IGN)
+        signals = tuple(heard) if is_main else ()
         self._previous = {n: signal.signal(n, self._receive) for n in signals}
         return self
 

@@ -216,7 +216,7 @@ COMMANDS = {
         *flag.DATA,
     ),
     "serve": Command(
-        "answer REST and gRPC requests to a SavedModel, for development",
+        "answer REST and gRPC requests to a SavedModel",
         dataclasses.replace(
             flag.MODEL,
             text="Folder of versions that cfebm export wrote, or the model that it "
@@ -229,15 +229,11 @@ COMMANDS = {
         integer(
             "max_batch_size",
             0,
-            "Merge requests up to so many rows; 0 runs each by itself.",
+            "Merge waiting requests up to so many rows; 0 runs each by itself.",
             lower_bound=0,
         ),
-        integer(
-            "batch_timeout_micros",
-            5000,
-            "Microseconds to wait for more rows.",
-            lower_bound=0,
-        ),
+        integer("max_waiting", 128, "Requests that may wait.", lower_bound=1),
+        number("timeout", 30.0, "Seconds that an answer may take.", lower_bound=0.1),
     ),
     "evaluate": Command(
         "measure the distance of samples to real images: FID and its kin",

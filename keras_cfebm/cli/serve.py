@@ -1,34 +1,39 @@
-"""Answer REST and gRPC requests to a SavedModel, for development."""
+"""Answer REST and gRPC requests to a SavedModel."""
 
+import importlib
+import logging
 import pathlib
-import signal
-import threading
 
-from absl import flags, logging
+from absl import flags
 
-from keras_cfebm.serving import grpc_api, rest_api, server
+from keras_cfebm.serving.servable import versions
 from keras_cfebm.utils.model_files import find_model
+from keras_cfebm.utils.optional import optional_import
 from keras_cfebm.utils.paths import user_path
 
 
 def main(values: flags.FlagValues) -> None:
     """Serves until it is stopped."""
-    batching = None
-    if values.max_batch_size:
-        batching = server.Batching(values.max_batch_size, values.batch_timeout_micros)
+    for package in ("grpc", "starlette", "tensorflow_serving.apis", "uvicorn"):
+        optional_import(package, "serve")
+    served_model, scheduler, server = (
+        importlib.import_module(f"keras_cfebm.serving.{name}")
+        for name in ("served_model", "scheduler", "server")
+    )
+    # It would tell that the session that it runs a SavedModel in is deprecated.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     path, name = find_versions(values.model)
-    servable = server.Servable(path, values.name or name, batching)
-    rest = rest_api.start_rest(servable, values.rest_port, values.host)
-    url = f"http://{values.host}:{rest.server_port}/v1/models/{servable.name}"
-    try:
-        _, port = grpc_api.start_grpc(servable, values.grpc_port, values.host)
-        print(f"gRPC: {values.host}:{port}")
-    except ImportError as error:
-        logging.warning("No gRPC: %s", error)
-    print(f"REST: {url}:predict\nStop with Ctrl-C.", flush=True)
-    stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    stopped.wait()
+    model = served_model.ServedModel(path, values.name or name)
+    queue = scheduler.Scheduler(
+        values.max_batch_size, values.max_waiting, values.timeout
+    )
+
+    def started(rest, grpc):
+        print(f"gRPC: {values.host}:{grpc}")
+        url = f"http://{values.host}:{rest}/v1/models/{model.name}"
+        print(f"REST: {url}:predict\nStop with Ctrl-C.", flush=True)
+
+    server.serve(model, queue, values.host, values.rest_port, values.grpc_port, started)
 
 
 def find_versions(model: str) -> tuple[pathlib.Path, str | None]:
@@ -46,20 +51,15 @@ def find_versions(model: str) -> tuple[pathlib.Path, str | None]:
     """
     path = user_path(model)
     file = find_model(path)
-    if _has_versions(path) or file is None:
+    if versions(path) or file is None:
         return path, None
     name = file.parent.resolve().name
     beside = file.parent / "serving"
     folders = [beside, beside / name, pathlib.Path("serving", name)]
-    found = next(filter(_has_versions, folders), None)
+    found = next(filter(versions, folders), None)
     if found is None:
         raise FileNotFoundError(
             f"Expected a SavedModel of {model}, found none: cfebm export "
             f"--model={model} writes one."
         )
     return found, name
-
-
-def _has_versions(folder: pathlib.Path) -> bool:
-    """Whether a folder holds versions of a SavedModel."""
-    return any(found.parent.name.isdecimal() for found in folder.glob("*/*.pb"))

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -165,7 +166,10 @@ class RunFolder:
         with contextlib.ExitStack() as stack:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                lock = stack.enter_context(open(self.path / ".lock", "w"))
+                # A link that a stranger has put there is not followed.
+                flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+                lock = os.open(self.path / ".lock", flags, 0o666)
+                stack.callback(os.close, lock)
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise RunError(

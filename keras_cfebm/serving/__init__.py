@@ -1,7 +1,7 @@
-"""Serving: one SavedModel with a signature per task, and a server to try it with.
+"""Serving: one SavedModel with a signature per task, and a server of it.
 
-The server, `keras_cfebm.serving.server` and its REST and gRPC doors, needs TensorFlow
-and is imported by those who start one.
+The server, `keras_cfebm.serving.server` and its REST and gRPC doors, needs the extra
+`serve` and is imported by those who start one.
 """
 
 from keras_cfebm.serving.export import MAX_ROWS, MAX_STEPS, export_saved_model

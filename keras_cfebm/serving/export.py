@@ -44,7 +44,9 @@ def export_saved_model(
     and its `denoise` is `translate` for any finite images; one with classes takes
     `labels`, int32 (n,), too, but for the `anomaly_score` of a `LadderDetector`, which
     is that of any class.
-    Their names, if the model has any, are in `assets.extra/class_names.json`, a list.
+    What the signatures do not say is in `assets.extra/metadata.json`: the limits, the
+    names of the classes, and the detector's threshold with the share of normal images
+    that it was fitted to flag.
 
     - `images`: float32 (n, resolution, resolution, channels). Inputs are of
       `model.value_range`, or else in [-1, 1], and of `denoise` any finite numbers;

@@ -23,7 +23,8 @@ def check_shape(x: tf.Tensor, shape: list, name: str, most: int) -> tf.Tensor:
     received = tf.shape(x)
     rank = len(shape)
     wanted = ", ".join("n" if size is None else str(size) for size in shape)
-    right_rank = tf.equal(tf.rank(x), rank)
+    # Counted, because tf.rank would be the one that is declared.
+    right_rank = tf.equal(tf.reduce_sum(tf.cast(received >= 0, tf.int32)), rank)
     padded = tf.concat([received, tf.fill([rank], -1)], 0)[:rank]
     sizes = [
         tf.constant(True) if size is None else tf.equal(padded[axis], size)

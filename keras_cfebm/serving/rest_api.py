@@ -1,173 +1,176 @@
-"""TensorFlow Serving's REST protocol: predict by rows or by columns, and status."""
+"""TensorFlow Serving's REST protocol as an ASGI application.
 
-import base64
-import http.server
+uvicorn serves it here; any other ASGI server can.
+"""
+
+import asyncio
 import json
 import re
-import threading
+import zlib
+from concurrent import futures
 from typing import Any
 
-import numpy as np
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from keras_cfebm.serving.server import Servable, ServingError
+from keras_cfebm.serving import messages, rest_json
+from keras_cfebm.serving.scheduler import Scheduler
+from keras_cfebm.serving.servable import ServingError
+from keras_cfebm.serving.served_model import ServedModel
 
-_URL = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?(:predict)?")
-_HTTP_CODES = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503}
-#: Bytes of a request that are read.
-_MAX_BODY = 2**28
+_MODEL = r"(?i:/v1/models/)([^/:]+)(?:(?i:/versions/)(\d+)|(?i:/labels/)([^/:]+))?"
+_PREDICT = re.compile(rf"{_MODEL}:(?i:(predict|classify|regress))")
+_STATUS = re.compile(rf"{_MODEL}(?i:(/metadata))?")
+#: Bytes of a request, unpacked; Python's lists of its numbers take twenty times that.
+MAX_BODY = 2**25
+#: Bytes of all requests that are being read or answered.
+_MAX_BODIES = 2**28
+#: Seconds in which a request has to have arrived.
+_ARRIVAL = 60
+_HTTP_CODES = {
+    **{"CANCELLED": 499, "INVALID_ARGUMENT": 400, "DEADLINE_EXCEEDED": 504},
+    **{"NOT_FOUND": 404, "RESOURCE_EXHAUSTED": 429, "FAILED_PRECONDITION": 400},
+    **{"OUT_OF_RANGE": 400, "UNIMPLEMENTED": 501, "UNAVAILABLE": 503},
+    "TOO_LARGE": 413,
+}
 
 
-def start_rest(
-    servable: Servable, port: int = 8501, host: str = "127.0.0.1"
-) -> http.server.ThreadingHTTPServer:
-    """Starts a REST server in threads of its own.
+class Application:
+    """The ASGI application.
 
     Args:
-        servable: `Servable`.
-        port: int; 0 for any free one.
-        host: str, address to listen at.
-
-    Returns:
-        The server: `server.server_port` is its port, `server.shutdown()` stops it.
-
-    Raises:
-        OSError: if the port is taken.
+        model: `ServedModel`.
+        scheduler: `Scheduler` that runs it.
     """
-    handler = type("Handler", (_Handler,), {"servable": servable})
-    try:
-        server = http.server.ThreadingHTTPServer((host, port), handler)
-    except OSError as error:
-        raise OSError(
-            f"Cannot listen at {host}:{port} for REST: {error.strerror}. Choose "
-            "another port (--rest_port)."
-        ) from error
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
 
+    def __init__(self, model: ServedModel, scheduler: Scheduler):
+        self.model = model
+        self.scheduler = scheduler
+        # One at a time: Python parses no two of them at once, but would hold both.
+        self._parser = futures.ThreadPoolExecutor(1)
+        self._held = 0
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # header and body are written one after the other
-    servable: Servable
-
-    def do_GET(self):
-        self._answer(lambda predict: self._status())
-
-    def do_POST(self):
-        self._answer(self._predict)
-
-    def _answer(self, method):
-        # Read in any case: what is left would be taken for the next request.
-        self.body = self._read()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
         try:
-            match = _URL.fullmatch(self.path)
-            if match is None:
-                raise ServingError("NOT_FOUND", f"Malformed request: {self.path}")
-            name, version, predict = match.groups()
-            self.servable.check(name, int(version) if version else None)
-            code, answer = 200, method(predict)
+            code, content = 200, await self._answer(request, scope["path"])
+        except ClientDisconnect:
+            return
         except ServingError as error:
             code = _HTTP_CODES.get(error.code, 500)
-            answer = {"error": str(error)}
-        except Exception as error:  # the client gets an answer, whatever happens
-            code, answer = 500, {"error": f"{type(error).__name__}: {error}"}
-        content = json.dumps(answer).encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+            content = json.dumps({"error": str(error)}).encode()
+        response = Response(content, code, media_type="application/json")
+        await response(scope, receive, send)
 
-    def _read(self):
-        length = self.headers.get("Content-Length", "0")
-        if not length.isdecimal() or int(length) > _MAX_BODY:
-            self.close_connection = True
-            return b""
-        return self.rfile.read(int(length))
+    async def _answer(self, request: Request, path: str) -> bytes:
+        predict, status = _PREDICT.fullmatch(path), _STATUS.fullmatch(path)
+        if request.method == "POST" and predict:
+            return await self._predict(request, *predict.groups())
+        if request.method == "GET" and status:
+            *spec, metadata = status.groups()
+            ask = messages.metadata if metadata else messages.status
+            return json.dumps(ask(self.model, *_spec(*spec))).encode()
+        known = path.lower().startswith("/v1/")
+        code = "INVALID_ARGUMENT" if known else "NOT_FOUND"
+        raise ServingError(code, f"Malformed request: {request.method} {path}")
 
-    def _status(self):
-        status = {"error_code": "OK", "error_message": ""}
-        version = {"version": str(self.servable.version), "state": "AVAILABLE"}
-        return {"model_version_status": [{**version, "status": status}]}
-
-    def _predict(self, predict):
-        if not predict:
-            raise ServingError("NOT_FOUND", f"Expected :predict after {self.path}")
+    async def _predict(self, request, name, version, label, method):
+        body = await self._read(request)
         try:
-            request = json.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            raise ServingError("INVALID_ARGUMENT", f"JSON parse error: {error}") from (
-                error
+            servable = self.model.find(*_spec(name, version, label))
+            if method.lower() != "predict":
+                raise ServingError(
+                    "INVALID_ARGUMENT", f"Expected :predict, received :{method}."
+                )
+            parsed = await self._apply(rest_json.parse, body)
+            signature = parsed.get("signature_name") or "serving_default"
+            if signature not in servable.signatures:
+                raise ServingError(
+                    "INVALID_ARGUMENT",
+                    f"Expected a signature, one of {sorted(servable.signatures)}, "
+                    f"received {signature!r}.",
+                )
+            specs = servable.signatures[signature].inputs
+            inputs = await self._apply(rest_json.arrays, parsed, specs)
+            by_rows = "instances" in parsed
+            del parsed  # large
+            found = await _unless_gone(
+                request, self.scheduler.run(servable, signature, inputs)
             )
-        if not isinstance(request, dict):
-            raise ServingError("INVALID_ARGUMENT", "Expected a JSON object.")
-        signature = request.get("signature_name", "serving_default")
-        by_rows = "instances" in request
-        if by_rows == ("inputs" in request) or not isinstance(signature, str):
-            raise ServingError(
-                "INVALID_ARGUMENT",
-                'Expected "instances" or "inputs", and "signature_name" as text.',
-            )
-        names = list(self.servable.inputs(signature))
-        read = _columns_of_rows if by_rows else _columns
-        inputs = read(request["instances" if by_rows else "inputs"], names)
-        outputs = self.servable.predict(signature, inputs)
-        outputs = {name: _plain(name, value) for name, value in outputs.items()}
-        if by_rows:
-            return {"predictions": _rows(outputs)}
-        return {
-            "outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))
-        }
+            return await self._apply(rest_json.answer, found, by_rows)
+        finally:
+            self._held -= len(body)
 
-    def log_message(self, format: str, *args: Any):
-        """Requests are not logged."""
+    async def _apply(self, function, *arguments):
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._parser, function, *arguments)
 
+    async def _read(self, request: Request) -> bytes:
+        """The body, unpacked; its length is added to what is held.
 
-def _columns(given, names):
-    if not (isinstance(given, dict) and set(given) == set(names)) and len(names) == 1:
-        given = {names[0]: given}
-    if not isinstance(given, dict):
-        raise ServingError("INVALID_ARGUMENT", f"Expected the inputs {sorted(names)}.")
-    return {name: _from_json(value) for name, value in given.items()}
-
-
-def _columns_of_rows(rows, names):
-    if not isinstance(rows, list) or not rows:
-        raise ServingError(
-            "INVALID_ARGUMENT", 'Expected "instances" as a list of rows.'
-        )
-    named = [
-        row if isinstance(row, dict) and set(row) == set(names) else {names[0]: row}
-        for row in rows
-    ]
-    if len(names) > 1 and any(set(row) != set(names) for row in named):
-        raise ServingError(
-            "INVALID_ARGUMENT",
-            f"Expected each of the instances as an object of {sorted(names)}.",
-        )
-    return {name: [_from_json(row[name]) for row in named] for name in names}
-
-
-def _from_json(value):
-    """JSON's value, with bytes in place of {"b64": text}."""
-    if isinstance(value, dict):
+        One that is refused is read to its end all the same: the client, which is busy
+        sending it, would not see an answer before.
+        """
+        parts: list[bytes] = []
+        size, refused = 0, None
+        unpack: Any = None
+        if "gzip" in request.headers.get("content-encoding", ""):
+            unpack = zlib.decompressobj(31)
         try:
-            return base64.b64decode(value["b64"], validate=True)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ServingError(
-                "INVALID_ARGUMENT", 'Expected bytes as {"b64": "base64 text"}.'
-            ) from error
-    return [_from_json(v) for v in value] if isinstance(value, list) else value
+            async with asyncio.timeout(_ARRIVAL):
+                async for part in request.stream():
+                    if refused:
+                        continue
+                    if unpack is not None:
+                        part = unpack.decompress(part, MAX_BODY + 1 - size)
+                    parts.append(part)
+                    size += len(part)
+                    self._held += len(part)
+                    if refused := _refused(size, self._held):
+                        parts.clear()
+            if refused:
+                raise refused
+            return b"".join(parts)
+        except BaseException as error:
+            self._held -= size
+            if isinstance(error, zlib.error):
+                raise ServingError("INVALID_ARGUMENT", f"No gzip: {error}.") from error
+            if isinstance(error, TimeoutError):
+                raise ServingError(
+                    "DEADLINE_EXCEEDED", f"The body took more than {_ARRIVAL} seconds."
+                ) from error
+            raise
 
 
-def _plain(name, value: np.ndarray):
-    if name.endswith("_bytes"):
-        return [{"b64": base64.b64encode(item).decode()} for item in value]
-    return value.tolist()
+def _spec(name, version, label):
+    if label is not None:
+        raise ServingError("INVALID_ARGUMENT", f"Unknown version label: {label}")
+    number = None if version is None else int(version[:20])
+    if number is not None and number >= 2**63:
+        raise ServingError("INVALID_ARGUMENT", "Expected a version of at most 2^63.")
+    return name, number
 
 
-def _rows(outputs):
-    columns = list(outputs.values())
-    if len(columns) == 1:
-        return columns[0]
-    return [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)]
+def _refused(size, held):
+    if size > MAX_BODY:
+        return ServingError(
+            "TOO_LARGE",
+            f"Expected a request of at most {MAX_BODY:,} bytes: send fewer rows, or "
+            "use gRPC.",
+        )
+    if held > _MAX_BODIES:
+        return ServingError("UNAVAILABLE", "Too many large requests: try again.")
+    return None
+
+
+async def _unless_gone(request, answer):
+    """Waits for an answer as long as there is somebody to receive it."""
+    answer = asyncio.ensure_future(answer)
+    gone = asyncio.ensure_future(request.receive())
+    await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    if not answer.done():
+        answer.cancel()
+        raise ClientDisconnect
+    return answer.result()

@@ -14,8 +14,8 @@ from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.utils.validation import check_count
 
-#: Names of the classes, in the order of their labels: a JSON list.
-CLASS_NAMES = warmup.PATH.with_name("class_names.json")
+#: What a client may want to know of the model, see `_metadata`.
+METADATA = warmup.PATH.with_name("metadata.json")
 
 
 def write(
@@ -80,9 +80,23 @@ def _write_signatures(model, folder, model_name, detector, limits, fit):
     tf.saved_model.save(module, str(folder), signatures=functions)
     darkest = -1.0 if model.value_range is None else model.value_range[0]
     warmup.write(folder, model_name, signatures, model.image_shape, darkest)
+    text = json.dumps(_metadata(model, detector, limits, fit), ensure_ascii=False)
+    (folder / METADATA).write_text(text, encoding="utf-8")
+
+
+def _metadata(model, detector, limits, fit):
+    """What the signatures do not say, as plain data."""
+    found = {
+        "image_shape": list(model.image_shape),
+        "image_fit": fit,
+        "max_steps": limits.steps,
+        "max_rows": limits.rows,
+    }
     if model.class_names is not None:
-        text = json.dumps(model.class_names, ensure_ascii=False)
-        (folder / CLASS_NAMES).write_text(text, encoding="utf-8")
+        found["class_names"] = list(model.class_names)
+    if detector is not None:
+        found["anomaly_score"] = detector.state()
+    return found
 
 
 def _check_detector(detector, model):

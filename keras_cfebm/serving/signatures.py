@@ -63,7 +63,12 @@ class Signatures:
             # Traced once, for images and for files of them.
             self.ladder_scores = tf.function(detector.tensor_scores, autograph=False)
         self.limits = limits
-        self.fit = fit
+        # A function of its own, so that all signatures have one copy of it.
+        self._decode = tf.function(
+            lambda files: image_files.decode(files, model.image_shape, fit),
+            input_signature=[_SPECS["image_bytes"]],
+            autograph=False,
+        )
         self.from_source = model.chain_start == "source"
         self.ladder = model.sampling_ladder
         settings = model.finest_settings if self.from_source else DENOISING
@@ -138,7 +143,7 @@ class Signatures:
             given[name] = request_checks.check_between(given[name], *ranges[name], name)
         if "image_bytes" in given:
             files = given.pop("image_bytes")
-            given["images"] = image_files.decode(files, self.image_shape, self.fit)
+            given["images"] = self._decode(files)
         elif "images" in given:
             images = request_checks.refuse_bad_images(
                 given["images"], self.value_range if in_range else None

@@ -1,9 +1,11 @@
 """Trained models on disk: found by the name or path that a user gives, and read."""
 
+import io
 import os
 import pathlib
 import zipfile
 
+import h5py
 import keras
 
 from keras_cfebm.utils import hub, preset_folder
@@ -16,6 +18,8 @@ PRETRAINED = (_PACKAGE / "saved_models", _PACKAGE.parent / "saved_models")
 #: The file of a model in its folder: in that of a run, in one of `saved_models`.
 _NAMES = ("ladder.keras", "model.keras", preset_folder.WEIGHTS)
 _LFS_POINTER = b"version https://git-lfs"
+#: Bytes that a file may unpack to, and how many times its own length beyond that.
+_UNPACKED, _UNPACKED_TIMES = 2**26, 20
 
 
 def find_model(model: PathLike) -> pathlib.Path | None:
@@ -86,6 +90,34 @@ def read_model(file: pathlib.Path) -> keras.Model:
     if file.suffix != ".keras":
         raise ValueError(f"Expected a file that ends in .keras, received {file}.")
     try:
+        _check_declared(file)
         return keras.saving.load_model(file, compile=False)
     except Exception as error:  # Keras lets zip, HDF5 and JSON errors of many types out
         raise ValueError(f"{file} cannot be read as a Keras model: {error}") from error
+
+
+def _check_declared(file):
+    """Refuses a file that declares far more than it holds, before room is made.
+
+    Both a zip archive and the HDF5 file of weights in it can.
+    """
+    most = max(_UNPACKED, _UNPACKED_TIMES * file.stat().st_size)
+    declared = 0
+
+    def add(size):
+        nonlocal declared
+        declared += size
+        if declared > most:
+            raise ValueError(
+                f"Expected at most {most:,} bytes of weights, received a file of "
+                f"{file.stat().st_size:,} bytes that declares {declared:,}."
+            )
+
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            add(member.file_size)
+        declared = 0
+        for name in archive.namelist():
+            if name.endswith(".h5"):
+                with h5py.File(io.BytesIO(archive.read(name)), "r") as weights:
+                    weights.visititems(lambda _, item: add(getattr(item, "nbytes", 0)))

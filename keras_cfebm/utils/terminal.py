@@ -29,12 +29,15 @@ codecs.register_error(_ERRORS, _spell)
 def say(text: str, end: str = "\n") -> None:
     """Prints a text at once, spelled in the letters that standard output has.
 
+    Where it is closed, the text is dropped.
+
     Args:
         text: str.
         end: str, as of `print`.
     """
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, _ERRORS).decode(encoding), end=end, flush=True)
+    with contextlib.suppress(OSError, ValueError):
+        print(text.encode(encoding, _ERRORS).decode(encoding), end=end, flush=True)
 
 
 class _Unfailing:
@@ -73,7 +76,25 @@ def never_fail() -> None:
     A letter that their encoding lacks is spelled, as σ by "sigma"; where they cannot be
     written (any longer), the text is dropped.
     """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        _reopen(number, name)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if hasattr(stream, "reconfigure"):
             setattr(sys, name, _Unfailing(stream))
+
+
+def _reopen(number: int, name: str) -> None:
+    """Opens a standard stream that the caller has closed, to nowhere.
+
+    The next file that is opened would have its number, and get what libraries print.
+    """
+    try:
+        os.fstat(number)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        if nowhere != number:
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+        mode = "r" if name == "stdin" else "w"
+        setattr(sys, name, os.fdopen(number, mode, closefd=False))

@@ -164,15 +164,27 @@ def undisturbed(tmp_path_factory, array_file):
     return folder
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_to_a_process(tmp_path, array_file, undisturbed, number, capsys):
+def reader_has_left():
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.dup2(writing, 1)
+
+
+#: Standard output is of no one: closed, or a pipe as of `| head -1`.
+@pytest.mark.parametrize(
+    ("number", "before"),
+    [(signal.SIGINT, reader_has_left), (signal.SIGTERM, lambda: os.close(1))],
+)
+def test_signals_to_a_process(
+    tmp_path, array_file, undisturbed, number, before, capsys
+):
     run = tmp_path / "run with a space"
     flags = [f"--data={array_file}", f"--run_dir={run}", *SMALL, *LONG]
     process = subprocess.Popen(
         [sys.executable, "-m", "keras_cfebm", "train", *flags],
-        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=before,
     )
     wait_for_checkpoint(run, process)
     assert main(["train", *flags]) == 1

@@ -113,6 +113,21 @@ def test_a_configuration_that_cannot_be_read_is_named(run, text, message):
         run.read_config()
 
 
+def test_a_lock_that_is_a_link_is_not_followed(run, tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    run.path.mkdir(parents=True)
+    lock = run.path / ".lock"
+    lock.symlink_to(precious)
+    with pytest.raises(RunError, match="Cannot write to"), run.locked():
+        pass
+    lock.unlink()
+    lock.write_text("kept")
+    with run.locked():
+        pass
+    assert (precious.read_text(), lock.read_text()) == ("precious", "kept")
+
+
 def _enter(path, results):
     try:
         with RunFolder(path).locked():

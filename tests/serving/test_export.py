@@ -19,7 +19,6 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_cfebm import tasks
-from keras_cfebm.datasets.decode import as_channels
 from keras_cfebm.datasets.pixels import to_float
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin
@@ -146,10 +145,18 @@ def test_signatures_take_the_declared_range(ladder, images, monkeypatch):
         declared["energy"].function(tf.constant(images))
 
 
-def test_names_of_classes_are_exported(with_classes, exported):
-    path = pathlib.Path(with_classes.path, "assets.extra", "class_names.json")
-    assert json.loads(path.read_text(encoding="utf-8")) == ["bag", "é", "shoe"]
-    assert not pathlib.Path(exported, "assets.extra", path.name).exists()
+def test_what_the_signatures_do_not_say_is_exported(with_classes, served):
+    def metadata(model):
+        path = pathlib.Path(model.path, "assets.extra", "metadata.json")
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    found = metadata(with_classes)
+    assert found["class_names"] == ["bag", "é", "shoe"]
+    assert found["anomaly_score"]["false_positive_rate"] == 0.5
+    assert found["anomaly_score"]["score"] == "ladder"
+    assert (found["max_steps"], found["max_rows"]) == (50, 40)
+    assert found["image_fit"] == "pad"
+    assert "class_names" not in metadata(served)
 
 
 def test_plain_tensorflow_gives_what_the_model_gives(any_served, tmp_path):
@@ -265,6 +272,10 @@ def malformed(images):
             {"images": images[:1], "masks": mask[:, :8], **one},
             "masks of shape (n, 16, 16)",
         ),
+        "inpaint:mask rank": (
+            {"images": images[:1], "masks": mask[..., None], **one},
+            "masks of shape (n, 16, 16)",
+        ),
         "denoise:nan": ({"images": nan, **one}, "NaN"),
         "energy_bytes:text": ({"image_bytes": np.array([b"no image"])}, "image"),
         "energy_bytes:bomb": ({"image_bytes": np.array([huge_png()])}, "[20000 20000]"),
@@ -289,19 +300,6 @@ def test_malformed_requests_are_refused_and_the_next_one_answered(
     check(found, {"energy": served.expected["energy"]})
     for case, (_, message) in refused.items():
         assert "INVALID_ARGUMENT" in errors[case] and message in errors[case], case
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
-def test_image_files_are_read_as_for_training(mode, channels):
-    levels = np.random.default_rng(0).integers(0, 256, (6, 5, 4), "uint8")
-    image = PIL.Image.fromarray(levels, "RGBA").convert(mode)
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    read = image_files.decode(tf.constant([file.getvalue()]), (6, 5, channels), "exact")
-    wanted = to_float(as_channels(image, channels))
-    np.testing.assert_allclose(read[0], wanted, atol=2.1 / 127.5)
-    assert np.abs(read[0] - wanted).mean() < 0.5 / 127.5
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])

@@ -14,11 +14,12 @@ from keras_cfebm.utils.terminal import say
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def run(*command, stdout=subprocess.PIPE, **environment):
+def run(*command, stdout=subprocess.PIPE, preexec_fn=None, **environment):
     variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run(
         [sys.executable, *command],
         env=variables,
+        preexec_fn=preexec_fn,
         stdout=stdout,
         stderr=subprocess.PIPE,
         encoding=environment.get("PYTHONIOENCODING", "utf-8"),
@@ -65,6 +66,37 @@ def test_a_reader_may_go_away():
     finally:
         os.close(writing)
     assert (shown.returncode, shown.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_stream_that_is_closed_is_not_the_next_file(tmp_path, number):
+    code = (
+        "import os, sys\n"
+        "sys.argv = ['cfebm']\n"  # of anyone else, the package imports Keras
+        "from keras_cfebm.utils.terminal import never_fail\n"
+        "never_fail()\n"
+        f"file = open({str(tmp_path / 'file')!r}, 'w')\n"
+        "os.write(1, b'printed by a library')\n"
+        "print('printed')\n"
+        "file.write('kept')\n"
+    )
+    run("-c", code, preexec_fn=lambda: os.close(number))
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("stream", ["closed", "broken"])
+def test_nothing_is_said_to_a_stream_that_is_gone(monkeypatch, stream):
+    reading, writing = os.pipe()
+    os.close(reading)
+    gone = os.fdopen(writing, "w", encoding="utf-8")
+    if stream == "closed":
+        gone.close()
+    monkeypatch.setattr(sys, "stdout", gone)
+    say("8 × 8")
+    monkeypatch.undo()
+    if stream == "broken":
+        with pytest.raises(BrokenPipeError):
+            gone.close()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

@@ -1,0 +1,180 @@
+"""Scheduler: requests wait in one bounded queue, and those of a kind run together."""
+
+import asyncio
+import dataclasses
+import functools
+import os
+import time
+from concurrent import futures
+from typing import Any
+
+import numpy as np
+
+from keras_cfebm.serving.servable import Servable, ServingError
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(eq=False)
+class _Request:
+    servable: Servable
+    signature: str
+    inputs: Arrays
+    deadline: float
+    answer: asyncio.Future
+
+    def __post_init__(self):
+        shapes = [np.shape(value) for value in self.inputs.values()]
+        rows = {shape[:1] for shape in shapes}
+        #: Of those that can be merged; one of malformed shapes is with its like.
+        self.kind = (
+            self.servable,
+            self.signature,
+            *((n, np.shape(v)[1:]) for n, v in sorted(self.inputs.items())),
+            None if len(rows) == 1 and rows != {()} else self,
+        )
+        self.rows = max((shape[0] for shape in shapes if shape), default=0)
+
+
+class Scheduler:
+    """Runs requests in threads, oldest first.
+
+    When a thread is free it takes the oldest request and, up to `max_batch_size` rows,
+    those behind it of the same signature and shapes: nobody waits for company, and two
+    signatures never share a run. Where a merged run is refused, each of its requests
+    runs by itself, so that a bad one takes no other with it. A request whose client has
+    left, or whose time is over, is dropped before it is run.
+
+    Args:
+        max_batch_size: int, rows that are worked on together; 0 merges none.
+        max_waiting: int, requests that may wait.
+        timeout: float, seconds in which a request has to be answered.
+        threads: int, runs at a time; None for the number of processors.
+    """
+
+    def __init__(
+        self,
+        max_batch_size: int = 0,
+        max_waiting: int = 128,
+        timeout: float = 30.0,
+        threads: int | None = None,
+    ):
+        self.max_batch_size = max_batch_size
+        self.max_waiting = max_waiting
+        self.timeout = timeout
+        self._free = threads or os.cpu_count() or 1
+        self._pool = futures.ThreadPoolExecutor(self._free)
+        self._waiting: list[_Request] = []
+
+    async def run(
+        self,
+        servable: Servable,
+        signature: str,
+        inputs: Arrays,
+        timeout: float | None = None,
+    ) -> Arrays:
+        """Answers one request; cancel it to take it out of the queue.
+
+        Args:
+            servable: `Servable`.
+            signature: str.
+            inputs: dict of name → NumPy array.
+            timeout: float, seconds in which this one has to be answered.
+
+        Returns:
+            Dict of name → NumPy array.
+
+        Raises:
+            ServingError: `UNAVAILABLE` if too many wait, `DEADLINE_EXCEEDED` if the
+                time is over, else as `Servable.run`.
+        """
+        timeout = self.timeout if timeout is None else timeout
+        if len(self._waiting) >= self.max_waiting:
+            raise ServingError(
+                "UNAVAILABLE",
+                f"Expected at most {self.max_waiting} waiting requests: try again.",
+            )
+        answer = asyncio.get_running_loop().create_future()
+        deadline = time.monotonic() + timeout
+        self._waiting.append(_Request(servable, signature, inputs, deadline, answer))
+        self._start()
+        try:
+            async with asyncio.timeout(timeout):
+                return await answer
+        except TimeoutError as error:
+            raise ServingError(
+                "DEADLINE_EXCEEDED", f"No answer within {timeout:g} seconds."
+            ) from error
+
+    def _start(self) -> None:
+        while self._free and self._waiting:
+            batch = self._next_batch()
+            if batch:
+                self._free -= 1
+                loop = asyncio.get_running_loop()
+                run = loop.run_in_executor(self._pool, _answers, batch)
+                run.add_done_callback(functools.partial(self._finish, batch))
+
+    def _next_batch(self) -> list[_Request]:
+        batch: list[_Request] = []
+        left, rows = [], 0
+        for request in self._waiting:
+            if request.answer.done():  # its client has left, or its time is over
+                continue
+            merges = request.rows + rows <= self.max_batch_size
+            if not batch or (request.kind == batch[0].kind and merges):
+                batch.append(request)
+                rows += request.rows
+            else:
+                left.append(request)
+        self._waiting = left
+        return batch
+
+    def _finish(self, batch: list[_Request], run: asyncio.Future) -> None:
+        self._free += 1
+        for request, answer in zip(batch, run.result(), strict=True):
+            if request.answer.done():
+                continue
+            if isinstance(answer, Exception):
+                request.answer.set_exception(answer)
+            else:
+                request.answer.set_result(answer)
+        self._start()
+
+
+def _answers(batch: list[_Request]) -> list[Arrays | Exception]:
+    """The answers to requests of one kind, or what is wrong with each."""
+    if len(batch) > 1:
+        try:
+            return _merged(batch)
+        except Exception:  # one of them may be bad; each is told what is wrong with it
+            pass
+    return [_alone(request) for request in batch]
+
+
+def _merged(batch):
+    first = batch[0]
+    inputs = {
+        name: np.concatenate([request.inputs[name] for request in batch])
+        for name in first.inputs
+    }
+    latest = max(request.deadline for request in batch)
+    outputs = _run(first, inputs, latest)
+    ends = np.cumsum([request.rows for request in batch])[:-1]
+    parts = {name: np.split(value, ends) for name, value in outputs.items()}
+    return [
+        {name: rows[place] for name, rows in parts.items()}
+        for place in range(len(batch))
+    ]
+
+
+def _alone(request):
+    try:
+        return _run(request, request.inputs, request.deadline)
+    except Exception as error:  # for the client to see, whatever it is
+        return error
+
+
+def _run(request: _Request, inputs: Any, deadline: float) -> Arrays:
+    left = deadline - time.monotonic()
+    return request.servable.run(request.signature, inputs, left)
