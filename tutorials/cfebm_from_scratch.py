@@ -167,6 +167,11 @@ class SpectralConv2D(layers.Conv2D):
 
 
 # %%
+def swish(x):
+    """Swish over 1.1, so that its slope is at most 1."""
+    return ops.silu(x) / 1.1
+
+
 def conv1x1(name):
     return layers.Conv2D(width, 1, kernel_initializer="he_normal", name=name)
 
@@ -185,7 +190,7 @@ class Residual(layers.Layer):
             layer.build(input_shape)
 
     def call(self, x):
-        new = ops.silu(halve(self.conv2(ops.silu(self.conv1(x)))))
+        new = swish(halve(self.conv2(swish(self.conv1(x)))))
         return (new + halve(self.skip(x))) / np.sqrt(2.0)
 
 
@@ -211,7 +216,7 @@ class Head(layers.Layer):
         self.linear.build((None, width))
 
     def call(self, x):
-        x = ops.silu(self.to_vector(ops.silu(self.conv(x))))
+        x = swish(self.to_vector(swish(self.conv(x))))
         return self.linear(x[:, 0, 0])[:, 0]
 
 
