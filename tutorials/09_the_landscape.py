@@ -283,7 +283,7 @@ plt.show()
 # What to see, and why:
 #
 # - *Maximum likelihood* is the best that this network and this number of steps allow.
-#   As a sampler it is the worst: no chain of 20 steps finds the right weights of valleys.
+#   As a sampler it is the worst: no chain of 20 steps finds the weights of valleys.
 # - *CD* compares data with points near the data. What is far from them is never asked
 #   for; here its chains are long enough for most of it.
 # - *PCD* asks everywhere that its chains have got to, but its chains lag behind the
