@@ -202,12 +202,7 @@ class CFEBM(EnergyLadder):
             return backend.gradients(loss, weights, self.optimizer)
 
         gradients, logs = backend.sum_over_parts(
-            gradients_of,
-            batch,
-            self.accumulation,
-            weights,
-            _LOSSES,
-            multiple=self._one_in,
+            gradients_of, batch, self.accumulation, weights, _LOSSES, self._one_in
         )
         logs = backend.sum_over_replicas(logs)
         logs["gradient_norm"] = backend.global_norm(gradients, self.optimizer)

@@ -28,7 +28,7 @@ _TABLE = ("<!-- table: written by build.py -->\n", "<!-- end of table -->")
 
 def parse(arguments=None):
     parser = argparse.ArgumentParser(description="Builds the tutorials' notebooks.")
-    known = [source.stem for source in notebooks.sources()]
+    known = [source.stem for source in _all()]
     parser.add_argument("names", nargs="*", metavar="NN_name", help="default: all")
     parser.add_argument("--text", action="store_true", help="do not run; keep outputs")
     parser.add_argument(
@@ -41,6 +41,10 @@ def parse(arguments=None):
         parser.error(f"expected some of {known}, received {unknown}")
     options.names = options.names or known
     return options
+
+
+def _all():
+    return [*notebooks.sources(), *notebooks.examples()]
 
 
 def written(source):
@@ -87,7 +91,7 @@ def table():
     """The tutorials, their titles and times, as Markdown."""
     times = notebooks.read_json(notebooks.TIMES)
     lines = ["| notebook | title | minutes on 2 cores |", "|---|---|--:|"]
-    for source in notebooks.sources():
+    for source in _all():
         took = times.get(source.stem)
         minutes = f"{took['core_minutes'] / took['cores']:.1f}" if took else ""
         link = f"[{source.stem}]({source.stem}.ipynb)"
@@ -106,7 +110,7 @@ def write_table():
 
 def main(arguments=None):
     options = parse(arguments)
-    chosen = [s for s in notebooks.sources() if s.stem in options.names]
+    chosen = [s for s in _all() if s.stem in options.names]
     if options.check:
         stale = [source.stem for source in chosen if not up_to_date(source)]
         return f"Out of date: {', '.join(stale)}" if stale else None

@@ -43,6 +43,11 @@ def sources() -> list[pathlib.Path]:
     return sorted(FOLDER.glob("[0-9][0-9]_*.py"))
 
 
+def examples() -> list[pathlib.Path]:
+    """Sources of notebooks that stand by themselves, in the form of keras.io's."""
+    return sorted(FOLDER.glob("*_from_scratch.py"))
+
+
 def read_json(path: pathlib.Path) -> dict[str, Any]:
     """The values of a JSON file, none if it does not exist."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

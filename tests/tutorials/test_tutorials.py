@@ -1,10 +1,12 @@
 """Every tutorial keeps its form, is what its source says, and runs to its end."""
 
+import gzip
 import pathlib
 import re
 import sys
 
 import nbformat
+import numpy as np
 import pytest
 
 from keras_cfebm.utils.version import REPOSITORY_URL
@@ -23,8 +25,13 @@ backend.fused = lambda function: function
 """
 MOST_BYTES = 500_000
 MOST_MINUTES = 5
+#: What an example of its own may take: it trains with plain Keras layers.
+MOST_MINUTES_OF_AN_EXAMPLE = 10
 
 each_tutorial = pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
+each_notebook = pytest.mark.parametrize(
+    "source", [*SOURCES, *notebooks.examples()], ids=lambda s: s.stem
+)
 
 
 def exercises_of(texts):
@@ -55,12 +62,12 @@ def test_source_has_the_form_of_a_lesson(source):
     assert texts[-1].startswith("## What to remember")
 
 
-@each_tutorial
+@each_notebook
 def test_notebook_is_the_one_of_its_source(source):
     assert build.up_to_date(source), f"run `python tutorials/build.py {source.stem}`"
 
 
-@each_tutorial
+@each_notebook
 def test_notebook_has_small_outputs_and_a_stated_time(source):
     notebook = build.written(source)
     pictures = [
@@ -72,10 +79,12 @@ def test_notebook_has_small_outputs_and_a_stated_time(source):
     assert pictures
     assert source.with_suffix(".ipynb").stat().st_size < MOST_BYTES
     took = notebooks.read_json(notebooks.TIMES)[source.stem]
-    assert took["core_minutes"] / took["cores"] < MOST_MINUTES
+    lesson = source in SOURCES
+    limit = MOST_MINUTES if lesson else MOST_MINUTES_OF_AN_EXAMPLE
+    assert took["core_minutes"] / took["cores"] < limit
 
 
-@each_tutorial
+@each_notebook
 def test_badge_and_installation_have_the_address(source):
     badge, install = notebooks.assemble(source).cells[:2]
     assert REPOSITORY_URL.removeprefix("https://github.com/") in badge.source
@@ -83,8 +92,24 @@ def test_badge_and_installation_have_the_address(source):
     assert REPOSITORY_URL in install.source
 
 
-@each_tutorial
-def test_notebook_runs_with_reduced_parameters(source):
+@pytest.fixture
+def data_of_keras(tmp_path, monkeypatch):
+    """Stands in for the Fashion-MNIST files that Keras would download."""
+    folder = tmp_path / "datasets" / "fashion-mnist"
+    folder.mkdir(parents=True)
+    images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), dtype=np.uint8)
+    for part in ("train", "t10k"):
+        for name, header, values in (
+            ("images-idx3", 16, images),
+            ("labels-idx1", 8, np.zeros(40, np.uint8)),
+        ):
+            data = gzip.compress(bytes(header) + values.tobytes())
+            (folder / f"{part}-{name}-ubyte.gz").write_bytes(data)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
+
+@each_notebook
+def test_notebook_runs_with_reduced_parameters(source, data_of_keras):
     notebook = notebooks.assemble(source)
     reduced = notebooks.read_json(notebooks.REDUCED)[source.stem]
     notebooks.set_parameters(notebook, reduced)
@@ -97,7 +122,9 @@ def test_readme_lists_every_tutorial_with_its_time():
 
 
 def test_reduced_values_are_of_parameters_that_exist():
-    assert set(notebooks.read_json(notebooks.REDUCED)) == {s.stem for s in SOURCES}
+    assert set(notebooks.read_json(notebooks.REDUCED)) == {
+        s.stem for s in [*SOURCES, *notebooks.examples()]
+    }
     with pytest.raises(ValueError, match="no_such_parameter"):
         notebooks.set_parameters(
             notebooks.assemble(SOURCES[0]), {"no_such_parameter": 1}
