@@ -24,3 +24,4 @@ from .sampling import langevin as langevin
 from .sampling import langevin_step as langevin_step
 from .serving.export import export_saved_model as export_saved_model
 from .utils.version import __version__ as __version__
+from .visualization import plot as plot

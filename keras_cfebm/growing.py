@@ -9,12 +9,12 @@ import keras
 from keras_cfebm import backend
 from keras_cfebm.callbacks.progress import StageProgress
 from keras_cfebm.configs.stages import Stage
-from keras_cfebm.model import CFEBM
+from keras_cfebm.model import CFEBM, paper_adam
 
 
 def adam(stage: Stage) -> keras.optimizers.Optimizer:
-    """The optimizer of the paper: Adam with β₁ = 0.5 and β₂ = 0.999."""
-    return keras.optimizers.Adam(stage.learning_rate, beta_1=0.5, beta_2=0.999)
+    """The optimizer of a stage: the paper's, see `keras_cfebm.model.paper_adam`."""
+    return paper_adam(stage.learning_rate)
 
 
 def fit_progressively(

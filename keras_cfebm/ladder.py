@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from keras_cfebm import configs, tasks
-from keras_cfebm.configs import RunConfig, costs
-from keras_cfebm.configs.run_config import NetworkConfig
+from keras_cfebm.configs import RunConfig, summary
+from keras_cfebm.datasets.pixels import to_uint8
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils.labels import check_class_names
@@ -132,20 +132,7 @@ class EnergyLadder(keras.Model):
         They are those of a trained model: fade paths are not counted, nor copies of
         weights such as their running average.
         """
-        return {
-            network.resolution: costs.network_parameters(
-                network.resolution,
-                network.channels,
-                NetworkConfig(
-                    base_resolution=network.base_resolution,
-                    base_width=network.base_width,
-                    widths=network.widths,
-                    inner=network.inner,
-                ),
-                network.num_classes,
-            )
-            for network in self.ladder
-        }
+        return summary.parameters(self.ladder)
 
     def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:
         """Prints the networks of the ladder with their number of parameters.
@@ -156,20 +143,13 @@ class EnergyLadder(keras.Model):
             print_fn: function that takes the text; None prints it.
             **kwargs: like `args`.
         """
-        counts = self.parameters()
-        rows = [("network", "pixels", "parameters")]
-        for network in self.ladder:
-            side = network.resolution
-            rows.append((network.name, f"{side} × {side}", f"{counts[side]:,}"))
-        if self.sampling_network is not self.network:
-            rows.append((self.sampling_network.name, rows[-1][1], "(a copy)"))
-        table = "\n".join(f"{a:<20}{b:>11}{c:>14}" for a, b, c in rows)
-        (print_fn or say)(
-            f"{type(self).__name__} {self.name!r} of images {self.image_shape}\n\n"
-            f"{table}\n\n"
-            f"Parameters: {counts[self.resolution]:,} of the finest network, "
-            f"{sum(counts.values()):,} of the whole ladder."
+        average = self.sampling_network
+        shown = summary.text(
+            f"{type(self).__name__} {self.name!r} of images {self.image_shape}",
+            self.ladder,
+            None if average is self.network else average,
         )
+        (print_fn or say)(shown)
 
     # --- Energies -------------------------------------------------------------------
 
@@ -217,7 +197,9 @@ class EnergyLadder(keras.Model):
         *,
         guidance: float = 0.0,
         speed: float = 1.0,
-    ) -> np.ndarray:
+        return_chain: bool = False,
+        dtype: str = "float32",
+    ) -> Any:
         """Draws images from the model, from noise, coarse to fine.
 
         Args:
@@ -233,10 +215,12 @@ class EnergyLadder(keras.Model):
                 its class, see `tasks.energies.guided`; 0 is the model itself.
             speed: float, about how many times fewer and larger steps the chain takes,
                 see `Langevin.faster`; 1 are those of the training.
+            return_chain: bool, return the states on the way too, in floats.
+            dtype: `"float32"` for images in [-1, 1], `"uint8"` for 0 … 255.
 
         Returns:
-            float32 NumPy array of shape `(count, resolution, resolution, channels)` in
-            [-1, 1].
+            NumPy array of shape `(count, resolution, resolution, channels)`; with
+            `return_chain` a pair of it and of a list of `tasks.ChainState`s.
 
         Raises:
             ValueError: if a number is out of range, labels or guidance do not fit the
@@ -254,10 +238,13 @@ class EnergyLadder(keras.Model):
                 f"{guidance!r}."
             )
         settings = self.langevin.faster(speed)
+        convert = _conversion(dtype)
         chain = self._chain(self.sampling_ladder, settings, guidance)
-        return tasks.generate(
-            chain, count, seed, labels=labels, batch_size=batch_size, start=start
-        )
+        options = {"labels": labels, "batch_size": batch_size, "start": start}
+        if return_chain:
+            images, states = tasks.generate_with_chain(chain, count, seed, **options)
+            return convert(images), states
+        return convert(tasks.generate(chain, count, seed, **options))
 
     def translate(
         self,
@@ -268,6 +255,7 @@ class EnergyLadder(keras.Model):
         *,
         faithfulness: float = 0.0,
         speed: float = 1.0,
+        dtype: str = "float32",
     ) -> np.ndarray:
         """Translates images of the source domain to the target domain (Sec. 4.4).
 
@@ -280,9 +268,10 @@ class EnergyLadder(keras.Model):
             faithfulness: float, how much the source holds its image back, see
                 `keras_cfebm.tasks.translate`.
             speed: float, see `generate`.
+            dtype: str, see `generate`.
 
         Returns:
-            float32 NumPy array of the shape of `source_images`.
+            NumPy array of the shape of `source_images`.
 
         Raises:
             ValueError: if the images do not fit, a number is out of range, or the model
@@ -294,9 +283,10 @@ class EnergyLadder(keras.Model):
                 f"with {self.chain_start!r}; keras_cfebm.tasks.translate takes any "
                 "energy."
             )
+        convert = _conversion(dtype)
         settings = self.finest_settings.faster(speed)
         chain = self._chain([self.sampling_network], settings)
-        return tasks.translate(
+        images = tasks.translate(
             chain,
             source_images,
             seed,
@@ -304,6 +294,7 @@ class EnergyLadder(keras.Model):
             start=start,
             faithfulness=faithfulness,
         )
+        return convert(images)
 
     @property
     def last_seed(self) -> int | None:
@@ -454,6 +445,16 @@ class EnergyLadder(keras.Model):
                 stacklevel=2,
             )
         return cls.from_run_config(preset.config, preset.channels, preset.num_classes)
+
+
+def _conversion(dtype):
+    """The function that gives images, floats in [-1, 1], a type that users ask for."""
+    conversions = {"float32": lambda images: images, "uint8": to_uint8}
+    if dtype not in conversions:
+        raise ValueError(
+            f"Expected dtype as one of {list(conversions)}, received {dtype!r}."
+        )
+    return conversions[dtype]
 
 
 def _check_ladder(ladder):

@@ -15,6 +15,7 @@ from keras import ops
 
 from keras_cfebm import backend
 from keras_cfebm.backend import random
+from keras_cfebm.configs.stages import learning_rate_at
 from keras_cfebm.ladder import EnergyLadder
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, noise_start
@@ -42,6 +43,11 @@ _SHARED = (
     "data_chain_steps",
 )
 _METRICS = (*_LOSSES, "gradient_norm", "beta")
+
+
+def paper_adam(learning_rate: float) -> keras.optimizers.Optimizer:
+    """The optimizer of the paper: Adam with β₁ = 0.5 and β₂ = 0.999."""
+    return keras.optimizers.Adam(learning_rate, beta_1=0.5, beta_2=0.999)
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -83,15 +89,14 @@ class CFEBM(EnergyLadder):
 
     ```python
     model = CFEBM([EnergyNetwork(resolution=8, channels=1, base_width=16)])
-    model.compile(keras.optimizers.Adam(1e-3, beta_1=0.5, beta_2=0.999))
     model.fit(images_8x8, batch_size=128, epochs=5)
     model = model.grown(fade_steps=500)            # a new model for 16 × 16
-    model.compile(keras.optimizers.Adam(1e-3, beta_1=0.5, beta_2=0.999))
     model.fit(images_16x16, batch_size=64, epochs=5)
     samples = model.generate(16, seed=0)           # (16, 16, 16, 1) in [-1, 1]
     ```
 
-    `fit_progressively` writes this loop for you.
+    `fit_progressively` writes this loop for you. A model that has not been compiled is,
+    by `fit`, with the optimizer of the paper.
 
     Reference:
         [Zhao, Xie and Li, ICLR 2021](https://openreview.net/forum?id=aD1_5zowqV)
@@ -393,12 +398,21 @@ class CFEBM(EnergyLadder):
 
     # --- Keras' methods -------------------------------------------------------------
 
-    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+    def compile(self, optimizer="auto", loss=None, **kwargs):
         """Sets the optimizer; see `keras.Model.compile`. The loss is the model's own.
+
+        Args:
+            optimizer: Keras optimizer or its name; `"auto"`, which `fit` takes for a
+                model that has not been compiled, is `paper_adam` with the authors'
+                learning rate at this resolution.
+            loss: None.
+            **kwargs: as of `keras.Model.compile`, but no metrics.
 
         Raises:
             ValueError: if a loss or metrics are given.
         """
+        if optimizer == "auto":
+            optimizer = paper_adam(learning_rate_at(self.resolution))
         given = {"loss": loss, **kwargs}
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if given.get(name) is not None:
@@ -441,6 +455,9 @@ class CFEBM(EnergyLadder):
         batch, x = first_batch(x, y)
         if batch is not None:
             self.check_arrays(*batch, once=False)
+        if not self.compiled:
+            with backend.scope(self):
+                self.compile()
         return x
 
     def load_own_variables(self, store):

@@ -35,6 +35,7 @@ NAMES = [
     "langevin",
     "langevin_step",
     "load_ladder",
+    "plot",
     "tasks",
     "train",
     "visualization",

@@ -60,6 +60,34 @@ def test_faithfulness_reaches_the_chain(translator, noise_images):
     )
 
 
+def test_a_returned_chain_leads_to_the_images(conditional):
+    options = {"labels": [0, 1, 2, 1], "batch_size": 2}
+    plain = conditional.generate(4, 1, **options)
+    images, chain = conditional.generate(4, 1, **options, return_chain=True)
+    np.testing.assert_allclose(images, plain, atol=1e-6)
+    sides = [(state.resolution, state.step) for state in chain]
+    assert sides == [(8, 0), (8, 4), (16, 7)]
+    assert all(len(s.images) == len(s.energies) == 4 for s in chain)
+    np.testing.assert_array_equal(chain[-1].images, images)
+    fresh, _ = conditional.generate(4, **options, return_chain=True)
+    again = conditional.generate(4, conditional.last_seed, **options)
+    np.testing.assert_allclose(again, fresh, atol=1e-6)
+
+
+def test_images_come_as_bytes_too(conditional, translator, noise_images):
+    images = conditional.generate(2, 1, labels=0)
+    levels = conditional.generate(2, 1, labels=0, dtype="uint8")
+    assert levels.dtype == np.uint8
+    np.testing.assert_array_equal(levels, np.rint((images + 1) * 127.5))
+    x = noise_images(2, 8)
+    levels = translator.translate(x, 1, dtype="uint8")
+    np.testing.assert_array_equal(
+        levels, np.rint((translator.translate(x, 1) + 1) * 127.5)
+    )
+    with pytest.raises(ValueError, match="'uint8'], received 'int8'"):
+        conditional.generate(2, labels=0, dtype="int8")
+
+
 def test_dials_that_do_not_fit_are_refused(conditional, translator, noise_images):
     with pytest.raises(ValueError, match="guidance"):
         conditional.generate(1, labels=0, guidance=float("nan"))

@@ -360,6 +360,18 @@ def test_weights_of_images_without_labels_count(make_model, noise_images, values
     assert energies[0] != energies[1]
 
 
+def test_a_new_model_trains_at_once_by_the_adam_of_the_paper(
+    make_network, noise_images
+):
+    model = CFEBM(make_network(), Langevin(steps=1))
+    assert not model.compiled
+    fit(model, noise_images(4, 8))
+    settings = model.optimizer.get_config()
+    assert model.step == 1 and isinstance(model.optimizer, keras.optimizers.Adam)
+    assert settings["beta_1"] == 0.5 and settings["beta_2"] == 0.999
+    assert settings["learning_rate"] == pytest.approx(1e-3)
+
+
 @pytest.mark.parametrize("name", ["loss", "metrics", "loss_weights"])
 def test_another_loss_or_metric_is_refused(make_model, name):
     with pytest.raises(ValueError, match=f"Expected no {name}"):

@@ -126,6 +126,11 @@ def prolonged(stages: Sequence[Stage], steps: int) -> list[Stage]:
     return [*others, dataclasses.replace(last, stabilise_images=images)]
 
 
+def learning_rate_at(resolution: int) -> float:
+    """The learning rate of the authors' runs at a resolution."""
+    return next(rate for top, rate in _LEARNING_RATES if resolution <= top)
+
+
 def default_stages(
     resolution: int, base_resolution: int = 8, images_per_phase: int = 500_000
 ) -> list[Stage]:
@@ -149,7 +154,7 @@ def default_stages(
             fade_images=0 if level == base_resolution else images_per_phase,
             stabilise_images=images_per_phase * (2 if level == base_resolution else 1),
             batch_size=next(size for top, size in _BATCH_SIZES if level <= top),
-            learning_rate=next(rate for top, rate in _LEARNING_RATES if level <= top),
+            learning_rate=learning_rate_at(level),
         )
         for level in levels_of(resolution, base_resolution)
     ]

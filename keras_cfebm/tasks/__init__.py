@@ -19,7 +19,12 @@ from keras_cfebm.tasks import energies
 from keras_cfebm.tasks.anomaly import AnomalyDetector, anomaly_scores
 from keras_cfebm.tasks.chain import Chain, ChainState
 from keras_cfebm.tasks.defects import neighbour_map
-from keras_cfebm.tasks.generation import chain_states, generate, interpolate
+from keras_cfebm.tasks.generation import (
+    chain_states,
+    generate,
+    generate_with_chain,
+    interpolate,
+)
 from keras_cfebm.tasks.inverse_problems import Restoration, restore
 from keras_cfebm.tasks.ladder_detector import LadderDetector
 from keras_cfebm.tasks.masks import hole_masks
@@ -55,6 +60,7 @@ __all__ = [
     "denoise",
     "energies",
     "generate",
+    "generate_with_chain",
     "hole_masks",
     "inpaint",
     "interpolate",

@@ -62,6 +62,67 @@ def generate(
     return run_batches(sample, (keys, labels), batch_size, progress)
 
 
+def generate_with_chain(
+    energies: Any,
+    count: int,
+    seed: int | None = None,
+    settings: Langevin | None = None,
+    labels: Any = None,
+    batch_size: int = 64,
+    start: int = 0,
+    *,
+    every: int = 5,
+    image_shape: Sequence[int] | None = None,
+) -> tuple[np.ndarray, list[ChainState]]:
+    """The images of `generate`, and the states on the way to them.
+
+    Args:
+        energies: see `generate`, as all but `every`.
+        count: int, number of images.
+        seed: int, the stream of images, or None.
+        settings: `Langevin`; None for its defaults.
+        labels: of conditional energies, an int or an integer array `(count,)`.
+        batch_size: int, images per chain.
+        start: int, index in the stream of the first image.
+        every: int, steps between two records within a level.
+        image_shape: see `generate`.
+
+    Returns:
+        Pair of the images and of a list of `ChainState`s of all of them, see
+        `chain_states`.
+
+    Raises:
+        ValueError: if a number is out of range or labels do not fit the energy.
+    """
+    chain = chain_of(energies, settings)
+    count = check_count(count, "count")
+    batch_size = check_count(batch_size, "batch_size")
+    labels = chain.check_labels(labels, count)
+    batches: list[list[ChainState]] = []
+    for first in range(0, count, batch_size):
+        rows = slice(first, min(first + batch_size, count))
+        states = chain_states(
+            chain,
+            rows.stop - first,
+            chain.last_seed if first else seed,
+            labels=None if labels is None else labels[rows],
+            every=every,
+            start=start + first,
+            image_shape=image_shape,
+        )
+        batches.append(list(states))
+    joined = [
+        ChainState(
+            parts[0].resolution,
+            parts[0].step,
+            np.concatenate([part.images for part in parts]),
+            np.concatenate([part.energies for part in parts]),
+        )
+        for parts in zip(*batches, strict=True)
+    ]
+    return joined[-1].images, joined
+
+
 def interpolate(
     energies: Any,
     rows: int,

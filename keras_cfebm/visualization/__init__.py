@@ -2,7 +2,7 @@
 
 Images come in as float arrays `(n, height, width, 1 | 3)` in [-1, 1]; what comes out
 is a `PIL.Image.Image` or a `matplotlib.figure.Figure`, also saved when a `path` is
-given. No function touches `pyplot` or the backend the user has chosen.
+given. Only `plot` touches `pyplot`, the backend the user has chosen.
 """
 
 from keras_cfebm.visualization.chains import chain_film, chain_strip
@@ -13,6 +13,7 @@ from keras_cfebm.visualization.grids import (
     saliency_overlay,
 )
 from keras_cfebm.visualization.scores import energy_histogram, roc_curves
+from keras_cfebm.visualization.screen import plot
 
 __all__ = [
     "chain_film",
@@ -21,6 +22,7 @@ __all__ = [
     "energy_curves",
     "energy_histogram",
     "image_grid",
+    "plot",
     "roc_curves",
     "saliency_overlay",
 ]

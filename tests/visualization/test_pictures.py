@@ -5,6 +5,7 @@ import io
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib import pyplot
 from PIL import Image
 
 from keras_cfebm import visualization
@@ -50,6 +51,36 @@ def png(figure):
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return Image.open(buffer)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("titles", [None, "abcde"])
+def test_a_plot_is_crisp(tmp_path, channels, titles):
+    images = noise(5, 8, 6, channels)
+    path = tmp_path / "plot.png"
+    visualization.plot(images, 3, 2, titles=titles and list(titles), path=path)
+    shown = np.asarray(Image.open(path).convert("RGB"))
+    expected = np.broadcast_to(to_uint8(images), (5, 8, 6, 3)).repeat(2, 1).repeat(2, 2)
+    room = 20 * bool(titles)
+    for k, image in enumerate(expected):
+        y, x = 4 + room + (k // 3) * (16 + 4 + room), 4 + (k % 3) * (12 + 4)
+        np.testing.assert_array_equal(shown[y : y + 16, x : x + 12], image)
+    assert shown.shape[1] == 4 + 3 * (12 + 4)
+
+
+def test_bytes_are_plotted_on_the_screen_as_floats_are(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "matplotlib.pyplot.show",
+        lambda: seen.append([a.images[0].get_array() for a in pyplot.gcf().axes]),
+    )
+    images = noise(2, 8, 8, 1)
+    for each in (images, to_uint8(images)):
+        visualization.plot(each)
+        pyplot.close()
+    np.testing.assert_array_equal(*seen)
+    with pytest.raises(ValueError, match="titles as 2 strings"):
+        visualization.plot(images, titles=["a"])
 
 
 @pytest.mark.parametrize("channels", [1, 3])
