@@ -1,6 +1,7 @@
 """EnergyLadder: the energies of all resolutions, and what they draw once trained."""
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Sequence
 from typing import Any, Self
@@ -8,7 +9,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from keras_cfebm import configs, tasks
+from keras_cfebm import backend, configs, tasks
 from keras_cfebm.configs import RunConfig, summary
 from keras_cfebm.datasets.pixels import to_uint8
 from keras_cfebm.network import EnergyNetwork
@@ -16,9 +17,16 @@ from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils.labels import check_class_names
 from keras_cfebm.utils.model_files import find_model, read_model
 from keras_cfebm.utils.terminal import say
-from keras_cfebm.utils.training_data import check_floating, first_inputs
+from keras_cfebm.utils.training_data import first_inputs
 from keras_cfebm.utils.typing import PathLike, Tensor
-from keras_cfebm.utils.validation import check_image_shape, check_images, check_labels
+from keras_cfebm.utils.validation import check_image_shape, check_labels
+from keras_cfebm.utils.value_range import (
+    check_dtype,
+    check_inputs,
+    check_value_range,
+    preprocessed,
+    rescaled,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -37,6 +45,10 @@ class EnergyLadder(keras.Model):
             at the finest level alone.
         class_names: list of str, the names of the classes in the order of their
             numbers, by which labels may be given too; None where they have none.
+        value_range: pair of numbers, the range of the images that `fit`, `evaluate`,
+            `predict`, `translate`, a call and exports are given, such as (0, 255), also
+            of bytes; what is drawn is in [-1, 1] all the same. None stands for [-1, 1],
+            and what looks like another range is refused. It may be set later.
 
     Raises:
         ValueError: if the ladder's resolutions do not double, its channels or classes
@@ -64,6 +76,7 @@ class EnergyLadder(keras.Model):
         langevin: Langevin | None = None,
         chain_start: str = "noise",
         class_names: Sequence[str] | None = None,
+        value_range: tuple[float, float] | None = None,
         **kwargs: Any,
     ):
         # The networks have policies of their own; images come to them as they are.
@@ -82,6 +95,7 @@ class EnergyLadder(keras.Model):
         self.ladder = ladder
         self.langevin = Langevin() if langevin is None else langevin
         self.chain_start = chain_start
+        self._value_range = check_value_range(value_range)
         self.class_names = check_class_names(class_names, self.num_classes)
         if self.class_names is not None:
             for network in ladder:
@@ -90,6 +104,17 @@ class EnergyLadder(keras.Model):
         self._sampler_is_of: Any = None
         # `fit` never calls the model: without this, saving would lose the optimizer.
         self.built = True
+
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """The range of the images that the model is given; None if not declared."""
+        return self._value_range
+
+    @value_range.setter
+    def value_range(self, value_range: tuple[float, float] | None) -> None:
+        self._value_range = check_value_range(value_range)
+        # What is compiled scales by the range of before.
+        self.train_function = self.test_function = self.predict_function = None
 
     @property
     def network(self) -> EnergyNetwork:
@@ -155,10 +180,12 @@ class EnergyLadder(keras.Model):
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Energies of the images; with classes, of a pair `(images, labels)`."""
-        given = images[0] if isinstance(images, (tuple, list)) else images
+        pair = isinstance(images, (tuple, list))
+        given, *labels = images if pair else (images,)
         check_image_shape(tuple(given.shape), self.image_shape)
-        check_floating(given)
-        return self.sampling_network(images)
+        check_dtype(given.dtype, self.value_range)
+        given = rescaled(given, self.value_range)
+        return self.sampling_network((given, *labels) if pair else given)
 
     def predict(self, x, *args, **kwargs):
         """Energies `(n,)` of images, as a NumPy array; see `keras.Model.predict`."""
@@ -178,12 +205,15 @@ class EnergyLadder(keras.Model):
         Raises:
             ValueError: if they do not fit the network, or hold NaN.
         """
-        images = check_images(images, self.image_shape, once=once)
+        check = functools.partial(
+            check_inputs, image_shape=self.image_shape, value_range=self.value_range
+        )
+        images = check(images, once=once)
         if self.num_classes is not None:
             check_labels(paired, len(images), self.num_classes)
         elif self.chain_start == "source" and paired is not None:
             # They may be noisy, where the model is to remove noise.
-            check_images(paired, self.image_shape, "source images", in_range=False)
+            check(paired, name="source images", noisy=True)
 
     # --- Images ---------------------------------------------------------------------
 
@@ -260,8 +290,8 @@ class EnergyLadder(keras.Model):
         """Translates images of the source domain to the target domain (Sec. 4.4).
 
         Args:
-            source_images: float array of shape `(n, resolution, resolution, channels)`
-                in [-1, 1].
+            source_images: array of shape `(n, resolution, resolution, channels)`, of
+                `value_range`.
             seed: int, the stream of images, or None; see `generate`.
             batch_size: int, images per chain; it bounds the memory.
             start: int, index in the stream of the first image.
@@ -285,10 +315,13 @@ class EnergyLadder(keras.Model):
             )
         convert = _conversion(dtype)
         settings = self.finest_settings.faster(speed)
+        sources = check_inputs(
+            source_images, self.image_shape, self.value_range, "source images"
+        )
         chain = self._chain([self.sampling_network], settings)
         images = tasks.translate(
             chain,
-            source_images,
+            sources,
             seed,
             batch_size=batch_size,
             start=start,
@@ -334,7 +367,9 @@ class EnergyLadder(keras.Model):
 
         Not what a server needs to generate: that is `keras_cfebm.export_saved_model`.
         """
-        self.sampling_network.export(filepath, **kwargs)
+        with backend.portable():
+            energy = preprocessed(self.sampling_network, self.value_range)
+            energy.export(filepath, **kwargs)
 
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments but for the ladder."""
@@ -342,6 +377,7 @@ class EnergyLadder(keras.Model):
             "langevin": self.langevin,
             "chain_start": self.chain_start,
             "class_names": self.class_names,
+            "value_range": self.value_range,
         }
 
     def with_ladder(self, ladder: Sequence[EnergyNetwork], **changes: Any) -> Self:
@@ -354,6 +390,7 @@ class EnergyLadder(keras.Model):
             **self.arguments(),
             "langevin": dataclasses.asdict(self.langevin),
             "class_names": self.class_names and list(self.class_names),
+            "value_range": self.value_range and list(self.value_range),
             "ladder": [keras.saving.serialize_keras_object(n) for n in self.ladder],
             "detector": None if self.detector is None else self.detector.get_config(),
         }

@@ -81,6 +81,7 @@ class CFEBM(EnergyLadder):
             beyond the trained length. Batches, and the parts of `accumulation`, should
             be multiples of n.
         data_chain_steps: int, Langevin steps of those chains.
+        value_range: see `EnergyLadder`.
 
     Raises:
         ValueError: if a number is out of range; see also `EnergyLadder`.
@@ -120,9 +121,12 @@ class CFEBM(EnergyLadder):
         chain_start_noise: float = 0.0,
         data_chains: float = 0.0,
         data_chain_steps: int = 60,
+        value_range: tuple[float, float] | None = None,
         **kwargs: Any,
     ):
-        super().__init__(ladder, langevin, chain_start, class_names, **kwargs)
+        super().__init__(
+            ladder, langevin, chain_start, class_names, value_range, **kwargs
+        )
         check_count(fade_steps, "fade_steps", minimum=0)
         check_number(data_noise, "data_noise", "[0, inf)")
         check_number(energy_l2, "energy_l2", "[0, inf)")
@@ -233,7 +237,7 @@ class CFEBM(EnergyLadder):
         """The images of a batch and what belongs to each, see `Batch`."""
         translates = self.chain_start == "source"
         images, labels, sources, weights = unpack(
-            data, self.image_shape, self.num_classes, translates
+            data, self.image_shape, self.num_classes, translates, self.value_range
         )
         places, count = backend.places(ops.shape(images)[0])
         shares = data_shares = ops.ones(ops.shape(places), "float32") / count
@@ -432,9 +436,9 @@ class CFEBM(EnergyLadder):
 
         Raises:
             ValueError: if the images (of a data set, its first batch) have another
-                shape or dtype than the network's, hold NaN or are in 0 … 255, or labels
-                do not fit the classes, or source images are missing or of another
-                shape. Images that seem to be in [0, 1] are warned of.
+                shape or dtype than the network's, hold NaN or are of another range than
+                `value_range`, or labels do not fit the classes, or source images are
+                missing or of another shape.
         """
         x = self._checked(x, y)
         y = labels_beside(x, y, kwargs.get("sample_weight"))

@@ -196,6 +196,7 @@ def train(
                 model = new_model(config, data)
             try:
                 model, place = resume(checkpoints, model, config.stages)
+                model.value_range = (-1, 1)  # of every `ImageData`
                 data = numbered_as(model, data)
                 model = fit_progressively(
                     model,
@@ -206,6 +207,7 @@ def train(
                     report_steps=config.report_steps,
                     verbose=verbose,
                 )
+                model.value_range = None  # those of users have to be declared
             except callbacks.DivergenceError:
                 checkpoints.save()  # the last good state: the guard has put it back
                 raise

@@ -46,8 +46,9 @@ def export_saved_model(
     is that of any class.
     Their names, if the model has any, are in `assets.extra/class_names.json`, a list.
 
-    - `images`: float32 (n, resolution, resolution, channels) in [-1, 1]; those of
-      `denoise` any finite number.
+    - `images`: float32 (n, resolution, resolution, channels). Inputs are of
+      `model.value_range`, or else in [-1, 1], and of `denoise` any finite numbers;
+      outputs are in [-1, 1].
     - `masks`: bool (n, resolution, resolution), True where a pixel is missing.
     - `seeds`: int64 (n,), at least 0. A row with seed s is what the Python function
       returns first with `seed=s`; it does not depend on the other rows.

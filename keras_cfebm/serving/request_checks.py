@@ -43,16 +43,23 @@ def check_rows(x: tf.Tensor, rows: tf.Tensor, name: str) -> tf.Tensor:
     return _checked(x, (tf.equal(received, rows), message, [received, rows]))
 
 
-def refuse_bad_images(x: tf.Tensor, in_range: bool = True) -> tf.Tensor:
-    """Returns images if they are finite and, where asked, in [-1, 1]."""
+def refuse_bad_images(
+    x: tf.Tensor, value_range: tuple[float, float] | None
+) -> tf.Tensor:
+    """Returns images if they are finite and, unless it is None, in a range."""
     finite = tf.reduce_all(tf.math.is_finite(x))
     checks: list[tuple] = [
         (finite, "Expected finite images, received NaN or infinity.", [])
     ]
-    if in_range:
+    if value_range is not None:
+        least, most = value_range
+        rounding = RANGE_TOLERANCE * (most - least) / 2
         low, high = tf.reduce_min(x), tf.reduce_max(x)
-        inside = (low >= -1 - RANGE_TOLERANCE) & (high <= 1 + RANGE_TOLERANCE)
-        message = "Expected images in [-1, 1], received smallest and largest value:"
+        inside = (low >= least - rounding) & (high <= most + rounding)
+        message = (
+            f"Expected images in [{least:g}, {most:g}], received smallest and largest "
+            "value:"
+        )
         checks.append((inside | ~finite, message, [low, high]))
     return _checked(x, *checks)
 

@@ -78,7 +78,8 @@ def _write_signatures(model, folder, model_name, detector, limits, fit):
         }
     functions["serving_default"] = functions["energy"]
     tf.saved_model.save(module, str(folder), signatures=functions)
-    warmup.write(folder, model_name, signatures, model.image_shape)
+    darkest = -1.0 if model.value_range is None else model.value_range[0]
+    warmup.write(folder, model_name, signatures, model.image_shape, darkest)
     if model.class_names is not None:
         text = json.dumps(model.class_names, ensure_ascii=False)
         (folder / CLASS_NAMES).write_text(text, encoding="utf-8")

@@ -14,6 +14,8 @@ from keras_cfebm.serving import image_files, request_checks
 from keras_cfebm.tasks import AnomalyDetector, LadderDetector
 from keras_cfebm.tasks.chain import Chain
 from keras_cfebm.tasks.restoration import DENOISING, LADDER_INPAINTING
+from keras_cfebm.utils.image_range import INNER
+from keras_cfebm.utils.value_range import rescaled
 
 
 class Signature(NamedTuple):
@@ -55,6 +57,7 @@ class Signatures:
         self.energy = model.sampling_network
         self.image_shape = model.image_shape
         self.num_classes = model.num_classes
+        self.value_range = model.value_range or INNER
         self.detector = detector
         if isinstance(detector, LadderDetector):
             # Traced once, for images and for files of them.
@@ -137,9 +140,10 @@ class Signatures:
             files = given.pop("image_bytes")
             given["images"] = image_files.decode(files, self.image_shape, self.fit)
         elif "images" in given:
-            given["images"] = request_checks.refuse_bad_images(
-                given["images"], in_range
+            images = request_checks.refuse_bad_images(
+                given["images"], self.value_range if in_range else None
             )
+            given["images"] = rescaled(images, self.value_range)
         return given
 
     # --- Tasks ----------------------------------------------------------------------

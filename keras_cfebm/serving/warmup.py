@@ -26,14 +26,16 @@ def write(
     model_name: str,
     signatures: dict[str, Signature],
     image_shape: tuple[int, int, int],
+    darkest: float = -1.0,
 ) -> None:
     """Writes one request of one row per signature into the folder of a SavedModel.
 
-    The requests name the model as it will be served.
+    The requests name the model as it will be served. Their images are of `darkest`
+    values, which the model knows as -1.
     """
     black = np.full((1, *image_shape), -1, "float32")
     rows = {
-        "images": black,
+        "images": np.full_like(black, darkest),
         "masks": np.zeros((1, *image_shape[:2]), bool),
         "image_bytes": image_files.encode(black).numpy(),
         "labels": np.zeros(1, "int32"),

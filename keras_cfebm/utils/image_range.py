@@ -1,10 +1,13 @@
 """The range of images, [-1, 1], and which scaling other values have been left without.
 
-The one check of every door through which images come in.
+The one check of every door through which images come in; what a model is given goes
+through `value_range` first.
 """
 
 import warnings
 
+#: The range in which energies know images.
+INNER = (-1.0, 1.0)
 #: How far rounding may leave [-1, 1].
 RANGE_TOLERANCE = 1e-3
 #: Noise and resizing lead a little out of the range, on both sides. What is never
@@ -33,6 +36,7 @@ def check_range(
     name: str = "images",
     strict: bool = False,
     once: bool = True,
+    bright: bool = False,
 ) -> None:
     """Checks by the extremes of some images that they can be in [-1, 1].
 
@@ -47,6 +51,7 @@ def check_range(
         name: str, what the messages call the images.
         strict: bool, see above.
         once: bool, whether a warning is given once per process.
+        bright: bool, whether images may be nowhere darker than grey.
 
     Raises:
         ValueError: see above.
@@ -61,7 +66,7 @@ def check_range(
         if strict:
             raise ValueError(message)
         kind = "outside"
-    elif 0 <= low < high and high > 0.5:
+    elif not bright and 0 <= low < high and high > 0.5:
         kind = "half"
         message += (
             " From [0, 1] it is 2 * images - 1, of a data set "

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_cfebm.utils.image_range import not_floating
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_image_shape
+from keras_cfebm.utils.value_range import Range, check_dtype, rescaled
 
 
 def first_batch(x: Any, y: Any = None) -> tuple[tuple[Any, Any] | None, Any]:
@@ -101,13 +101,6 @@ def one_in(
     return ops.take(ops.concatenate(results), back, axis=0)
 
 
-def check_floating(images: Tensor) -> None:
-    """Raises ValueError unless a tensor, of a graph too, is of floating-point type."""
-    dtype = keras.backend.standardize_dtype(images.dtype)
-    if "float" not in dtype:
-        raise ValueError(not_floating(dtype))
-
-
 class Batch(NamedTuple):
     """The images of one replica's batch, and what belongs to each of them.
 
@@ -130,7 +123,11 @@ class Batch(NamedTuple):
 
 
 def unpack(
-    data: Any, image_shape: Sequence[int], num_classes: int | None, translates: bool
+    data: Any,
+    image_shape: Sequence[int],
+    num_classes: int | None,
+    translates: bool,
+    value_range: Range | None = None,
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
     """The images of a batch and what comes with them, while a step is traced.
 
@@ -140,9 +137,10 @@ def unpack(
         image_shape: tuple of ints, shape of one image.
         num_classes: int, or None where there are no labels.
         translates: bool, whether chains start at source images.
+        value_range: pair of floats, the range of the images; None for [-1, 1].
 
     Returns:
-        Tuple of images, labels, source images and weights, tensors or None.
+        Tuple of images in [-1, 1], labels, source images and weights, tensors or None.
 
     Raises:
         ValueError: if shapes or dtypes do not fit, or images are alone where they need
@@ -152,17 +150,18 @@ def unpack(
     if paired is not None and paired.shape[-1:] == (0,):
         paired = None
     check_image_shape(tuple(images.shape), image_shape)
-    check_floating(images)
+    check_dtype(images.dtype, value_range)
     check_partner(paired, num_classes, translates)
     sources = labels = None
     if translates:
         check_image_shape(tuple(paired.shape), image_shape, "source images")
-        sources = paired
+        check_dtype(paired.dtype, value_range, "source images")
+        sources = rescaled(paired, value_range)
     elif num_classes is not None:
         labels = ops.cast(paired, "int32")
     if weights is not None:
         weights = ops.reshape(ops.cast(weights, "float32"), (-1,))
-    return images, labels, sources, weights
+    return rescaled(images, value_range), labels, sources, weights
 
 
 def check_partner(paired: Any, num_classes: int | None, translates: bool) -> None:

@@ -51,7 +51,7 @@ def check_images(
     """
     images = np.asarray(images)
     check_image_shape(images.shape, image_shape, name, minimum)
-    if not _is_floating(images.dtype):
+    if not is_floating(images.dtype):
         raise ValueError(not_floating(images.dtype, name))
     images = _finite_numbers(images, "float32", name)
     if in_range:
@@ -94,7 +94,8 @@ def _fits(size, wanted):
     return size in wanted if isinstance(wanted, tuple) else size == wanted
 
 
-def _is_floating(dtype):
+def is_floating(dtype: np.dtype) -> bool:
+    """Whether a type is one of floating-point numbers."""
     # bfloat16 and its kin are no sub-type of np.floating: ask for non-integers.
     return dtype.kind not in "biucOSUmM"
 
@@ -266,7 +267,7 @@ def check_features(
             f"Expected {name} of shape (n, {wanted}), n >= {minimum}, received shape "
             f"{features.shape}."
         )
-    dtype = features.dtype if _is_floating(features.dtype) else "float64"
+    dtype = features.dtype if is_floating(features.dtype) else "float64"
     return _finite_numbers(features, dtype, name)
 
 

@@ -24,6 +24,7 @@ from keras_cfebm.datasets.pixels import to_float
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.serving import export_saved_model, image_files, warmup
+from keras_cfebm.serving.signatures import Limits, Signatures
 from keras_cfebm.utils import atomic_files
 
 HERE = pathlib.Path(__file__).parent
@@ -130,6 +131,19 @@ def by_case(flat):
         case, name = key.rsplit("/", 1)
         cases.setdefault(case, {})[name] = value
     return cases
+
+
+def test_signatures_take_the_declared_range(ladder, images, monkeypatch):
+    expected = Signatures(ladder, None, Limits(9, 9), "exact").build()
+    monkeypatch.setattr(ladder, "_value_range", (0.0, 255.0))
+    declared = Signatures(ladder, None, Limits(9, 9), "exact").build()
+    levels = tf.constant(127.5 * (images + 1))
+    for name in ("energy", "saliency"):
+        (received,) = declared[name].function(levels).values()
+        (wanted,) = expected[name].function(tf.constant(images)).values()
+        np.testing.assert_allclose(received, wanted, rtol=1e-4, atol=1e-4)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"in \[0, 255\]"):
+        declared["energy"].function(tf.constant(images))
 
 
 def test_names_of_classes_are_exported(with_classes, exported):

@@ -60,3 +60,13 @@ def test_the_exported_energy_is_the_models(format, run, make_network, images, tm
     path = tmp_path / ("energy" + {"litert": ".tflite"}.get(format, ""))
     model.export(path, format=format, verbose=False)
     np.testing.assert_allclose(run(path, images), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_exported_energy_takes_the_declared_range(make_network, images, tmp_path):
+    model = CFEBM([make_network(16, num_classes=2)], value_range=(0, 255))
+    levels, labels = np.float32(127.5 * (images + 1)), np.int32([0, 1, 1])
+    model.export(tmp_path / "energy", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "energy")
+    received = loaded.serve((levels, labels))
+    expected = model.sampling_network((images, labels))
+    np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-4)
