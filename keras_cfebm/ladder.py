@@ -14,7 +14,7 @@ from keras_cfebm.configs import RunConfig, summary
 from keras_cfebm.datasets.pixels import to_uint8
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.utils.labels import check_class_names
+from keras_cfebm.utils.labels import check_class_names, named_labels
 from keras_cfebm.utils.model_files import find_model, read_model
 from keras_cfebm.utils.terminal import say
 from keras_cfebm.utils.training_data import first_inputs
@@ -44,7 +44,8 @@ class EnergyLadder(keras.Model):
             one-sided translation (Sec. 4.4), where they start at source images and run
             at the finest level alone.
         class_names: list of str, the names of the classes in the order of their
-            numbers, by which labels may be given too; None where they have none.
+            numbers, by which labels may be given too, of `fit`, `evaluate`, `predict`
+            and every task; None where they have none.
         value_range: pair of numbers, the range of the images that `fit`, `evaluate`,
             `predict`, `translate`, a call and exports are given, such as (0, 255), also
             of bytes; what is drawn is in [-1, 1] all the same. None stands for [-1, 1],
@@ -189,10 +190,26 @@ class EnergyLadder(keras.Model):
 
     def predict(self, x, *args, **kwargs):
         """Energies `(n,)` of images, as a NumPy array; see `keras.Model.predict`."""
+        if isinstance(x, (tuple, list)) and len(x) == 2:
+            x = (x[0], self.numbered(x[1]))
         batch, x = first_inputs(x)
         if batch is not None:
             self.check_arrays(*batch)
         return super().predict(x, *args, **kwargs)
+
+    def numbered(self, labels: Any) -> Any:
+        """Labels, among them names of classes replaced by their numbers.
+
+        Args:
+            labels: array or list of `fit`, `predict` or `evaluate`, or anything else,
+                which is returned as it is.
+
+        Raises:
+            ValueError: if a name is of no class.
+        """
+        if self.num_classes is None or not isinstance(labels, (np.ndarray, list)):
+            return labels
+        return named_labels(labels, self.class_names, self.num_classes)
 
     def check_arrays(self, images: Any, paired: Any = None, once: bool = True) -> None:
         """Checks images and what stands beside them: labels, or source images.

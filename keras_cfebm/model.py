@@ -440,29 +440,31 @@ class CFEBM(EnergyLadder):
                 `value_range`, or labels do not fit the classes, or source images are
                 missing or of another shape.
         """
-        x = self._checked(x, y)
-        y = labels_beside(x, y, kwargs.get("sample_weight"))
+        x, y = self._checked(x, y, kwargs.get("sample_weight"))
         self.detector = None  # of other weights from now on
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Energies of data and samples; see `keras.Model.evaluate` and `fit`."""
-        x = self._checked(x, y)
-        y = labels_beside(x, y, kwargs.get("sample_weight"))
+        x, y = self._checked(x, y, kwargs.get("sample_weight"))
         try:
             return super().evaluate(x, y, *args, **kwargs)
         finally:
             self.test_batches.assign(0)
 
-    def _checked(self, x, y):
-        """What to read in place of `x`, once its first batch has been found good."""
+    def _checked(self, x, y, weights):
+        """What to read in place of x and y, once the first batch has been found good.
+
+        The model is compiled, too.
+        """
+        y = self.numbered(y)
         batch, x = first_batch(x, y)
         if batch is not None:
             self.check_arrays(*batch, once=False)
         if not self.compiled:
             with backend.scope(self):
                 self.compile()
-        return x
+        return x, labels_beside(x, y, weights)
 
     def load_own_variables(self, store):
         # Files of 0.1.0 hold no number of training steps, the last of these weights.

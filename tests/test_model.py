@@ -510,8 +510,14 @@ def test_classes_are_learned_and_generated(make_model, noise_images, tmp_path):
     )
     with pytest.raises(ValueError, match="Did you mean 'horse'"):
         model.generate(1, labels="horses")
-    with pytest.raises(ValueError, match="Expected"):
-        model.fit(ones, np.array(["dog"] * 4), verbose=0)
+    numbers = np.int32([0, 1, 2, 1])
+    animals = np.array(names, object)[numbers]
+    np.testing.assert_array_equal(model.predict((images, animals), verbose=0), energies)
+    options = {"batch_size": 4, "verbose": 0, "return_dict": True}
+    by_name = model.evaluate(images, list(animals), **options)
+    assert by_name == model.evaluate(images, numbers, **options)
+    with pytest.raises(ValueError, match="Did you mean 'dog'"):
+        model.fit(ones, np.array(["dogs"] * 4), verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     for other in (loaded, loaded.grown(1)):

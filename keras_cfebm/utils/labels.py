@@ -100,6 +100,8 @@ def named_labels(
         ValueError: if a name is of no class.
     """
     array = np.asarray(labels)
+    if array.dtype.kind == "O" and all(isinstance(name, str) for name in array.flat):
+        array = array.astype(str)  # a column of pandas
     if array.dtype.kind != "U":
         return array
     found = [class_index(name, class_names, num_classes) for name in array.flat]
