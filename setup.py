@@ -15,6 +15,7 @@ VERSION = re.search(
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 EMOJI = ["fonttools>=4.38"]
 EVAL = ["scikit-image>=0.24", "scikit-learn>=1.4"]
+HUB = ["huggingface_hub>=0.23", "kagglehub>=0.3"]
 JAX = ["jax>=0.4.34"]
 LSUN = ["lmdb>=1.4"]
 ONNX = ["tf2onnx>=1.16", "onnxruntime>=1.18"]
@@ -72,6 +73,7 @@ setup(
         "emoji": EMOJI,
         "eval": EVAL,
         "fid": ["torch-fidelity>=0.4"],
+        "hub": HUB,
         "jax": JAX,
         "lsun": LSUN,
         "onnx": ONNX,

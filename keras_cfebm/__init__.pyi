@@ -23,5 +23,6 @@ from .sampling import coarse_to_fine as coarse_to_fine
 from .sampling import langevin as langevin
 from .sampling import langevin_step as langevin_step
 from .serving.export import export_saved_model as export_saved_model
+from .utils.preset_folder import upload_preset as upload_preset
 from .utils.version import __version__ as __version__
 from .visualization import plot as plot

@@ -1,7 +1,6 @@
 """EnergyLadder: the energies of all resolutions, and what they draw once trained."""
 
 import dataclasses
-import functools
 import warnings
 from collections.abc import Sequence
 from typing import Any, Self
@@ -14,23 +13,24 @@ from keras_cfebm.configs import RunConfig, summary
 from keras_cfebm.datasets.pixels import to_uint8
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.utils.labels import check_class_names, named_labels
+from keras_cfebm.utils import preset_folder
+from keras_cfebm.utils.labels import check_class_names
 from keras_cfebm.utils.model_files import find_model, read_model
+from keras_cfebm.utils.model_inputs import ModelInputs
 from keras_cfebm.utils.terminal import say
 from keras_cfebm.utils.training_data import first_inputs
 from keras_cfebm.utils.typing import PathLike, Tensor
-from keras_cfebm.utils.validation import check_image_shape, check_labels
+from keras_cfebm.utils.validation import check_image_shape
 from keras_cfebm.utils.value_range import (
     check_dtype,
     check_inputs,
-    check_value_range,
     preprocessed,
     rescaled,
 )
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
-class EnergyLadder(keras.Model):
+class EnergyLadder(ModelInputs, keras.Model):
     """Energies from the coarsest resolution to the finest, and their sampler.
 
     What a trained model does is here: it generates, translates, scores images, is saved
@@ -70,6 +70,9 @@ class EnergyLadder(keras.Model):
 
     #: Fitted to the `sampling_ladder`, it is saved with the model; training drops it.
     detector: tasks.LadderDetector | None = None
+    #: Name → what `from_preset` gives by that name: description, resolution, and
+    #: whether trained weights come with the package.
+    presets = configs.DESCRIBED
 
     def __init__(
         self,
@@ -96,7 +99,7 @@ class EnergyLadder(keras.Model):
         self.ladder = ladder
         self.langevin = Langevin() if langevin is None else langevin
         self.chain_start = chain_start
-        self._value_range = check_value_range(value_range)
+        self.value_range = value_range
         self.class_names = check_class_names(class_names, self.num_classes)
         if self.class_names is not None:
             for network in ladder:
@@ -105,17 +108,6 @@ class EnergyLadder(keras.Model):
         self._sampler_is_of: Any = None
         # `fit` never calls the model: without this, saving would lose the optimizer.
         self.built = True
-
-    @property
-    def value_range(self) -> tuple[float, float] | None:
-        """The range of the images that the model is given; None if not declared."""
-        return self._value_range
-
-    @value_range.setter
-    def value_range(self, value_range: tuple[float, float] | None) -> None:
-        self._value_range = check_value_range(value_range)
-        # What is compiled scales by the range of before.
-        self.train_function = self.test_function = self.predict_function = None
 
     @property
     def network(self) -> EnergyNetwork:
@@ -196,41 +188,6 @@ class EnergyLadder(keras.Model):
         if batch is not None:
             self.check_arrays(*batch)
         return super().predict(x, *args, **kwargs)
-
-    def numbered(self, labels: Any) -> Any:
-        """Labels, among them names of classes replaced by their numbers.
-
-        Args:
-            labels: array or list of `fit`, `predict` or `evaluate`, or anything else,
-                which is returned as it is.
-
-        Raises:
-            ValueError: if a name is of no class.
-        """
-        if self.num_classes is None or not isinstance(labels, (np.ndarray, list)):
-            return labels
-        return named_labels(labels, self.class_names, self.num_classes)
-
-    def check_arrays(self, images: Any, paired: Any = None, once: bool = True) -> None:
-        """Checks images and what stands beside them: labels, or source images.
-
-        Args:
-            images: array or tensor of shape `(n, resolution, resolution, channels)`.
-            paired: integers of shape `(n,)`, or images; None where nothing is.
-            once: bool, whether a warning is given once per process.
-
-        Raises:
-            ValueError: if they do not fit the network, or hold NaN.
-        """
-        check = functools.partial(
-            check_inputs, image_shape=self.image_shape, value_range=self.value_range
-        )
-        images = check(images, once=once)
-        if self.num_classes is not None:
-            check_labels(paired, len(images), self.num_classes)
-        elif self.chain_start == "source" and paired is not None:
-            # They may be noisy, where the model is to remove noise.
-            check(paired, name="source images", noisy=True)
 
     # --- Images ---------------------------------------------------------------------
 
@@ -379,6 +336,19 @@ class EnergyLadder(keras.Model):
             )
         super().save(filepath, *args, **kwargs)
 
+    def save_to_preset(self, folder: PathLike) -> None:
+        """Writes the model as a folder that `from_preset` reads, laid out as KerasHub's.
+
+        `keras_cfebm.upload_preset` puts it on a hub.
+
+        Args:
+            folder: path; it must not exist.
+
+        Raises:
+            FileExistsError: if it does.
+        """
+        preset_folder.write(self, folder)
+
     def export(self, filepath: PathLike, **kwargs: Any) -> None:
         """Writes the energy of the finest level by itself; see `EnergyNetwork.export`.
 
@@ -469,8 +439,10 @@ class EnergyLadder(keras.Model):
         """The model of a named configuration, or a saved one.
 
         Args:
-            name: a key of `keras_cfebm.configs.PRESETS`; or, to load what is there, a
-                run folder, a `.keras` file or a folder of `saved_models`.
+            name: a key of `presets`; or, to load what is there, a folder that
+                `save_to_preset` or a run has written or of `saved_models`, a `.keras`
+                file, or an address such as `"hf://user/name"` or
+                `"kaggle://user/model/keras/variation"`, which needs the extra `hub`.
             load_weights: bool, whether to load pretrained weights. Without any for this
                 preset the model is untrained, and a warning says so.
 

@@ -38,6 +38,7 @@ NAMES = [
     "plot",
     "tasks",
     "train",
+    "upload_preset",
     "visualization",
 ]
 

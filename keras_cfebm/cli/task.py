@@ -18,6 +18,7 @@ from keras_cfebm.runs.run_folder import RunError, RunFolder, load_ladder, model_
 from keras_cfebm.runs.train import held_out_split, load_data
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.batches import drawn_seed
+from keras_cfebm.utils import preset_folder
 from keras_cfebm.utils.model_files import preset_of
 from keras_cfebm.utils.paths import is_folder, user_path
 from keras_cfebm.utils.typing import Tensor
@@ -248,7 +249,7 @@ def config_beside(file: pathlib.Path, model: str) -> RunConfig | None:
     if preset is not None:
         return preset.config
     run = RunFolder(file.parent)
-    if not run.config.is_file():
+    if not run.config.is_file() or file.name == preset_folder.WEIGHTS:
         return None
     try:
         return run.read_config()

@@ -3,11 +3,22 @@
 from keras_cfebm.configs import fashion, paper
 from keras_cfebm.configs.preset import Preset
 from keras_cfebm.configs.run_config import RunConfig
+from keras_cfebm.utils.model_files import is_pretrained
 
-__all__ = ["PRESETS", "Preset", "config", "find"]
+__all__ = ["DESCRIBED", "PRESETS", "Preset", "config", "find"]
 
 #: The named configurations: name → `Preset`.
 PRESETS = {**fashion.PRESETS, **paper.GENERATION, **paper.TRANSLATION}
+
+#: Name → what a preset is, for a user to read.
+DESCRIBED = {
+    name: {
+        "description": preset.description,
+        "resolution": preset.config.data.resolution,
+        "pretrained": is_pretrained(name),
+    }
+    for name, preset in PRESETS.items()
+}
 
 
 def find(name: str) -> Preset:
