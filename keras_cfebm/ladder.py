@@ -337,7 +337,7 @@ class EnergyLadder(ModelInputs, keras.Model):
         super().save(filepath, *args, **kwargs)
 
     def save_to_preset(self, folder: PathLike) -> None:
-        """Writes the model as a folder that `from_preset` reads, laid out as KerasHub's.
+        """Writes the model as a folder for `from_preset`, laid out as KerasHub's are.
 
         `keras_cfebm.upload_preset` puts it on a hub.
 

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"usage: cfebm {name} [--flag=value ...]\n\n{COMMANDS[name].described()}")
     else:
         try:
-            values = _parsed(COMMANDS[name], rest)
+            values = parsed(COMMANDS[name], rest)
         except flags.Error as error:
             return _wrong(f"cfebm {name}", str(error))
         # Imported only now, as it imports Keras and TensorFlow, which take seconds.
@@ -61,7 +61,7 @@ def _asks_for_help(arguments: Iterable[str]) -> bool:
     return not {"--help", "-h", "-?"}.isdisjoint(arguments)
 
 
-def _parsed(command: Command, arguments: Sequence[str]) -> flags.FlagValues:
+def parsed(command: Command, arguments: Sequence[str]) -> flags.FlagValues:
     """The flags of a command line.
 
     Raises:
