@@ -1,6 +1,7 @@
 """The names of the package."""
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -47,6 +48,12 @@ def test_the_public_names_and_no_other_are_shown():
     assert dir(keras_cfebm) == keras_cfebm.__all__ == NAMES
     for name in NAMES:
         assert getattr(keras_cfebm, name) is not None
+
+
+def test_help_begins_with_what_a_newcomer_needs():
+    rows = re.findall(r"^    \w[\w ,]+  +(\w.*)$", keras_cfebm.__doc__, re.MULTILINE)
+    named = {name.strip() for row in rows[1:] for name in row.split(",")}
+    assert named < set(NAMES) and {"CFEBM", "tasks", "plot"} < named
 
 
 @pytest.mark.parametrize("imports", ["keras_cfebm, keras", "keras, keras_cfebm"])

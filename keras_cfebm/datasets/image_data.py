@@ -37,8 +37,8 @@ class ImageData:
     Example:
         ```python
         data = load("fashion_mnist_embedded", resolution=32, fit="pad")
-        for images in data.batches(resolution=8, batch_size=64):
-            ...  # float32 (64, 8, 8, 1) in [-1, 1], for ever
+        for images in data.batches(resolution=8, batch_size=64, repeat=False):
+            ...  # float32 (64, 8, 8, 1) in [-1, 1]
         ```
     """
 

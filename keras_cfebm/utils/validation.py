@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_cfebm.utils.image_range import check_range, not_floating
 from keras_cfebm.utils.labels import named_labels
+from keras_cfebm.utils.shape_hints import shape_hint
 from keras_cfebm.utils.typing import Tensor
 
 #: The `image_shape` of what a screen can show.
@@ -81,10 +82,9 @@ def check_image_shape(
     fits = len(shape) == 4 and all(map(_fits, shape[1:], wanted))
     if not fits or (shape[0] is not None and shape[0] < minimum) or 0 in shape:
         sizes = [" or ".join(map(str, w)) if type(w) is tuple else w for w in wanted]
-        hint = " For one image add [None], for grey ones [..., None]."
         raise ValueError(
             f"Expected {name} of shape (n, {', '.join(map(str, sizes))}), n >= "
-            f"{minimum}, received shape {tuple(shape)}.{hint * (len(shape) == 3)}"
+            f"{minimum}, received shape {tuple(shape)}.{shape_hint(shape, wanted)}"
         )
 
 
@@ -129,7 +129,10 @@ def check_labels(
             )
         return None
     if labels is None:
-        raise ValueError(f"Expected labels from 0 to {num_classes - 1}, received None.")
+        raise ValueError(
+            f"Expected labels from 0 to {num_classes - 1}, received None: this model "
+            "has classes, and needs a label for each image."
+        )
     labels = named_labels(labels, class_names, num_classes)
     if labels.ndim == 0:
         labels = np.full(count, labels)
