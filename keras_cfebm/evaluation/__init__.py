@@ -56,6 +56,7 @@ from keras_cfebm.evaluation.inverse_protocol import (
     evaluate_restoration,
 )
 from keras_cfebm.evaluation.neighbours import evaluate_neighbours, nearest_neighbours
+from keras_cfebm.evaluation.random_encoder import random_encoder
 from keras_cfebm.evaluation.restoration_protocol import (
     SIGMAS,
     evaluate_denoising,
@@ -120,6 +121,7 @@ __all__ = [
     "pixel_correlation",
     "pixelate",
     "psnr",
+    "random_encoder",
     "reference_statistics",
     "saliency_maps",
     "ssim",
