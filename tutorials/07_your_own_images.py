@@ -33,6 +33,7 @@ import csv
 import dataclasses
 import os
 import pathlib
+import shutil
 import signal
 import tempfile
 import threading
@@ -58,6 +59,8 @@ work = pathlib.Path(temporary.name)
 own_photos = None  # the path of your own folder goes here
 reading = {"fit": "pad", "channels": 1}  # photographs: {"fit": "crop", "channels": 3}
 photos = pathlib.Path(own_photos) if own_photos else work / "photos"
+# What is trained on your images stays, in the folder where this notebook runs.
+run_path = pathlib.Path("cfebm_run").resolve() if own_photos else work / "run"
 
 # %% [markdown]
 # ## 1. The folder
@@ -72,7 +75,10 @@ photos = pathlib.Path(own_photos) if own_photos else work / "photos"
 # ```
 #
 # Real folders are never clean. So this one gets a file that is cut off in the middle.
-# (Nothing is written into a folder of your own.)
+#
+# Of a folder of your own without `train` and `test`, every fifth file is kept for
+# judging: the next cell copies the files into such folders. (Nothing is written into a
+# folder of your own.)
 
 # %%
 for split in () if own_photos else ("train", "test"):
@@ -87,7 +93,15 @@ for split in () if own_photos else ("train", "test"):
 if not own_photos:
     whole = next((photos / "train").rglob("*.png"))
     (whole.parent / "broken.png").write_bytes(whole.read_bytes()[:150])
-for folder in sorted(photos.glob("*/*")):
+elif cf.datasets.default_split(photos) is None:
+    own, photos = photos, work / "photos"
+    for number, file in enumerate(sorted(f for f in own.rglob("*") if f.is_file())):
+        target = photos / ("train" if number % 5 else "test") / file.relative_to(own)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+split = cf.datasets.default_split(photos)
+held_out = cf.datasets.test_split(str(photos), split)
+for folder in sorted({file.parent for file in photos.rglob("*.*")}):
     print(f"{folder.relative_to(photos.parent)}: {len(list(folder.iterdir()))} files")
 
 # %% [markdown]
@@ -106,11 +120,16 @@ for folder in sorted(photos.glob("*/*")):
 shape = {"resolution": 32, **reading}
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    train_data = cf.datasets.load(photos, split="train", **shape)
-    test_data = cf.datasets.load(photos, split="test", **shape)
+    train_data = cf.datasets.load(photos, split=split, **shape)
+    test_data = cf.datasets.load(photos, split=held_out, **shape)
 for warning in caught:
     print(str(warning.message).replace(str(work), ""))
-print(train_data, train_data.class_names, np.bincount(train_data.labels()))
+print(train_data)
+if train_data.class_names:
+    for name, files in zip(
+        train_data.class_names, np.bincount(train_data.labels()), strict=True
+    ):
+        print(f"{name}: {files}")
 
 pyramid = {
     f"{side} pixels": train_data.subset(limit=10, seed=seed).images(resolution=side)
@@ -132,11 +151,11 @@ cf.visualization.comparison_grid(pyramid, scale=2)
 
 # %%
 preset = configs.config("fashion_mnist_quick")
-run = RunFolder(work / "run")
+run = RunFolder(run_path)
 config = preset.replace(
     data=cf.DataConfig(
         str(photos),
-        split="train",
+        split=split,
         resolution=32,
         fit=reading["fit"],
         options={"channels": reading["channels"]},
@@ -213,7 +232,9 @@ print("checkpoints:", [path.name for path in Checkpoints(run.checkpoints).paths(
 
 # %%
 model = cf.train(config, run.path, verbose=0)
-print(f"trained to {model.resolution} pixels")
+print(f"trained to {model.resolution} pixels: {run.ladder.name} in the run folder")
+if own_photos:
+    print(f'Later: cf.CFEBM.from_preset(r"{run.path}")')
 
 with open(run.metrics, newline="") as file:
     rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
@@ -235,13 +256,15 @@ for resolution in (8, 16, 32):
 #    \text{for all } i, \text{ not just } \approx . $$
 
 # %%
+# Batches are never larger than the image set; the folder has the sizes that were used.
+used = run.read_config()
 uninterrupted = cf.fit_progressively(
-    cf.CFEBM.from_run_config(config, channels=reading["channels"]),
+    cf.CFEBM.from_run_config(used, channels=reading["channels"]),
     lambda stage, start: train_data.batches(
-        stage.resolution, stage.batch_size, seed=config.seed, start=start
+        stage.resolution, stage.batch_size, seed=used.seed, start=start
     ),
-    config.stages[:1],
-    report_steps=config.report_steps,
+    used.stages[:1],
+    report_steps=used.report_steps,
     verbose=0,
 )
 same = [
@@ -290,9 +313,10 @@ display(cf.visualization.image_grid(samples[:32], columns=8, scale=2))
 # $$ d^2 = \lVert \mu_1 - \mu_2 \rVert^2 + \mathrm{tr}\big(\Sigma_1 + \Sigma_2
 #    - 2 (\Sigma_1 \Sigma_2)^{1/2}\big). $$
 #
-# For grey images of 32 pixels the library has a small classifier whose features serve.
-# Photographs need another encoder, for example `cf.evaluation.inception_encoder(path)`
-# with the weights of the literature. A bare number says nothing. The scale comes from
+# For garments the library has a small classifier whose features serve. For all other
+# images the next cell takes averages over random filters, `random_encoder`: they tell
+# colours and textures apart, not what is shown. `cf.evaluation.inception_encoder(path)`
+# takes the weights of the literature. A bare number says nothing. The scale comes from
 # **controls**: held-out real images, pixelated ones, noisy ones.
 #
 # And a model that had copied its training images would have an excellent distance. So
@@ -300,7 +324,10 @@ display(cf.visualization.image_grid(samples[:32], columns=8, scale=2))
 # are from them, in units of how far other real images are.
 
 # %%
-encoder = cf.evaluation.fashion_classifier().encoder
+if own_photos:
+    encoder = cf.evaluation.random_encoder(reading["channels"])
+else:
+    encoder = cf.evaluation.fashion_classifier().encoder
 reference = cf.evaluation.FeatureStatistics.from_images(
     [train_data.images()], encoder, "training images"
 )

@@ -20,6 +20,8 @@
 # $p(x) = \exp(-E(x)) / Z$.
 
 # %%
+import itertools
+
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -343,7 +345,7 @@ def ais(energy, x, reverse):
     x = ops.convert_to_tensor(x)
     gap = base_energy(x) - energy(x)
     log_w = 0.0
-    for before, after in zip(times[:-1], times[1:], strict=True):
+    for before, after in itertools.pairwise(times):
         log_w = log_w + (after - before) * gap
         x, gap = moves(x, ops.convert_to_tensor(after))
     return ops.convert_to_numpy(log_w)

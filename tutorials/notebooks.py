@@ -18,7 +18,7 @@ import nbformat
 FOLDER = pathlib.Path(__file__).parent
 # Without importing the package, and with it TensorFlow, for the sake of two strings.
 _VERSION = runpy.run_path(str(FOLDER.parent / "keras_cfebm" / "utils" / "version.py"))
-REPOSITORY_URL = _VERSION["REPOSITORY_URL"]
+REPOSITORY_URL, PUBLISHED = _VERSION["REPOSITORY_URL"], _VERSION["PUBLISHED"]
 TIMES = FOLDER / "times.json"
 REDUCED = FOLDER / "reduced.json"
 _METADATA = {
@@ -27,15 +27,36 @@ _METADATA = {
 }
 _SOLUTION = "# @title Solution"
 
+# Plain Python and the extra `eval` only: it works beside the TensorFlow that is there.
 INSTALL = f"""\
 # @title Install keras_cfebm where it is missing {{display-mode: "form"}}
 import importlib.util
+import pathlib
+import subprocess
 import sys
 
+address = {REPOSITORY_URL if PUBLISHED else ""!r}  # of the repository, once it has one
 if importlib.util.find_spec("keras_cfebm") is None:
-    !git clone --quiet --depth=1 {REPOSITORY_URL} cfebm_checkout
-    %pip install --quiet --editable "./cfebm_checkout[eval,serve]"
-    sys.path.insert(0, "cfebm_checkout")"""
+    here = pathlib.Path.cwd()
+    drive = here / "drive" / "MyDrive"
+    folders = [f for top in (here, drive) for f in (top, *sorted(top.glob("*")))]
+    wheels = [w for f in folders for w in sorted(f.glob("keras_cfebm-*.whl"))]
+    checkouts = [f for f in folders if (f / "keras_cfebm" / "model.py").exists()]
+    if address:
+        package = f"keras_cfebm[eval] @ git+{{address}}"
+    elif wheels:
+        package = f"{{wheels[-1]}}[eval]"
+    elif checkouts:
+        package = f"{{checkouts[0]}}[eval]"
+    else:
+        sys.exit(
+            "keras_cfebm has no public address yet. Build its wheel in a checkout by "
+            "`pip wheel --no-deps .`, upload that here (the folder on the left), or "
+            "mount a Drive that holds it or the checkout, and run this cell again."
+        )
+    command = [sys.executable, "-m", "pip", "install", "--quiet", package]
+    subprocess.run(command, check=True)
+    importlib.invalidate_caches()"""
 
 
 def sources() -> list[pathlib.Path]:
@@ -81,6 +102,8 @@ def badge(name: str) -> str:
     Raises:
         ValueError: if the repository is not on GitHub, from where Colab opens files.
     """
+    if not PUBLISHED:
+        return timing(name)
     host, repository = REPOSITORY_URL.rstrip("/").split("//")[-1].split("/", 1)
     if host != "github.com":
         raise ValueError(f"Expected a repository on GitHub, received {REPOSITORY_URL}.")

@@ -2,5 +2,8 @@
 
 __version__ = "0.1.0"
 
-#: Set this once the repository has a public address; README and notebooks read it.
+#: The address of the repository; the documentation and the notebooks read it.
 REPOSITORY_URL = "https://github.com/keras-cfebm/keras_cfebm"
+#: Whether the repository can be had there. Until then notebooks have no badge, and
+#: install from a wheel or a checkout.
+PUBLISHED = False
