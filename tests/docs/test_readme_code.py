@@ -21,7 +21,6 @@ REDUCED = {
     "generate(16)": "generate(2)",
     "generate(64,": "generate(2,",
     "images(64)": "images(2)",
-    "images(1000)": "images(20)",
 }
 
 
