@@ -44,13 +44,11 @@ def write(model: keras.Model, folder: PathLike) -> None:
         "parameter_count": model.count_params(),
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
     }
-    uncompiled = keras.saving.deserialize_keras_object(config)
-    uncompiled.set_weights(model.get_weights())
     folder.parent.mkdir(parents=True, exist_ok=True)
     with atomic_files.new_folder(folder) as new:
         _write_json(new / CONFIG, config)
         _write_json(new / METADATA, metadata)
-        uncompiled.save_weights(new / WEIGHTS)
+        model.save_weights(new / WEIGHTS)
 
 
 def read(folder: pathlib.Path) -> keras.Model:
