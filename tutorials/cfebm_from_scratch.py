@@ -372,8 +372,8 @@ for resolution, steps in ((8, steps_at_8), (16, steps_at_16), (32, steps_at_32))
 
 # %% [markdown]
 # The gap hovers around zero. It measures who is ahead, data or samples, and not how
-# good the samples are; look at them instead. The columns are not the same chains: each
-# stage's model has drawn its own.
+# good the samples are; look at them instead. All stages draw with the same seed, so a
+# column shows one start of the chain, as each stage carries it on.
 
 # %%
 show(*samples.values())

@@ -123,7 +123,7 @@ COMMANDS = {
         boolean("ladder", True, "Fill from coarse to fine; or at the finest level."),
     ),
     "restore": Command(
-        "restore what was measured of images: enlarge, colourise, fill, denoise",
+        "restore measured images: enlarge, colourise, fill, denoise",
         *flag.task(100),
         *flag.DATA,
         *flag.CHAIN,

@@ -76,8 +76,7 @@ def test_choices_and_defaults_are_those_of_the_library():
     assert flag("export", "max_steps").default == export.MAX_STEPS
     assert flag("export", "max_rows").default == export.MAX_ROWS
     assert tuple(flag("export", "image_fit").limits["enum_values"]) == image_files.FITS
-    assert tuple(flag("export", "score").limits["enum_values"]) == SCORES
-    assert flag("export", "score").default == SCORES[0]
+    assert tuple(flag("export", "score").limits["enum_values"]) == ("ladder", *SCORES)
     assert tuple(map(float, flag("denoise", "sigma").default)) == SIGMAS
     assert flag("inpaint", "mask").default == MASKS[0]
     samples = inspect.signature(restore).parameters["samples"].default

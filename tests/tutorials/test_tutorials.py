@@ -168,8 +168,7 @@ def test_own_images_take_two_lines(tmp_path):
     (source,) = (source for source in SOURCES if source.stem == "07_your_own_images")
     notebook = notebooks.assemble(source)
     reduced = notebooks.read_json(notebooks.REDUCED)[source.stem]
-    small = {"coarse_images": 64, "middle_images": 32, "fine_images": 32, "count": 8}
-    notebooks.set_parameters(notebook, {**reduced, **small})
+    notebooks.set_parameters(notebook, reduced)
     (lines,) = (cell for cell in notebook.cells if "own_photos = None" in cell.source)
     photos = str(tmp_path / "photos")
     lines.source = lines.source.replace("= None  # the", f"= {photos!r}  # the")
