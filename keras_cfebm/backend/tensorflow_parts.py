@@ -61,9 +61,8 @@ def in_parallel(function):
     """
 
     def call(*arguments):
-        rows, arguments = _enough(arguments)
         results = _of_pieces(function, arguments)
-        return tf.nest.map_structure(lambda *parts: _joined(parts)[:rows], *results)
+        return tf.nest.map_structure(lambda *parts: _joined(parts), *results)
 
     return call
 
@@ -128,47 +127,41 @@ def places(rows):
     return before + tf.range(rows), tf.cast(tf.reduce_sum(sizes), tf.float32)
 
 
-def _enough(arguments):
-    """Their rows, and arguments with one for each part; None where there are enough.
-
-    TensorFlow's convolutions fail on an empty part. The last row fills it up.
-    """
-    images = _first(arguments)
-    if images.shape[0] is not None or _parts(images) <= 1:
-        return None, arguments
-    rows = tf.shape(images)[0]
-    index = tf.minimum(tf.range(tf.maximum(rows, _PARTS)), rows - 1)
-    return rows, tf.nest.map_structure(
-        lambda x: None if x is None else tf.gather(x, index), arguments
-    )
-
-
-def _first(arguments):
-    return next(x for x in tf.nest.flatten(arguments) if x is not None)
-
-
-def _parts(images, multiple=1):
-    """How many parts of a batch are to run at once."""
-    # Replicas are in parallel already; a server has other cores than this machine.
-    if replica()[1] > 1 or is_portable() or tf.executing_eagerly():
-        return 1
-    count = images.shape[0]
-    return _PARTS if count is None else min(_PARTS, max(count // multiple, 1))
-
-
 def _of_pieces(function, arguments, multiple=1):
     """The results of the parts that run at once, as a list."""
-    images = _first(arguments)
-    parts = _parts(images, multiple)
-    if parts <= 1:
+    images = next(x for x in tf.nest.flatten(arguments) if x is not None)
+    count = images.shape[0]
+    parts = _PARTS if count is None else min(_PARTS, max(count // multiple, 1))
+    # Replicas are in parallel already; a server has other cores than this machine.
+    if replica()[1] > 1 or is_portable():
+        parts = 1
+    if parts <= 1 or tf.executing_eagerly():
         return [function(*arguments)]
     # A function of its own is traced once for all pieces of one size.
     traced = tf.function(function, autograph=False)
-    count = images.shape[0]
-    count = tf.shape(images)[0] if count is None else count
+    if count is None:  # there may be fewer images than parts
+        traced = _unless_empty(traced)
+        count = tf.shape(images)[0]
     blocks = count // multiple
     ends = [blocks * index // parts * multiple for index in range(parts)] + [count]
     return [traced(*_rows(arguments, *span)) for span in itertools.pairwise(ends)]
+
+
+def _unless_empty(traced):
+    """The same function; of no images, on which layers fail, it returns zeros."""
+
+    def call(*arguments):
+        images = next(x for x in tf.nest.flatten(arguments) if x is not None)
+        results = traced.get_concrete_function(*arguments).structured_outputs
+
+        def zeros():
+            return tf.nest.map_structure(
+                lambda x: tf.zeros([size or 0 for size in x.shape], x.dtype), results
+            )
+
+        return tf.cond(tf.shape(images)[0] > 0, lambda: traced(*arguments), zeros)
+
+    return call
 
 
 def _rows(arguments, first, end):

@@ -91,11 +91,12 @@ def one_in(
     rows = ops.shape(arguments[0])[0]
     place = ops.arange(rows)
     chosen = place[::n]
-    rest = place[: rows - ops.shape(chosen)[0]]
-    rest = rest + rest // (n - 1) + 1
+    rest = ops.concatenate([place[offset::n] for offset in range(1, n)])
+    # Of a single row there is no other; layers want one, whose result is not taken.
+    filled = ops.concatenate([rest, ops.arange(1 // rows)])
     results = [
         function(*(None if x is None else ops.take(x, part, axis=0) for x in arguments))
-        for function, part in ((first, chosen), (others, rest))
+        for function, part in ((first, chosen), (others, filled))
     ]
     back = ops.argsort(ops.concatenate([chosen, rest]))
     return ops.take(ops.concatenate(results), back, axis=0)
