@@ -16,21 +16,23 @@ from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils import preset_folder
 from keras_cfebm.utils.labels import check_class_names
 from keras_cfebm.utils.model_files import find_model, read_model
-from keras_cfebm.utils.model_inputs import ModelInputs
+from keras_cfebm.utils.model_inputs import check_arrays, numbered
 from keras_cfebm.utils.terminal import say
 from keras_cfebm.utils.training_data import first_inputs
 from keras_cfebm.utils.typing import PathLike, Tensor
 from keras_cfebm.utils.validation import check_image_shape
 from keras_cfebm.utils.value_range import (
+    Range,
     check_dtype,
     check_inputs,
+    check_value_range,
     preprocessed,
     rescaled,
 )
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
-class EnergyLadder(ModelInputs, keras.Model):
+class EnergyLadder(keras.Model):
     """Energies from the coarsest resolution to the finest, and their sampler.
 
     What a trained model does is here: it generates, translates, scores images, is saved
@@ -140,6 +142,17 @@ class EnergyLadder(ModelInputs, keras.Model):
         return self.network.num_classes
 
     @property
+    def value_range(self) -> Range | None:
+        """The range of the images that the model is given; None if not declared."""
+        return self._value_range
+
+    @value_range.setter
+    def value_range(self, value_range: Range | None) -> None:
+        self._value_range = check_value_range(value_range)
+        # What is compiled scales by the range of before.
+        self.train_function = self.test_function = self.predict_function = None
+
+    @property
     def finest_settings(self) -> Langevin:
         """The `Langevin` of a chain that runs at the finest level alone."""
         return self.langevin.at_level(len(self.langevin.of_chain(self.ladder)) - 1)
@@ -183,10 +196,10 @@ class EnergyLadder(ModelInputs, keras.Model):
     def predict(self, x, *args, **kwargs):
         """Energies `(n,)` of images, as a NumPy array; see `keras.Model.predict`."""
         if isinstance(x, (tuple, list)) and len(x) == 2:
-            x = (x[0], self.numbered(x[1]))
+            x = (x[0], numbered(self, x[1]))
         batch, x = first_inputs(x)
         if batch is not None:
-            self.check_arrays(*batch)
+            check_arrays(self, *batch)
         return super().predict(x, *args, **kwargs)
 
     # --- Images ---------------------------------------------------------------------

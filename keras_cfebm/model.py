@@ -19,6 +19,7 @@ from keras_cfebm.configs.stages import learning_rate_at
 from keras_cfebm.ladder import EnergyLadder
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, noise_start
+from keras_cfebm.utils.model_inputs import check_arrays, numbered
 from keras_cfebm.utils.training_data import (
     Batch,
     first_batch,
@@ -452,10 +453,10 @@ class CFEBM(EnergyLadder):
 
         The model is compiled, too.
         """
-        y = self.numbered(y)
+        y = numbered(self, y)
         batch, x = first_batch(x, y)
         if batch is not None:
-            self.check_arrays(*batch, once=False)
+            check_arrays(self, *batch, once=False)
         if not self.compiled:
             with backend.scope(self):
                 self.compile()
