@@ -1,5 +1,7 @@
 """Shared fixtures. Everything is tiny, so that the suite runs in minutes on a CPU."""
 
+import signal
+
 import keras
 import numpy as np
 import pytest
@@ -19,6 +21,8 @@ if keras.backend.backend() == "tensorflow":
     # Another third is XLA, which compiles an activation anew for each shape.
     backend.fused = lambda function: function
 
+# A shell ignores Ctrl-C for what it starts with `&`, and for all processes below that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: The longest modules. They start first, so that no worker is left alone with one.
 _LONGEST = ("test_kill", "test_tutorials", "test_faults", "test_task_commands")
