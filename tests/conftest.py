@@ -5,21 +5,11 @@ import signal
 import keras
 import numpy as np
 import pytest
+import quick_graphs  # noqa: F401
 
-from keras_cfebm import backend
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
-
-if keras.backend.backend() == "tensorflow":
-    import tensorflow as tf
-
-    # A third of what starting a training costs is TensorFlow's search for a faster
-    # graph, which the few steps of a test do not repay. The commands that tests start
-    # in processes of their own do without this line.
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    # Another third is XLA, which compiles an activation anew for each shape.
-    backend.fused = lambda function: function
 
 # A shell ignores Ctrl-C for what it starts with `&`, and for all processes below that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

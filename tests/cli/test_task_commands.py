@@ -7,6 +7,7 @@ import types
 import numpy as np
 import PIL.Image
 import pytest
+import quick_graphs
 import tensorflow as tf
 
 from keras_cfebm import datasets, evaluation, load_ladder
@@ -32,7 +33,8 @@ def run(tmp_path_factory):
     """The folder of a run on two classes."""
     folder = tmp_path_factory.mktemp("runs") / "noise"
     arguments = ["--classes=Sneaker,Ankle boot", f"--run_dir={folder}"]
-    assert main(["train", *SMALL, *arguments]) == 0
+    with quick_graphs.eagerly():
+        assert main(["train", *SMALL, *arguments]) == 0
     return folder
 
 
@@ -41,7 +43,8 @@ def translator(tmp_path_factory):
     """The folder of a run from one class to another; --source is that of --data."""
     folder = tmp_path_factory.mktemp("runs") / "source"
     arguments = ["--classes=9", "--source_classes=Sneaker", f"--run_dir={folder}"]
-    assert main(["train", *SMALL, *arguments]) == 0
+    with quick_graphs.eagerly():
+        assert main(["train", *SMALL, *arguments]) == 0
     return folder
 
 

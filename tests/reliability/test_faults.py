@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import PIL.Image
 import pytest
-import tensorflow as tf
+import quick_graphs
 
 from keras_cfebm import datasets, load_ladder
 from keras_cfebm.callbacks import Checkpoints, DivergenceGuard, EnergyLog
@@ -28,17 +28,9 @@ SMALL = [
     "--resolution=16",
     "--batch_size=8",
     "--steps=1",
-    "--fade_images=16",
-    "--stabilise_images=8:64,16:16",
+    "--fade_images=8",
+    "--stabilise_images=8:40,16:8",
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def graphs_as_in_a_command():
-    """A run in this process is compared with runs in processes of their own."""
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
-    yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +45,9 @@ def array_file(tmp_path_factory, images):
     return path
 
 
-def train(data, folder, *more):
-    return main(["train", f"--data={data}", f"--run_dir={folder}", *SMALL, *more])
+def train(data, folder):
+    with quick_graphs.eagerly():
+        return main(["train", f"--data={data}", f"--run_dir={folder}", *SMALL])
 
 
 @pytest.fixture(scope="module")
@@ -153,14 +146,17 @@ def test_run_folder_below_a_file(array_file, capsys):
 # --- Signals and processes ----------------------------------------------------------
 
 
-LONG = ["--stabilise_images=8:800,16:16", "--report_steps=20"]
+#: As of this process, with whose weights those of a run are compared.
+COMMAND = f"{quick_graphs.IMPORT}from keras_cfebm.cli.main import run; run()"
+LONG = ["--stabilise_images=8:800,16:8", "--report_steps=20"]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, array_file):
     """The folder of a run long enough to be disturbed, which was not."""
     folder = tmp_path_factory.mktemp("runs") / "undisturbed"
-    assert train(array_file, folder, *LONG) == 0
+    flags = [f"--data={array_file}", f"--run_dir={folder}", *SMALL, *LONG]
+    assert main(["train", *flags]) == 0
     return folder
 
 
@@ -181,7 +177,7 @@ def test_signals_to_a_process(
     run = tmp_path / "run with a space"
     flags = [f"--data={array_file}", f"--run_dir={run}", *SMALL, *LONG]
     process = subprocess.Popen(
-        [sys.executable, "-m", "keras_cfebm", "train", *flags],
+        [sys.executable, "-c", COMMAND, "train", *flags],
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=before,
@@ -239,7 +235,7 @@ def test_files_that_vanish_in_the_middle_of_an_epoch(
             photos.rename(tmp_path / "elsewhere")
         original(self, epoch, logs)
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, quick_graphs.eagerly():
         patch.setattr(EnergyLog, "on_epoch_end", remove_first)
         assert main(command) == 1
     error = capsys.readouterr().err
@@ -247,7 +243,8 @@ def test_files_that_vanish_in_the_middle_of_an_epoch(
     assert "Traceback" not in error.partition("cfebm train: error:")[2]
 
     (tmp_path / "elsewhere").rename(photos)
-    assert main(command) == 0
+    with quick_graphs.eagerly():
+        assert main(command) == 0
     assert_same_weights(streaming, run)
 
 

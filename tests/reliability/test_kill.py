@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+import quick_graphs
 
 from keras_cfebm import RunConfig, configs, load_ladder
 
@@ -18,19 +19,18 @@ KILLS = 20
 
 # One process pays for the imports; each run is a fork of it. TensorFlow starts its
 # threads at the first operation, so nothing is running yet when it forks.
-PARENT = """
+PARENT = f"""{quick_graphs.IMPORT}
 import os, pathlib, sys
-import tensorflow as tf
-from keras_cfebm import RunConfig, backend
+import matplotlib.pyplot
+from keras_cfebm import RunConfig
 from keras_cfebm.runs import train
 
 config = RunConfig.from_json(pathlib.Path(sys.argv[1]).read_text())
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-backend.fused = lambda function: function
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
-        train.train(config, sys.argv[2], verbose=0)
+        with quick_graphs.eagerly():
+            train.train(config, sys.argv[2], verbose=0)
         os._exit(0)
     print(child, flush=True)
     _, status = os.waitpid(child, 0)
@@ -70,7 +70,7 @@ def config(tmp_path, noise_images):
     np.save(tmp_path / "images.npy", noise_images(64, 16))
     plain = configs.config("tiny").to_dict()
     plain["data"] = {"name": str(tmp_path / "images.npy"), "resolution": 16}
-    plain["langevin"]["steps"] = 2
+    plain["langevin"]["steps"] = 1
     file = tmp_path / "config.json"
     file.write_text(RunConfig.from_dict(plain).to_json(), encoding="utf-8")
     return file

@@ -9,6 +9,7 @@ import nbformat
 import numpy as np
 import PIL.Image
 import pytest
+import quick_graphs
 
 from keras_cfebm.utils.version import REPOSITORY_URL
 
@@ -17,13 +18,6 @@ sys.path.insert(0, str(ROOT))
 from tutorials import build, notebooks  # noqa: E402
 
 SOURCES = notebooks.sources()
-#: As in conftest.py: few steps do not repay the search for a faster graph.
-QUICK_GRAPHS = """\
-import tensorflow as tf
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-from keras_cfebm import backend
-backend.fused = lambda function: function
-"""
 OWN_IMAGES = "07_your_own_images"
 MOST_BYTES = 500_000
 MOST_MINUTES = 5
@@ -159,7 +153,7 @@ def test_notebook_runs_with_reduced_parameters(source, data_of_keras):
     notebook = notebooks.assemble(source)
     reduced = notebooks.read_json(notebooks.REDUCED)[source.stem]
     notebooks.set_parameters(notebook, reduced)
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(QUICK_GRAPHS))
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(quick_graphs.IMPORT))
     notebooks.execute(notebook)
 
 
@@ -182,7 +176,7 @@ def test_own_images_take_two_lines(tmp_path):
         '{"fit": "pad", "channels": 1}', '{"fit": "crop", "channels": 3}'
     )
     check = "pathlib.Path('cfebm_run/ladder.keras').is_file(), encoder.name"
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(QUICK_GRAPHS))
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(quick_graphs.IMPORT))
     notebook.cells.append(nbformat.v4.new_code_cell(f"print({check})"))
     notebooks.execute(notebook)
     assert notebook.cells[-1].outputs[0].text == "True random-filters-3\n"
