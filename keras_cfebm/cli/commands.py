@@ -255,6 +255,16 @@ COMMANDS = {
         flag.GUIDANCE,
         flag.SPEED,
     ),
+    "diagnose": Command(
+        "judge an energy: longer chains, energies, detail, images of nothing",
+        *flag.task(128),
+        *flag.DATA,
+        several(
+            "factors",
+            ["1", "3", "10"],
+            "Lengths of chains, as multiples of the trained one; they ascend.",
+        ),
+    ),
     "report": Command(
         "turn a run folder into one HTML page",
         flag.RUN_DIR,

@@ -31,6 +31,7 @@ from keras_cfebm.evaluation.detection_protocol import (
     detection_figures,
     evaluate_detection,
 )
+from keras_cfebm.evaluation.diagnosis import Diagnosis, diagnose
 from keras_cfebm.evaluation.distances import frechet_distance, kernel_distance
 from keras_cfebm.evaluation.encoders import Encoder, Expects, weights_hash
 from keras_cfebm.evaluation.fashion_classifier import (
@@ -55,6 +56,7 @@ from keras_cfebm.evaluation.inverse_protocol import (
     deviation_correlation,
     evaluate_restoration,
 )
+from keras_cfebm.evaluation.mixing import effective_sample_size, split_r_hat
 from keras_cfebm.evaluation.neighbours import evaluate_neighbours, nearest_neighbours
 from keras_cfebm.evaluation.random_encoder import random_encoder
 from keras_cfebm.evaluation.restoration_protocol import (
@@ -79,6 +81,7 @@ __all__ = [
     "NEAR_ANOMALIES",
     "SIGMAS",
     "DetectionReport",
+    "Diagnosis",
     "Encoder",
     "EnergySum",
     "Evaluation",
@@ -93,6 +96,8 @@ __all__ = [
     "damaged",
     "detection_figures",
     "deviation_correlation",
+    "diagnose",
+    "effective_sample_size",
     "evaluate_defects",
     "evaluate_denoising",
     "evaluate_detection",
@@ -124,6 +129,7 @@ __all__ = [
     "random_encoder",
     "reference_statistics",
     "saliency_maps",
+    "split_r_hat",
     "ssim",
     "threshold_at",
     "weights_hash",

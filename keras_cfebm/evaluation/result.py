@@ -1,8 +1,11 @@
-"""Evaluation: what every protocol of this package returns."""
+"""What protocols of this package return: figures with images, and what they mean."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
+
+#: Verdicts; a note is none.
+NOTE, SOUND, WEAK, FAULT = "note", "sound", "weak", "fault"
 
 
 class Evaluation(NamedTuple):
@@ -16,3 +19,15 @@ class Evaluation(NamedTuple):
 
     figures: dict[str, Any]
     images: dict[str, np.ndarray]
+
+
+class Check(NamedTuple):
+    """What is thought of some figures.
+
+    Attributes:
+        verdict: `"sound"`, `"weak"` or `"fault"`; or `"note"`, which is not judged.
+        meaning: str, what that means, and what to do.
+    """
+
+    verdict: str
+    meaning: str

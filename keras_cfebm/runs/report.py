@@ -86,7 +86,7 @@ def run_report(folder: PathLike) -> str:
         name=run.path.resolve().name or "run",
         step=int(rows[-1]["step"]) if rows else 0,
         planned=sum(math.prod(s.epochs(config.report_steps)) for s in config.stages),
-        highlights=_highlights(config, rows, figures),
+        highlights=report_data.highlights(config, rows, figures, _verdict(run)),
         samples=run.path / "samples.png",
         grids=_sample_grids(run),
         figures=_figures(figures) if path.is_file() else None,
@@ -101,29 +101,12 @@ def run_report(folder: PathLike) -> str:
     return _UNSAFE.sub("\ufffd", page)
 
 
-def _chain_steps(config):
-    """Steps of a whole chain; of a translation, which has one level, of that."""
-    own = [stage.langevin for stage in config.stages if stage.langevin is not None]
-    langevin = own[-1] if own else config.langevin
-    levels = len(config.stages)
-    if config.source is not None:
-        return langevin.steps_at(levels - 1)
-    return langevin.total_steps(levels)
-
-
-def _highlights(config, rows, figures):
-    """The few figures that one wants first."""
-    shown = {}
-    distances = figures.get("classifier_fid") if isinstance(figures, dict) else None
-    if isinstance(distances, dict):
-        shown["Classifier FID"] = distances.get("samples")
-        shown["Classifier FID of test images"] = distances.get("test")
-    if rows:
-        seconds = sum(row["seconds"] for row in rows)
-        shown["Training steps"] = int(rows[-1]["step"])
-        shown["Minutes of training"] = round(seconds / 60, 1)
-    shown["Langevin steps per image"] = _chain_steps(config)
-    return {name: text_of(item) for name, item in shown.items() if item is not None}
+def _verdict(run):
+    """That of `cfebm diagnose`, or None."""
+    path = run.path / "tasks" / "diagnose" / "figures.json"
+    record = read_json(path) if path.is_file() else None
+    figures = record.get("figures") if isinstance(record, dict) else None
+    return figures.get("verdict") if isinstance(figures, dict) else None
 
 
 def _sample_grids(run):

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import PIL.Image
 
+from keras_cfebm.configs.run_config import RunConfig
+
 #: Longer tables end in a note; the file has the rest.
 MAXIMUM_ROWS = 100
 MAXIMUM_COLUMNS = 12
@@ -192,3 +194,41 @@ def _are_alike(records):
     shared, all_keys = set.intersection(*keys), set.union(*keys)
     flat = all(_is_single(value) for item in items for value in item.values())
     return flat and len(shared) * 2 >= len(all_keys) <= MAXIMUM_COLUMNS
+
+
+def _chain_steps(config):
+    """Steps of a whole chain; of a translation, which has one level, of that."""
+    own = [stage.langevin for stage in config.stages if stage.langevin is not None]
+    langevin = own[-1] if own else config.langevin
+    levels = len(config.stages)
+    if config.source is not None:
+        return langevin.steps_at(levels - 1)
+    return langevin.total_steps(levels)
+
+
+def highlights(
+    config: RunConfig,
+    rows: Sequence[Mapping[str, float]],
+    figures: Any,
+    verdict: Any,
+) -> dict[str, str]:
+    """The few figures that one wants first, by name.
+
+    Args:
+        config: `RunConfig`.
+        rows: the rows of the log.
+        figures: what `cfebm demo` has measured, any JSON value.
+        verdict: that of `cfebm diagnose`, any JSON value; None where it was not asked.
+    """
+    shown = {}
+    distances = figures.get("classifier_fid") if isinstance(figures, dict) else None
+    if isinstance(distances, dict):
+        shown["Classifier FID"] = distances.get("samples")
+        shown["Classifier FID of test images"] = distances.get("test")
+    if rows:
+        seconds = sum(row["seconds"] for row in rows)
+        shown["Training steps"] = int(rows[-1]["step"])
+        shown["Minutes of training"] = round(seconds / 60, 1)
+    shown["Langevin steps per image"] = _chain_steps(config)
+    shown["Diagnosis"] = verdict
+    return {name: text_of(item) for name, item in shown.items() if item is not None}

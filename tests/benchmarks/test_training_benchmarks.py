@@ -1,13 +1,10 @@
-"""The benchmarks of stability, long chains and checkpoints, at tiny size."""
+"""The benchmarks of stability, variants and checkpoints, at tiny size."""
 
 import math
 import pathlib
 import types
 
-import numpy as np
 import pytest
-
-from keras_cfebm import CFEBM, Langevin
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -15,46 +12,6 @@ ROOT = pathlib.Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
-
-
-@pytest.fixture
-def ladder(make_network):
-    """An untrained model of two levels."""
-    langevin = Langevin(steps=(2, 3), step_size=10.0, noise_scale=0.1)
-    return CFEBM([make_network(8), make_network(16)], langevin=langevin)
-
-
-def test_a_long_chain_begins_as_samples_do(ladder):
-    from benchmarks.long_chain import LongChain
-
-    chain = LongChain(ladder)
-    assert chain.noise_scale == pytest.approx((0.05 + 0.0) / 2)
-    states = [images for images, _ in chain.states([1, 3], seed=4, start=2, count=3)]
-    np.testing.assert_allclose(
-        np.clip(states[0], -1, 1), ladder.generate(3, seed=4, start=2), atol=1e-5
-    )
-    assert np.abs(states[1] - states[0]).max() > 0.01
-
-
-def test_long_chain_prints_its_table(ladder, tmp_path, capsys):
-    from benchmarks import long_chain
-
-    ladder.save(tmp_path / "ladder.keras")
-    options = types.SimpleNamespace(
-        model=str(tmp_path / "ladder.keras"),
-        factors=["1", "2"],
-        samples=70,
-        batch=35,
-        seed=0,
-        noise_scale=None,
-        picture=str(tmp_path / "strip.png"),
-    )
-    results = long_chain.run(options)
-    shown = capsys.readouterr().out
-    assert "| 2× (6 steps) " in shown and "| held-out images " in shown
-    assert [chain["steps"] for chain in results["chains"]] == [3, 6]
-    assert all(chain["classifier_fid"] > 0 for chain in results["chains"])
-    assert (tmp_path / "strip.png").stat().st_size > 0
 
 
 def test_variants_train_for_their_time(monkeypatch, capsys):

@@ -15,6 +15,7 @@ from keras_cfebm.configs.run_config import DataConfig, NetworkConfig, RunConfig
 from keras_cfebm.configs.stages import Stage
 from keras_cfebm.datasets import resize
 from keras_cfebm.evaluation import KNOWN_ANOMALIES, SIGMAS
+from keras_cfebm.evaluation.diagnosis import FACTORS
 from keras_cfebm.layers import activations
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.serving import export, image_files
@@ -78,6 +79,7 @@ def test_choices_and_defaults_are_those_of_the_library():
     assert tuple(flag("export", "image_fit").limits["enum_values"]) == image_files.FITS
     assert tuple(flag("export", "score").limits["enum_values"]) == ("ladder", *SCORES)
     assert tuple(map(float, flag("denoise", "sigma").default)) == SIGMAS
+    assert tuple(map(int, flag("diagnose", "factors").default)) == FACTORS
     assert flag("inpaint", "mask").default == MASKS[0]
     samples = inspect.signature(restore).parameters["samples"].default
     assert flag("restore", "samples").default == samples

@@ -299,6 +299,24 @@ def test_evaluate(run, tmp_path):
     assert len(list(tmp_path.glob("statistics-*.npz"))) == 1
 
 
+def test_diagnose(run, capsys):
+    record = figures_of(
+        "diagnose",
+        run,
+        "--count=4",
+        "--factors=1,3",
+        pictures=["chains.png", "energies.png"],
+    )
+    figures = record["figures"]
+    assert figures["metric"] == "classifier FID"
+    assert list(figures["chains"]["noise"]) == ["1x", "3x"]
+    shown = capsys.readouterr().out
+    assert "noise, 3x" in shown and "half the duration" in shown
+    assert f"\n{figures['verdict']:<7}In all: {figures['meaning'][:40]}" in shown
+    for check in figures["checks"].values():
+        assert check["meaning"][:30] in " ".join(shown.split())
+
+
 def test_a_model_without_its_run_needs_data(run, tmp_path, capsys):
     model = tmp_path / "model.keras"
     model.write_bytes((run / "ladder.keras").read_bytes())
@@ -339,6 +357,8 @@ def odd_files(tmp_path_factory):
         (["translate"], "trained to translate"),
         (["saliency", "--of=translate"], "trained to translate"),
         (["saliency", "--of=denoise", "--sigma=-1"], "sigma"),
+        (["diagnose", "--factors=1,much"], "--factors as an integer"),
+        (["diagnose", "--factors=3,1"], "factors that ascend"),
         (["evaluate", "--count=1", "--cache_dir={odd}"], "count of at least 2"),
     ],
 )
@@ -356,6 +376,7 @@ def test_wrong_input(run, odd_files, arguments, message, capsys):
         (["translate", "--source_classes=Bag,Coat", "--paired"], "as many target"),
         (["evaluate"], "translate"),
         (["interpolate"], "translate"),
+        (["diagnose"], "translates"),
         (["translate", "--faithfulness=0.6"], "faithfulness in [0, 0.5]"),
     ],
 )

@@ -146,6 +146,22 @@ def test_the_page_loads_nothing(whole):
     assert {link["href"][1:] for link in reader.all("a")} <= set(ids)
 
 
+def test_a_diagnosis_is_shown_first_and_in_full(started):
+    path = started.path / "tasks" / "diagnose" / "figures.json"
+    checks = {
+        name: {"verdict": verdict, "meaning": f"{name} are such."}
+        for name, verdict in (("chains", "fault"), ("energies", "sound"))
+    }
+    figures = {"verdict": "fault", "meaning": "See chains.", "checks": checks}
+    write_json(path, {"figures": figures})
+    text = Reader(run_report(started.path)).text
+    assert "Diagnosisfault" in text
+    for words in ("Figures · Checks", "chains are such.", "energies are such."):
+        assert words in text
+    write_json(path, {"figures": [1, 2]})
+    assert "Diagnosisfault" not in Reader(run_report(started.path)).text
+
+
 @pytest.mark.parametrize(
     ("changes", "steps"),
     [
