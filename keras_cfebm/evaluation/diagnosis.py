@@ -13,27 +13,16 @@ import numpy as np
 
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.evaluation import verdicts
-from keras_cfebm.evaluation.anomalies import anomaly_images
-from keras_cfebm.evaluation.control_images import pixelate
 from keras_cfebm.evaluation.detail import finest_detail
 from keras_cfebm.evaluation.detection_protocol import detection_figures
-from keras_cfebm.evaluation.distances import frechet_distance
+from keras_cfebm.evaluation.diagnosis_figures import NONSENSE, Subject
 from keras_cfebm.evaluation.encoders import Encoder
-from keras_cfebm.evaluation.feature_statistics import FeatureStatistics
-from keras_cfebm.evaluation.long_chains import LongChains, other_settings, saturated
 from keras_cfebm.evaluation.mixing import mixing_figures
 from keras_cfebm.evaluation.random_encoder import random_encoder
-from keras_cfebm.tasks.anomaly import AnomalyDetector
-from keras_cfebm.tasks.energies import any_class
-from keras_cfebm.tasks.generation import generate
 from keras_cfebm.utils.validation import check_count
 
 #: Lengths of chains, as multiples of the trained one.
 FACTORS = (1, 3, 10)
-#: Images of nothing.
-NONSENSE = ("uniform", "constant")
-#: Training images that distances are to.
-_REFERENCE = 5000
 
 
 class Diagnosis(NamedTuple):
@@ -96,100 +85,59 @@ def diagnose(
     Example:
 
     ```python
-    encoder = evaluation.fashion_classifier().encoder
-    found = evaluation.diagnose(model, test, train, encoder)
-    print(found.figures["verdict"], found.figures["meaning"])
+    found = diagnose(model, test, train, count=64)
+    found.figures["verdict"]  # "sound", "weak" or "fault"
+    found.figures["checks"]["nonsense"]["meaning"]  # what it means, and what to do
     ```
     """
     factors = _checked(model, factors)
     count = min(check_count(count, "count", 2), len(held_out))
-    held_out = held_out.subset(limit=count, seed=seed)
-    training = training.subset(limit=_REFERENCE, seed=seed)
-    images, known = held_out.images(), training.images()
-    classes = model.num_classes is not None
-    labels = held_out.labels() if classes else None
-    known_labels = np.resize(training.labels(), count) if classes else None
-    distance = _Distance(encoder or random_encoder(model.image_shape[-1]), known)
-    others = other_settings(model.langevin)
-    parts = 1 + len(others) + 2 * math.ceil(count / batch_size)
+    encoder = encoder or random_encoder(model.image_shape[-1])
+    # Samples, four chains of other steps, and batches of longer ones from two starts.
+    batches = math.ceil(count / check_count(batch_size, "batch_size"))
+    parts = 1 + 4 + 2 * batches
     bar = keras.utils.Progbar(parts, unit_name="part") if progress else None
-    finished = (lambda parts: None) if bar is None else bar.add
-
-    samples = model.generate(count, seed, known_labels, batch_size)
-    if not np.isfinite(samples).all():
-        raise ValueError(
-            "Expected a model of finite samples, received NaN or infinity."
-        )
-    finished(1)
-    scale = {"samples": distance.to(samples), "held_out": distance.to(images)}
-    for name, parts in (("half_resolution", 2), ("quarter_resolution", 4)):
-        scale[name] = distance.to(pixelate(images, model.resolution // parts))
-
-    levels = len(model.langevin.of_chain(model.ladder))
-    durations = {"as_trained": _steps_of(model.langevin, levels, scale["samples"])}
-    for name, settings in others.items():
-        drawn = generate(
-            model.sampling_ladder, count, seed, settings, known_labels, batch_size
-        )
-        durations[name] = _steps_of(settings, levels, distance.to(drawn))
-        finished(1)
-
-    long = LongChains(model, factors[-1], batch_size)
-    # With noise that the samples have not had: of images further on in the stream.
-    later = [factor - 1 for factor in factors]
-    noise = long.run(samples, known_labels, seed, count, later, finished)
-    data = long.run(images, labels, seed, 2 * count, (0, *factors), finished)
-    states = {
-        "noise": {factor + 1: some for factor, some in noise.images.items()},
-        "data": data.images,
-    }
-    chains = {
-        start: {
-            factor: {
-                "steps": factor * long.trained_steps,
-                "distance": distance.to(some),
-                "saturated": saturated(some, model.langevin),
-            }
-            for factor, some in lengths.items()
-        }
-        for start, lengths in states.items()
-    }
-
-    network = any_class(model.sampling_network) if classes else model.sampling_network
-    energy = AnomalyDetector(network, "energy", batch_size)
-    sets = {"training": known[:count], "held_out": images, "samples": samples}
-    sets |= {kind: anomaly_images(kind, images, count, seed) for kind in NONSENSE}
-    energies = {name: energy.scores(some) for name, some in sets.items()}
-
+    subject = Subject(
+        model,
+        held_out.subset(limit=count, seed=seed),
+        training,
+        encoder,
+        seed,
+        batch_size,
+        finished=(lambda parts: None) if bar is None else bar.add,
+    )
+    chains, energies = subject.chains(factors), subject.energies()
     figures = {
-        "metric": distance.name,
-        "scale": scale,
-        "chains": chains,
-        "durations": durations,
-        "energies": {name: _spread(some) for name, some in energies.items()},
+        "metric": encoder.frechet_name,
+        "scale": subject.scale(),
+        "chains": chains.figures,
+        "durations": subject.durations(),
+        "energies": {
+            name: {"mean": float(some.mean()), "deviation": float(some.std())}
+            for name, some in energies.items()
+        },
         "nonsense": {
             kind: detection_figures(energies["held_out"], energies[kind])["auroc"]
             for kind in NONSENSE
         },
         "detail": {
-            "samples": finest_detail(samples),
-            "held_out": finest_detail(images),
+            "samples": finest_detail(subject.samples),
+            "held_out": finest_detail(subject.images),
         },
-        "mixing": mixing_figures(np.concatenate([noise.energies, data.energies])),
+        "mixing": mixing_figures(chains.energies),
     }
-    found = verdicts.checks(figures)
-    worst = verdicts.overall(found)
+    checks = verdicts.checks(figures)
     judged = {
-        **worst._asdict(),
-        "checks": {name: check._asdict() for name, check in found.items()},
+        **verdicts.overall(checks)._asdict(),
+        "checks": {name: check._asdict() for name, check in checks.items()},
         **figures,
     }
-    shown = {
+    images = {
         f"{start} {factor}x": some
-        for start, lengths in states.items()
+        for start, lengths in chains.images.items()
         for factor, some in lengths.items()
     }
-    return Diagnosis(_for_json(judged), shown, energies)
+    return Diagnosis(_for_json(judged), images, energies)
 
 
 def _checked(model, factors):
@@ -208,35 +156,6 @@ def _checked(model, factors):
     if not factors or factors != sorted(set(factors)):
         raise ValueError(f"Expected factors that ascend, received {factors}.")
     return factors
-
-
-class _Distance:
-    """The Fréchet distance of images to those of training; infinite if images are."""
-
-    def __init__(self, encoder, known):
-        self._encoder = encoder
-        self._known = self._statistics(known, "training images")
-        self.name = encoder.frechet_name
-
-    def to(self, images):
-        if not np.isfinite(images).all():
-            return math.inf
-        return frechet_distance(self._statistics(images, "images"), self._known)
-
-    def _statistics(self, images, name):
-        return FeatureStatistics.from_images([images], self._encoder, name)
-
-
-def _steps_of(settings, levels, distance):
-    """How long a chain is, and how far from real images it ends."""
-    steps = [settings.steps_at(level) for level in range(levels)]
-    sizes = [settings.step_size_at(level) for level in range(levels)]
-    duration = float(np.dot(steps, sizes))
-    return {"steps": sum(steps), "duration": duration, "distance": distance}
-
-
-def _spread(values):
-    return {"mean": float(values.mean()), "deviation": float(values.std())}
 
 
 def _for_json(value):

@@ -50,6 +50,7 @@ def examples():
 def names(noise_images, make_network):
     """What examples take for granted."""
     images = noise_images(2, 8)
+    data = keras_cfebm.datasets.from_arrays(noise_images(12, 8))
     arguments = {"channels": 1, "base_width": 1}
     return {
         "cf": keras_cfebm,
@@ -66,6 +67,8 @@ def names(noise_images, make_network):
         "held_out_images": noise_images(24, 8, seed=1),
         "new_images": images,
         "x": images,
+        "test": data,
+        "train": data,
         "noisy": images,
         "restored": images,
         "batches": [noise_images(8, 8)],
