@@ -29,7 +29,8 @@ def main(values: flags.FlagValues) -> None:
     )
     task.record(found.figures)
     task.show(found.images, "chains.png")
-    energy_histogram(found.energies, path=task.output / "energies.png")
+    energies = {name.replace("_", " "): some for name, some in found.energies.items()}
+    energy_histogram(energies, path=task.output / "energies.png")
     _print_tables(found.figures)
     for name, check in found.figures["checks"].items():
         _print_verdict(check["verdict"], name.replace("_", " "), check["meaning"])
@@ -73,11 +74,5 @@ def _print_tables(figures: dict[str, Any]) -> None:
 
 
 def _print_verdict(verdict: str, name: str, meaning: str) -> None:
-    print(
-        textwrap.fill(
-            f"{name[:1].upper()}{name[1:]}: {meaning}",
-            width=80,
-            initial_indent=f"{verdict:<7}",
-            subsequent_indent=" " * 7,
-        )
-    )
+    print(f"{verdict:<7}{name}")
+    print(textwrap.indent(textwrap.fill(meaning, width=73), " " * 7))

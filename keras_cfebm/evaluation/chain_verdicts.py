@@ -1,7 +1,7 @@
 """What figures of chains mean, of those that run on and of those of other steps."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from keras_cfebm.evaluation.result import FAULT, NOTE, SOUND, WEAK, Check
 
@@ -14,8 +14,8 @@ FURTHER = (2.0, 4.0)
 MORE_SATURATED = 0.1
 #: How many times further a chain of other steps and the same duration may end.
 OTHER_STEPS = 1.5
-#: Below it, R-hat tells chains not apart.
-MIXED = 1.05
+#: R-hat below which Vehtari et al. (2021) call chains mixed.
+MIXED = 1.01
 
 
 def judge_chains(
@@ -49,7 +49,7 @@ def judge_chains(
             "length: more steps do no harm.",
         )
     how = (
-        f"after {gone} times the trained length (distance "
+        f"after {gone}× the trained length (distance "
         f"{chains[gone]['distance']:.1f}, of samples {scale['samples']:.1f}; "
         f"{chains[gone]['saturated']:.0%} of pixels at the ends of the range, of "
         f"images {saturated:.0%})"
@@ -65,44 +65,63 @@ def judge_chains(
     )
 
 
-def judge_duration(same: Sequence[float], trained: float) -> Check:
+def judge_duration(
+    as_trained: float,
+    fewer_steps: float,
+    more_steps: float,
+    half_the_duration: float,
+    twice_the_duration: float,
+) -> Check:
     """Judges whether the duration K · η decides where chains end, whatever K is.
 
     Args:
-        same: distances to real images of chains of the trained duration in other steps.
-        trained: float, that of the trained steps.
+        as_trained: float, distance to real images where chains of the training end.
+        fewer_steps: float, that of fewer steps of the same duration.
+        more_steps: float, that of more steps of the same duration.
+        half_the_duration: float, of another duration.
+        twice_the_duration: float, of another duration.
     """
-    if max(same) <= OTHER_STEPS * trained:
+    limit = OTHER_STEPS * as_trained
+    if max(fewer_steps, more_steps) > limit:
         return Check(
-            SOUND,
-            "Fewer and more steps of the same duration K·η end at images as good: a "
-            "chain follows the energy downhill for a fixed time. --speed=2 is safe.",
+            WEAK,
+            "Fewer or more steps of the same duration K·η end at other images: keep K "
+            "and η as they were trained, and --speed at 1.",
         )
+    decides = min(half_the_duration, twice_the_duration) > limit
     return Check(
-        WEAK,
-        "Fewer or more steps of the same duration K·η end at other images: keep K and "
-        "η as they were trained, and --speed at 1.",
+        SOUND,
+        "Fewer and more steps of the same duration K·η end at images as good"
+        + (", half and twice the duration do not: " if decides else ": ")
+        + "a chain follows the energy downhill for a fixed time. --speed=2 is safe.",
     )
 
 
-def judge_mixing(r_hat: float) -> Check:
+def judge_mixing(
+    r_hat: float, effective_draws: float, draws: int, chains: int
+) -> Check:
     """What R-hat of the energies of chains from noise and data says; it is no verdict.
 
     Args:
         r_hat: float; not finite where chains are too short or do not move.
+        effective_draws: float, the effective number of all draws.
+        draws: int, of each chain.
+        chains: int.
     """
     if not math.isfinite(r_hat):
         return Check(NOTE, "Chains are too short, or do not move: R-hat is unknown.")
+    number = f"{effective_draws:,.0f} effective of {draws * chains:,} draws"
     if r_hat >= MIXED:
         return Check(
             NOTE,
-            f"Where a chain has started still shows in its energy (R-hat {r_hat:.2f}): "
-            "it is a path from there, not a draw from exp(−E). So are all short, cold "
-            "chains.",
+            "Energies of chains from noise and from data do not agree, or still move "
+            f"(R-hat {r_hat:.2f}): a chain is a path from its start, not a draw from "
+            "exp(−E). So are all short, cold chains, and the number of draws means "
+            f"nothing then ({number}).",
         )
     return Check(
         NOTE,
-        "The energies of chains no longer tell where these have started (R-hat "
-        f"{r_hat:.2f}). That does not show an equilibrium: chains that are all stuck, "
-        "or all drift alike, agree as well.",
+        f"Energies of chains from noise and from data agree (R-hat {r_hat:.3f}, "
+        f"{number}). That does not show an equilibrium: chains that are all stuck in "
+        "one place agree as well.",
     )

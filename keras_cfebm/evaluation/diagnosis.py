@@ -85,7 +85,7 @@ def diagnose(
     Example:
 
     ```python
-    found = diagnose(model, test, train, count=64)
+    found = diagnose(model, test, train, encoder)
     found.figures["verdict"]  # "sound", "weak" or "fault"
     found.figures["checks"]["nonsense"]["meaning"]  # what it means, and what to do
     ```

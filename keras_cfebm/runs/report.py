@@ -166,7 +166,7 @@ def _stages(rows):
 
 
 def _tasks(run):
-    """The folders of `tasks`: name -> tables of its JSON files, and pictures."""
+    """The folders of `tasks`: name -> checks, tables of its JSON files, pictures."""
     folder = run.path / "tasks"
     tasks = {}
     for task in sorted(folder.iterdir()) if folder.is_dir() else []:
@@ -174,14 +174,31 @@ def _tasks(run):
             continue
         # Files that are being written begin with a dot.
         paths = sorted(p for p in task.iterdir() if not p.name.startswith("."))
-        records = [_record(path) for path in paths if path.suffix == ".json"]
-        tasks[task.name] = records, [p for p in paths if p.suffix in (".png", ".gif")]
+        values = {
+            path.stem: read_json(path) for path in paths if path.suffix == ".json"
+        }
+        checks = {k: c for value in values.values() for k, c in _checks(value).items()}
+        records = [_record(*item) for item in values.items()]
+        pictures = [p for p in paths if p.suffix in (".png", ".gif")]
+        tasks[task.name] = checks, records, pictures
     return tasks
 
 
-def _record(path):
+def _checks(value):
+    """The verdicts of `cfebm diagnose`, by name; they are taken out of the record."""
+    figures = value.get("figures") if isinstance(value, dict) else None
+    checks = figures.get("checks") if isinstance(figures, dict) else None
+    if not isinstance(checks, dict) or not all(
+        isinstance(check, dict) and check.keys() == {"verdict", "meaning"}
+        for check in checks.values()
+    ):
+        return {}
+    return figures.pop("checks")
+
+
+def _record(stem, value):
     """A JSON file of a task: its figures first, then what was done to get them."""
-    value, name, found = read_json(path), report_data.label(path.stem), []
+    name, found = report_data.label(stem), []
     if isinstance(value, dict) and "figures" in value:
         found = tables("Figures", value.pop("figures"))
         name = "How they were measured"

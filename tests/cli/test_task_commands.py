@@ -312,7 +312,7 @@ def test_diagnose(run, capsys):
     assert list(figures["chains"]["noise"]) == ["1x", "3x"]
     shown = capsys.readouterr().out
     assert "noise, 3x" in shown and "half the duration" in shown
-    assert f"\n{figures['verdict']:<7}In all: {figures['meaning'][:40]}" in shown
+    assert f"\n{figures['verdict']:<7}in all\n       {figures['meaning'][:40]}" in shown
     for check in figures["checks"].values():
         assert check["meaning"][:30] in " ".join(shown.split())
 

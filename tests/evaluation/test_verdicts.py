@@ -31,8 +31,11 @@ GOOD = {
         },
     },
     "durations": {
+        "as_trained": {"distance": 4.3},
         "fewer_steps": {"distance": 5.2},
         "more_steps": {"distance": 4.2},
+        "half_the_duration": {"distance": 24.8},
+        "twice_the_duration": {"distance": 25.0},
     },
     "energies": {
         "training": {"mean": -20.5, "deviation": 8.0},
@@ -41,7 +44,7 @@ GOOD = {
     },
     "nonsense": {"uniform": 0.99, "constant": 0.97},
     "detail": {"samples": 0.19, "held_out": 0.2},
-    "mixing": {"r_hat": 1.7},
+    "mixing": {"r_hat": 1.7, "effective_draws": 300.0, "draws": 16, "chains": 256},
 }
 
 
@@ -103,11 +106,18 @@ def test_a_meaning_has_the_figures_and_what_to_do():
         (("nonsense", "uniform"), 0.002),
     )
     meaning = checks["chains_from_noise"].meaning
-    for words in ("after 3 times", "23.0", "4.3", "75%", "63%", "data_chains=0.25"):
+    for words in ("after 3×", "23.0", "4.3", "75%", "63%", "data_chains=0.25"):
         assert words in meaning
     for words in ("uniform", "0.002", "LadderDetector"):
         assert words in checks["nonsense"].meaning
     assert verdicts.overall(checks).meaning == "See chains from noise, nonsense."
+
+
+def test_whether_the_duration_is_part_of_the_model_is_said():
+    decides = chain_verdicts.judge_duration(4.3, 5.2, 4.2, 24.8, 25.0)
+    assert "half and twice the duration do not" in decides.meaning
+    either = chain_verdicts.judge_duration(4.3, 5.2, 4.2, 4.5, 25.0)
+    assert either.verdict == "sound" and "do not" not in either.meaning
 
 
 @pytest.mark.parametrize(
@@ -120,5 +130,5 @@ def test_a_meaning_has_the_figures_and_what_to_do():
     ],
 )
 def test_r_hat_is_never_a_verdict(r_hat, words):
-    check = chain_verdicts.judge_mixing(r_hat)
+    check = chain_verdicts.judge_mixing(r_hat, 300.0, 16, 256)
     assert check.verdict == "note" and words in check.meaning

@@ -150,16 +150,31 @@ def test_a_diagnosis_is_shown_first_and_in_full(started):
     path = started.path / "tasks" / "diagnose" / "figures.json"
     checks = {
         name: {"verdict": verdict, "meaning": f"{name} are such."}
-        for name, verdict in (("chains", "fault"), ("energies", "sound"))
+        for name, verdict in (("chains_from_noise", "fault"), ("energies", "sound"))
     }
     figures = {"verdict": "fault", "meaning": "See chains.", "checks": checks}
     write_json(path, {"figures": figures})
-    text = Reader(run_report(started.path)).text
-    assert "Diagnosisfault" in text
-    for words in ("Figures · Checks", "chains are such.", "energies are such."):
-        assert words in text
-    write_json(path, {"figures": [1, 2]})
-    assert "Diagnosisfault" not in Reader(run_report(started.path)).text
+    reader = Reader(run_report(started.path))
+    for words in (
+        "Diagnosisfault",
+        "Chains from noise faultchains_from_noise are such.",
+        "Energies soundenergies are such.",
+    ):
+        assert words in reader.text
+    classes = [span.get("class") for span in reader.all("span")]
+    assert "status fault" in classes and "status sound" in classes
+    assert "Figures · Checks" not in reader.text
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [[1, 2], {"checks": 3}, {"checks": {"a": 4}}, {"checks": {"a": {"b": 5}}}],
+)
+def test_other_figures_are_no_diagnosis(started, figures):
+    path = started.path / "tasks" / "diagnose" / "figures.json"
+    write_json(path, {"figures": figures})
+    page = run_report(started.path)
+    assert 'class="checks"' not in page and "<dt>Diagnosis" not in page
 
 
 @pytest.mark.parametrize(
