@@ -187,13 +187,13 @@ def _tasks(run):
 def _checks(value):
     """The verdicts of `cfebm diagnose`, by name; they are taken out of the record."""
     figures = value.get("figures") if isinstance(value, dict) else None
-    checks = figures.get("checks") if isinstance(figures, dict) else None
-    if not isinstance(checks, dict) or not all(
-        isinstance(check, dict) and check.keys() == {"verdict", "meaning"}
-        for check in checks.values()
-    ):
+    if not isinstance(figures, dict) or not isinstance(figures.get("checks"), dict):
         return {}
-    return figures.pop("checks")
+    keys = [
+        isinstance(check, dict) and {*check} for check in figures["checks"].values()
+    ]
+    known = all(found == {"verdict", "meaning"} for found in keys)
+    return figures.pop("checks") if known else {}
 
 
 def _record(stem, value):

@@ -303,7 +303,7 @@ def test_diagnose(run, capsys):
     record = figures_of(
         "diagnose",
         run,
-        "--count=4",
+        "--count=65",
         "--factors=1,3",
         pictures=["chains.png", "energies.png"],
     )
