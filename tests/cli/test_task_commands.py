@@ -299,16 +299,19 @@ def test_evaluate(run, tmp_path):
     assert len(list(tmp_path.glob("statistics-*.npz"))) == 1
 
 
-def test_diagnose(run, capsys):
-    record = figures_of(
-        "diagnose",
-        run,
-        "--count=65",
-        "--factors=1,3",
-        pictures=["chains.png", "energies.png"],
-    )
+def test_diagnose(make_model, noise_images, tmp_path, capsys):
+    # A model of one small level: five chains of other steps are traced.
+    model, images = tmp_path / "model.keras", tmp_path / "images.npy"
+    make_model().save(model)
+    np.save(images, datasets.to_uint8(noise_images(73, 8)))
+    arguments = [f"--data={images}", "--count=73", "--factors=1,3"]
+    assert main(["diagnose", f"--model={model}", *arguments]) == 0
+    output = tmp_path / "tasks" / "diagnose"
+    for name in ("chains.png", "energies.png"):
+        PIL.Image.open(output / name).verify()
+    record = json.loads((output / "figures.json").read_text(encoding="utf-8"))
     figures = record["figures"]
-    assert figures["metric"] == "classifier FID"
+    assert "random-filters" in figures["metric"]
     assert list(figures["chains"]["noise"]) == ["1x", "3x"]
     shown = capsys.readouterr().out
     assert "noise, 3x" in shown and "half the duration" in shown
