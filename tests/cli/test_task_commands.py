@@ -300,12 +300,13 @@ def test_evaluate(run, tmp_path):
 
 
 def test_diagnose(make_model, noise_images, tmp_path, capsys):
-    # A model of one small level: five chains of other steps are traced.
+    # A model of one small level: there are five chains of other steps.
     model, images = tmp_path / "model.keras", tmp_path / "images.npy"
     make_model().save(model)
     np.save(images, datasets.to_uint8(noise_images(73, 8)))
     arguments = [f"--data={images}", "--count=73", "--factors=1,3"]
-    assert main(["diagnose", f"--model={model}", *arguments]) == 0
+    with quick_graphs.eagerly():
+        assert main(["diagnose", f"--model={model}", *arguments]) == 0
     output = tmp_path / "tasks" / "diagnose"
     for name in ("chains.png", "energies.png"):
         PIL.Image.open(output / name).verify()
