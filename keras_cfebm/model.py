@@ -470,8 +470,14 @@ class CFEBM(EnergyLadder):
     def make_train_function(self, force=False):
         # A step that creates variables is traced twice: half a minute for a large
         # ladder.
+        weights = self.network.trainable_weights
+        if not weights:
+            raise ValueError(
+                "Expected a finest network with weights to train, received a frozen "
+                "one, as `sampling_ladder` has; its `copy()` can be trained."
+            )
         with backend.scope(self):
-            self.optimizer.build(self.network.trainable_weights)
+            self.optimizer.build(weights)
         return super().make_train_function(force)
 
     # --- Growth ---------------------------------------------------------------------

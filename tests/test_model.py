@@ -381,6 +381,13 @@ def test_another_loss_or_metric_is_refused(make_model, name):
         make_model().compile("adam", "mse")
 
 
+def test_a_frozen_network_is_not_trained_in_silence(trained, noise_images):
+    model = CFEBM(trained.sampling_ladder)
+    with pytest.raises(ValueError, match="received a frozen one"):
+        model.fit(noise_images(4, model.resolution), verbose=0)
+    assert CFEBM([n.copy() for n in trained.sampling_ladder]).trainable_weights
+
+
 def test_labels_that_would_be_ignored_are_refused(make_model, noise_images):
     with pytest.raises(ValueError, match=r"no classes.*num_classes"):
         fit(make_model(), noise_images(4, 8), labels=np.arange(4))
