@@ -60,6 +60,15 @@ def server(path, *arguments):
         process.wait()
 
 
+def chain(rows, steps=0):
+    """The inputs of `generate`."""
+    return {
+        "seeds": np.arange(rows, dtype="int64"),
+        "steps": np.full(rows, steps, "int32"),
+        "speed": np.ones(rows, "float32"),
+    }
+
+
 def request(signature, rows, image_shape):
     """A `PredictRequest` of so many rows."""
     predict_pb2 = optional_import("tensorflow_serving.apis.predict_pb2", "serve")
@@ -67,10 +76,7 @@ def request(signature, rows, image_shape):
     message.model_spec.name = _NAME
     message.model_spec.signature_name = signature
     if signature == "generate":
-        inputs = {
-            "seeds": np.arange(rows, dtype="int64"),
-            "steps": np.zeros(rows, "int32"),
-        }
+        inputs = chain(rows)
     else:
         rng = np.random.default_rng(0)
         images = rng.uniform(-1, 1, (rows, *image_shape))
@@ -116,8 +122,7 @@ def figures(rounds, rows):
 
 def image_shape_of(path):
     """`(height, width, channels)` of the images that a SavedModel generates."""
-    rows = {"seeds": np.zeros(1, "int64"), "steps": np.ones(1, "int32")}
-    found = ServedModel(path).current.run("generate", rows, timeout=600)
+    found = ServedModel(path).current.run("generate", chain(1, steps=1), timeout=600)
     return found["images"].shape[1:]
 
 

@@ -206,12 +206,15 @@ class EnergyNetwork(keras.Model):
         for convolution in self.spectral_convolutions():
             convolution.power_iteration()
 
-    def bind(self, labels: Tensor | None = None, guidance: float = 0.0) -> Energy:
+    def bind(
+        self, labels: Tensor | None = None, guidance: Tensor | None = None
+    ) -> Energy:
         """Returns the energy as a plain function, its kernels computed once, now.
 
         Args:
             labels: integer tensor of shape `(batch,)`; required with classes.
-            guidance: float, see `keras_cfebm.tasks.energies.guided`; with classes only.
+            guidance: float or float tensor of shape `(batch,)`, with classes only, see
+                `keras_cfebm.tasks.energies.guided`; None for 0.
 
         Returns:
             Function of images `(batch, resolution, resolution, channels)` that returns

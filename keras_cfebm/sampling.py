@@ -180,6 +180,22 @@ def _entry(value, level):
     return entries[min(level, len(entries) - 1)]
 
 
+def faster_steps(steps: Tensor, speed: Tensor) -> tuple[Tensor, Tensor]:
+    """`Langevin.faster` for each image of a batch.
+
+    Args:
+        steps: int, or an int32 tensor of shape `(batch,)`, K.
+        speed: float tensor of shape `(batch,)`.
+
+    Returns:
+        Pair of int32 and float32 tensors of shape `(batch,)`: how many steps to take,
+        and how many times larger than η each one is.
+    """
+    own = ops.cast(steps, "float32")
+    fewer = ops.maximum(ops.round(own / speed), ops.minimum(own, 1.0))
+    return ops.cast(fewer, "int32"), own / ops.maximum(fewer, 1.0)
+
+
 def bind(energy: Any, labels: Tensor | None = None) -> Energy:
     """Readies an energy for one chain: labels bound, weight-only work done.
 
@@ -196,7 +212,7 @@ def bind(energy: Any, labels: Tensor | None = None) -> Energy:
 
 
 def langevin_step(
-    energy: Energy, x: Tensor, noise: Tensor, step_size: float, noise_scale: Tensor
+    energy: Energy, x: Tensor, noise: Tensor, step_size: Tensor, noise_scale: Tensor
 ) -> tuple[Tensor, Tensor]:
     """One step: x − step_size · ∂E/∂x + noise_scale · noise.
 
@@ -204,8 +220,8 @@ def langevin_step(
         energy: function of images `(batch, …)` that returns energies `(batch,)`.
         x: float32 tensor of images.
         noise: tensor of the shape of `x`, standard normal.
-        step_size: float.
-        noise_scale: float.
+        step_size: float, or a tensor that broadcasts with `x`.
+        noise_scale: float, or a tensor that broadcasts with `x`.
 
     Returns:
         Pair of the new images and the energies `(batch,)` of the old ones.
@@ -221,6 +237,7 @@ def langevin(
     settings: Langevin,
     *,
     steps: Tensor | None = None,
+    step_size: Tensor | None = None,
     first_step: Tensor = 0,
     total_steps: Tensor | None = None,
     constraint: Callable[[Tensor], Tensor] | None = None,
@@ -236,6 +253,8 @@ def langevin(
         settings: `Langevin`.
         steps: int or scalar tensor, steps to run; default all. Or an integer tensor of
             shape `(batch,)`: each image takes its own number and then stays as it is.
+        step_size: float tensor of shape `(batch,)`, η of each image; default that of
+            the settings.
         first_step: int or scalar tensor, index of the first one in the whole chain; or
             one per image.
         total_steps: int or scalar tensor, length of the whole chain, which sets the
@@ -250,7 +269,8 @@ def langevin(
         The images after the last step; with `observe` a pair of them and `observed`.
     """
     steps = settings.steps_at(0) if steps is None else steps
-    step_size = settings.step_size_at(0)
+    own_size = settings.step_size_at(0)
+    step_size = own_size if step_size is None else over_pixels(step_size)
     total_steps = steps if total_steps is None else total_steps
     image_shape = tuple(x.shape[1:])
     each_its_own = len(getattr(steps, "shape", ())) == 1
@@ -260,12 +280,12 @@ def langevin(
         x, observed = carry
         step = first_step + i
         noise = random.normal(random.fold_in(keys, step, NOISE), image_shape)
-        noise_scale = _over_pixels(settings.noise_scale_at(step, total_steps))
+        noise_scale = over_pixels(settings.noise_scale_at(step, total_steps))
         new_x, energies = langevin_step(energy, x, noise, step_size, noise_scale)
         if constraint is not None:
             new_x = constraint(new_x)
         if each_its_own:
-            new_x = ops.where(_over_pixels(i < steps), new_x, x)
+            new_x = ops.where(over_pixels(i < steps), new_x, x)
         if observe is not None:
             observed = observe(observed, x, new_x, energies)
         return new_x, observed
@@ -275,8 +295,9 @@ def langevin(
     return x if observe is None else (x, observed)
 
 
-def _over_pixels(values):
-    """A scalar as it is; one value per image in the rank of images."""
+def over_pixels(values: Tensor) -> Tensor:
+    """A scalar as it is; one value per image, `(batch,)`, as `(batch, 1, 1, 1)`."""
+    values = ops.convert_to_tensor(values)
     return ops.reshape(values, (-1, 1, 1, 1)) if len(values.shape) else values
 
 

@@ -11,6 +11,7 @@ from keras_cfebm.sampling import (
     bind,
     coarse_to_fine,
     coarse_to_fine_states,
+    faster_steps,
     langevin,
     langevin_step,
     noise_start,
@@ -164,6 +165,28 @@ def test_twice_the_speed_is_half_the_steps_and_speed_1_is_nothing():
     for speed in (0, -1.0, float("nan"), 1000, "2"):
         with pytest.raises(ValueError, match="speed"):
             settings.faster(speed)
+
+
+def test_images_of_a_batch_may_have_speeds_of_their_own():
+    speeds = [1.0, 2.0, 3.0, 40.0, 2.5]
+    for own in (15, 1, 0, 7):
+        steps, sizes = faster_steps(own, ops.convert_to_tensor(speeds))
+        for speed, count, size in zip(speeds, steps, sizes, strict=True):
+            faster = Langevin(own).faster(speed)
+            assert int(count) == faster.steps_at(0)
+            if own:
+                np.testing.assert_allclose(size, faster.step_size_at(0), rtol=1e-6)
+
+
+def test_images_of_a_batch_may_have_step_sizes_of_their_own(start):
+    x, keys = start
+    settings = Langevin(steps=3, step_size=0.1, noise_scale=0.1)
+    sizes = np.float32([0.1, 0.0, 0.2, 0.05])
+    together = np.array(langevin(quadratic, x, keys, settings, step_size=sizes))
+    for index, size in enumerate(sizes):
+        row, own = slice(index, index + 1), settings.replace(step_size=float(size))
+        alone = langevin(quadratic, x[row], keys[row], own)
+        np.testing.assert_allclose(together[row], alone, atol=1e-6)
 
 
 def test_no_steps_are_no_steps(start):

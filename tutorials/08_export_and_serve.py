@@ -113,7 +113,8 @@ print(url, grpc_address)
 # `{"b64": "…"}`, and come back like that from outputs whose name ends in `_bytes`.
 
 # %%
-body = '{"signature_name": "generate_png", "instances": [{"seeds": 7, "steps": 0}]}'
+row = {"seeds": 7, "steps": 0, "speed": 1}
+body = json.dumps({"signature_name": "generate_png", "instances": [row]})
 answer = json.loads(
     subprocess.check_output(["curl", "--silent", "--max-time", "150", "-d", body, url])
 )
@@ -155,17 +156,26 @@ print("in Python: ", np.round(model.predict(test.images(4), verbose=0), 3))
 # So a sample can be asked for again, and but for rounding it does not depend on the
 # rows beside it, which a server that merges requests takes from other clients.
 
+
 # %%
-together = ask("generate", inputs={"seeds": [1, 2, 3, 4], "steps": [0] * 4})
-alone = ask("generate", inputs={"seeds": [3], "steps": [0]})
+def chain(seeds, steps=0, speed=1):
+    """The inputs of a chain, one of each per seed."""
+    steps, speed = (np.broadcast_to(dial, len(seeds)) for dial in (steps, speed))
+    return {"seeds": list(seeds), "steps": steps.tolist(), "speed": speed.tolist()}
+
+
+together = ask("generate", inputs=chain([1, 2, 3, 4]))
+alone = ask("generate", inputs=chain([3]))
 print("alone or in company:", np.abs(np.array(together)[2] - alone[0]).max())
-counts = [1, 2, 5, 10, 15, 30, 50]
-by_steps = ask("generate", inputs={"seeds": [7] * 7, "steps": counts})
-visualization.image_grid(np.array(by_steps, "float32"), columns=7)
+by_steps = ask("generate", inputs=chain([7] * 7, steps=[1, 2, 5, 10, 15, 30, 50]))
+by_speed = ask("generate", inputs=chain([7] * 7, speed=[1, 1.5, 2, 3, 5, 8, 15]))
+visualization.image_grid(np.array(by_steps + by_speed, "float32"), columns=7)
 
 # %% [markdown]
-# One request, one seed, seven numbers of steps per level. The last ones are longer than
-# in training: more is not better.
+# One seed; above with seven numbers of steps per level, of which 0 stands for the
+# model's own. The last ones are longer than in training: more is not better. Below with
+# seven speeds: fewer steps that are larger in proportion, so that each chain takes as
+# long a way as in training.
 #
 # ## What is refused
 #
@@ -225,11 +235,14 @@ def load(address, request, clients=clients, requests=requests):
     return latencies, rows * requests / (time.perf_counter() - begin)
 
 
-generate_one = message(
-    "generate", seeds=np.zeros(1, "int64"), steps=np.zeros(1, "int32")
-)
+def samples(rows):
+    """A `PredictRequest` for so many samples."""
+    seeds, steps = np.arange(rows, dtype="int64"), np.zeros(rows, "int32")
+    return message("generate", seeds=seeds, steps=steps, speed=np.ones(rows, "float32"))
+
+
 energy_of_one = message("energy", images=test.images(1))
-for what, request in (("energy", energy_of_one), ("generate", generate_one)):
+for what, request in (("energy", energy_of_one), ("generate", samples(1))):
     for name, (_, addresses) in servers.items():
         latencies, rate = load(addresses["gRPC"], request)
         median, slow = np.percentile(latencies, [50, 95])
@@ -268,7 +281,7 @@ except FileExistsError as error:
 # @title Solution 2 {display-mode: "form"}
 image, mask = test.images(1), np.zeros((1, 32, 32), bool)
 mask[:, :, :16] = True
-row = {"images": image.tolist(), "masks": mask.tolist(), "seeds": [0], "steps": [0]}
+row = {"images": image.tolist(), "masks": mask.tolist(), **chain([0])}
 filled = np.array(ask("inpaint", inputs=row)["images"], "float32")
 print("known pixels unchanged:", (filled[~mask] == image[~mask]).all())
 hidden = np.where(mask[..., None], -1, image).astype("float32")
@@ -287,10 +300,7 @@ print("PNG: ", len(file.getvalue()), "bytes, a third more as base64")
 sizes = [1, 2, 4, 8, 16, 32][: 2 + requests // 16]
 rates = []
 for rows in sizes:
-    request = message(
-        "generate", seeds=np.arange(rows, dtype="int64"), steps=np.zeros(rows, "int32")
-    )
-    rates.append(load(grpc_address, request, clients=1, requests=4)[1])
+    rates.append(load(grpc_address, samples(rows), clients=1, requests=4)[1])
 plt.figure(figsize=(5, 2.5), dpi=75)
 plt.plot(sizes, rates, "o-")
 plt.xlabel("rows per request")

@@ -84,22 +84,26 @@ class EnergyHead(Block):
             self.embedding.build(labels_shape)
 
     def bind(
-        self, labels: Tensor | None = None, guidance: float = 0.0
+        self, labels: Tensor | None = None, guidance: Tensor | None = None
     ) -> Callable[[Tensor], Tensor]:
         """Returns this layer as a function of x, labels bound and kernels computed.
 
         Args:
             labels: integer tensor of shape `(batch,)`; required with classes.
-            guidance: float, w: the embedding is mean + (1 + w) · (embedding − mean),
-                with its mean over all classes.
+            guidance: float, or a float tensor of shape `(batch,)`, w: the embedding is
+                moved by w · (embedding − mean), with its mean over all classes. None
+                for 0.
         """
         features_of = self.bind_features()
         embedding = None
         if self.num_classes is not None:
             embedding = self.embedding(labels)
-            if guidance:
+            if guidance is not None:
                 mean = ops.mean(self.embedding.embeddings, axis=0)
-                embedding = mean + (1.0 + guidance) * (embedding - mean)
+                weight = ops.reshape(
+                    ops.convert_to_tensor(guidance, "float32"), (-1, 1)
+                )
+                embedding = embedding + weight * (embedding - mean)
 
         def head(x):
             features = features_of(x)

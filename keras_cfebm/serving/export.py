@@ -31,31 +31,48 @@ def export_saved_model(
     | `energy`, `serving_default` | images | energy (n,) |
     | `anomaly_score` | images | score (n,), anomalous (n,) |
     | `saliency` | images | saliency (n, h, w), largest \\|∂E/∂x\\| over channels |
-    | `generate` | seeds, steps | images |
-    | `denoise` | images, seeds, steps | images, saliency |
-    | `inpaint` | images, masks, seeds, steps | images, saliency |
-    | `translate` | images, seeds, steps | images, saliency |
+    | `generate` | *chain* | images |
+    | `denoise` | images, *chain* | images, saliency |
+    | `inpaint` | images, masks, *chain* | images, saliency |
+    | `restore` | images, masks, noise, samples, *chain* | sample, mean, std (n, h, w) |
+    | `restore_mean_pool_2` | images, noise, samples, *chain* | as of `restore` |
+    | `restore_mean_pool_4` | images, noise, samples, *chain* | as of `restore` |
+    | `restore_grey` | images, noise, samples, *chain* | as of `restore` |
+    | `translate` | images, *chain* | images, saliency |
     | `energy_bytes`, `anomaly_score_bytes` | image_bytes | as above |
-    | `generate_png` | seeds, steps | image_bytes |
-    | `translate_png` | image_bytes, seeds, steps | image_bytes |
+    | `generate_png` | *chain* | image_bytes |
+    | `translate_png` | image_bytes, *chain* | image_bytes |
 
-    Without a detector the score is the energy, and there is no `anomalous`. A model
-    whose chains start at source images has `translate` and no `generate` and `inpaint`,
-    and its `denoise` is `translate` for any finite images; one with classes takes
-    `labels`, int32 (n,), too, but for the `anomaly_score` of a `LadderDetector`, which
-    is that of any class.
+    *chain* stands for seeds, steps and speed. A model with classes takes labels, and
+    where there is a chain guidance; but not for the `anomaly_score` of a
+    `LadderDetector`, which is that of any class. A model whose chains start at source
+    images has `translate` in place of `generate`, `inpaint` and `restore`, and its
+    `denoise` is `translate` for any finite images. Without a detector the score is the
+    energy, and there is no `anomalous`. `restore_grey` is for images of three channels.
+
     What the signatures do not say is in `assets.extra/metadata.json`: the limits, the
     names of the classes, and the detector's threshold with the share of normal images
     that it was fitted to flag.
 
-    - `images`: float32 (n, resolution, resolution, channels). Inputs are of
-      `model.value_range`, or else in [-1, 1], and of `denoise` any finite numbers;
-      outputs are in [-1, 1].
-    - `masks`: bool (n, resolution, resolution), True where a pixel is missing.
+    - `images`: float32 (n, resolution, resolution, channels), or what was measured of
+      them: at half the resolution for `restore_mean_pool_2`, a quarter for
+      `restore_mean_pool_4`, of one channel for `restore_grey`. Inputs are of
+      `model.value_range`, or else in [-1, 1], but any finite numbers for `denoise` and
+      where there is noise; outputs are in [-1, 1].
+    - `masks`: bool (n, resolution, resolution), True where a pixel is missing; in
+      `restore` none need be, which is then to denoise.
     - `seeds`: int64 (n,), at least 0. A row with seed s is what the Python function
       returns first with `seed=s`; it does not depend on the other rows.
     - `steps`: int32 (n,), Langevin steps per level, from 0 to `max_steps`; 0 stands
       for the number that the Python function takes by default.
+    - `speed`: float32 (n,), from 1 to 100, how many times fewer and larger steps are
+      taken, see `Langevin.faster`; 1 leaves them.
+    - `labels`: int32 (n,). `guidance`: float32 (n,), from -100 to 100, see
+      `keras_cfebm.tasks.energies.guided`; 0 is the model itself.
+    - `noise`: float32 (n,), standard deviation of the noise of `images`, on their
+      scale; 0 means that they are exact.
+    - `samples`: int32 (n,), from 1 to 16, chains that `mean` and `std` are of; `sample`
+      is where the first one ends.
     - `image_bytes`: files, PNG, JPEG, BMP or GIF (the first frame); what is transparent
       is white. REST clients send `{"b64": "..."}`.
 

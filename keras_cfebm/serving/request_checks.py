@@ -1,8 +1,66 @@
-"""Checks of requests inside the graph: InvalidArgument, and the server goes on."""
+"""What may be asked, checked in the graph: InvalidArgument, and the server goes on."""
+
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from keras_cfebm.utils.image_range import RANGE_TOLERANCE
+
+#: Every input that a signature may have.
+SPECS = {
+    # Of unknown sizes, because a server does not compare them with the request: the
+    # graph has to, and would believe what is declared.
+    "images": tf.TensorSpec([None, None, None, None], tf.float32, "images"),
+    "masks": tf.TensorSpec([None, None, None], tf.bool, "masks"),
+    "image_bytes": tf.TensorSpec([None], tf.string, "image_bytes"),
+    "labels": tf.TensorSpec([None], tf.int32, "labels"),
+    "seeds": tf.TensorSpec([None], tf.int64, "seeds"),
+    "steps": tf.TensorSpec([None], tf.int32, "steps"),
+    "speed": tf.TensorSpec([None], tf.float32, "speed"),
+    "guidance": tf.TensorSpec([None], tf.float32, "guidance"),
+    "noise": tf.TensorSpec([None], tf.float32, "noise"),
+    "samples": tf.TensorSpec([None], tf.int32, "samples"),
+}
+#: Least and largest value of inputs whose limits no exporter sets.
+RANGES = {"speed": (1, 100), "guidance": (-100, 100), "samples": (1, 16)}
+
+
+class Limits(NamedTuple):
+    """What a request may ask for at most: Langevin steps per level, and rows."""
+
+    steps: int
+    rows: int
+
+
+def check_request(
+    given: dict[str, tf.Tensor],
+    image_shape: tuple[int, ...],
+    limits: Limits,
+    num_classes: int | None,
+) -> dict[str, tf.Tensor]:
+    """The inputs of a signature once their shapes, and all numbers, are as described.
+
+    Only what images hold is not looked at here, see `refuse_bad_images`.
+    """
+    shapes = {"images": [None, *image_shape], "masks": [None, *image_shape[:2]]}
+    given = {
+        name: check_shape(x, shapes.get(name, [None]), name, limits.rows)
+        for name, x in given.items()
+    }
+    first, *others = given
+    rows = tf.shape(given[first])[0]
+    for name in others:
+        given[name] = check_rows(given[name], rows, name)
+    ranges = RANGES | {
+        "noise": (0, None),
+        "seeds": (0, None),
+        "steps": (0, limits.steps),
+        "labels": (0, (num_classes or 1) - 1),
+    }
+    for name, (low, high) in ranges.items():
+        if name in given:
+            given[name] = check_between(given[name], low, high, name)
+    return given
 
 
 def _checked(x, *checks):
@@ -45,9 +103,14 @@ def check_rows(x: tf.Tensor, rows: tf.Tensor, name: str) -> tf.Tensor:
 
 
 def refuse_bad_images(
-    x: tf.Tensor, value_range: tuple[float, float] | None
+    x: tf.Tensor,
+    value_range: tuple[float, float] | None,
+    rows: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Returns images if they are finite and, unless it is None, in a range."""
+    """Returns images if they are finite and, unless it is None, in a range.
+
+    Of `rows`, a bool tensor `(n,)` or None, others than the True ones may leave it.
+    """
     finite = tf.reduce_all(tf.math.is_finite(x))
     checks: list[tuple] = [
         (finite, "Expected finite images, received NaN or infinity.", [])
@@ -55,7 +118,8 @@ def refuse_bad_images(
     if value_range is not None:
         least, most = value_range
         rounding = RANGE_TOLERANCE * (most - least) / 2
-        low, high = tf.reduce_min(x), tf.reduce_max(x)
+        judged = x if rows is None else tf.boolean_mask(x, rows)
+        low, high = tf.reduce_min(judged), tf.reduce_max(judged)
         inside = (low >= least - rounding) & (high <= most + rounding)
         message = (
             f"Expected images in [{least:g}, {most:g}], received smallest and largest "
@@ -66,12 +130,8 @@ def refuse_bad_images(
 
 
 def check_between(x: tf.Tensor, low: int, high: int | None, name: str) -> tf.Tensor:
-    """Returns integers if all lie from `low` to `high`, None for no upper end."""
-    least, largest = tf.reduce_min(x), tf.reduce_max(x)
-    inside = least >= low
-    wanted = f"of at least {low}"
-    if high is not None:
-        inside &= largest <= high
-        wanted = f"from {low} to {high}"
+    """Returns numbers if they lie from `low` to `high`, None for any finite one."""
+    wanted = f"of at least {low}" if high is None else f"from {low} to {high}"
+    inside = tf.reduce_all((x >= low) & (x <= (x.dtype.max if high is None else high)))
     message = f"Expected {name} {wanted}, received smallest and largest value:"
-    return _checked(x, (inside, message, [least, largest]))
+    return _checked(x, (inside, message, [tf.reduce_min(x), tf.reduce_max(x)]))

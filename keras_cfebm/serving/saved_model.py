@@ -8,7 +8,8 @@ import tensorflow as tf
 from keras_cfebm import backend
 from keras_cfebm.model import CFEBM
 from keras_cfebm.serving import image_files, warmup
-from keras_cfebm.serving.signatures import Limits, Signatures
+from keras_cfebm.serving.request_checks import RANGES, Limits
+from keras_cfebm.serving.signatures import Signatures
 from keras_cfebm.tasks import AnomalyDetector, LadderDetector
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.typing import PathLike
@@ -79,7 +80,7 @@ def _write_signatures(model, folder, model_name, detector, limits, fit):
     functions["serving_default"] = functions["energy"]
     tf.saved_model.save(module, str(folder), signatures=functions)
     darkest = -1.0 if model.value_range is None else model.value_range[0]
-    warmup.write(folder, model_name, signatures, model.image_shape, darkest)
+    warmup.write(folder, model_name, signatures, darkest)
     text = json.dumps(_metadata(model, detector, limits, fit), ensure_ascii=False)
     (folder / METADATA).write_text(text, encoding="utf-8")
 
@@ -91,6 +92,7 @@ def _metadata(model, detector, limits, fit):
         "image_fit": fit,
         "max_steps": limits.steps,
         "max_rows": limits.rows,
+        "max_samples": RANGES["samples"][1],
     }
     if model.class_names is not None:
         found["class_names"] = list(model.class_names)

@@ -10,38 +10,37 @@ from keras_cfebm import backend
 from keras_cfebm.backend import random
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import bind
-from keras_cfebm.serving import image_files, request_checks
+from keras_cfebm.serving import image_files
+from keras_cfebm.serving.request_checks import (
+    SPECS,
+    Limits,
+    check_request,
+    refuse_bad_images,
+)
 from keras_cfebm.tasks import AnomalyDetector, LadderDetector
 from keras_cfebm.tasks.chain import Chain
+from keras_cfebm.tasks.energies import ComposedEnergy
+from keras_cfebm.tasks.inverse_problems import RESTORATION, TEMPERATURE, restore_batch
+from keras_cfebm.tasks.operators import LUMA, measured_levels, operator_of
 from keras_cfebm.tasks.restoration import DENOISING, LADDER_INPAINTING
 from keras_cfebm.utils.image_range import INNER
 from keras_cfebm.utils.value_range import rescaled
 
 
 class Signature(NamedTuple):
-    """A function of named tensors, in their order, that returns a dict of others."""
+    """A function of named tensors, in their order, that returns a dict of others.
+
+    `image_shape` is that of its images, which may be smaller than the model's.
+    """
 
     function: Callable[..., dict[str, tf.Tensor]]
     inputs: dict[str, tf.TensorSpec]
+    image_shape: tuple[int, ...]
 
 
-_SPECS = {
-    # Of unknown sizes, because a server does not compare them with the request: the
-    # graph has to, and would believe what is declared.
-    "images": tf.TensorSpec([None, None, None, None], tf.float32, "images"),
-    "masks": tf.TensorSpec([None, None, None], tf.bool, "masks"),
-    "image_bytes": tf.TensorSpec([None], tf.string, "image_bytes"),
-    "labels": tf.TensorSpec([None], tf.int32, "labels"),
-    "seeds": tf.TensorSpec([None], tf.int64, "seeds"),
-    "steps": tf.TensorSpec([None], tf.int32, "steps"),
-}
-
-
-class Limits(NamedTuple):
-    """What a request may ask for at most: Langevin steps per level, and rows."""
-
-    steps: int
-    rows: int
+#: What every chain is given, and every restoration.
+_CHAIN = ("seeds", "steps", "speed")
+_RESTORATION = ("noise", "samples", *_CHAIN)
 
 
 class Signatures:
@@ -66,89 +65,88 @@ class Signatures:
         # A function of its own, so that all signatures have one copy of it.
         self._decode = tf.function(
             lambda files: image_files.decode(files, model.image_shape, fit),
-            input_signature=[_SPECS["image_bytes"]],
+            input_signature=[SPECS["image_bytes"]],
             autograph=False,
         )
         self.from_source = model.chain_start == "source"
         self.ladder = model.sampling_ladder
+        if self.num_classes is not None:
+            self.ladder = [_guidable(network) for network in self.ladder]
         settings = model.finest_settings if self.from_source else DENOISING
-        self.finest = Chain(self.energy, settings)
+        self.finest = Chain(self.ladder[-1], settings)
         if not self.from_source:
             self.generation = Chain(self.ladder, model.langevin)
             self.inpainting = Chain(self.ladder, LADDER_INPAINTING)
+            self.restoration = Chain(self.ladder, RESTORATION)
 
     def build(self) -> dict[str, Signature]:
         """All signatures by name, the default one first."""
-        chain = ("seeds", "steps")
-        functions = {
+        functions: dict[str, tuple] = {
             "energy": (self._energy, ("images",)),
             "anomaly_score": (self._anomaly_score, ("images",)),
             "saliency": (self._saliency, ("images",)),
-            "denoise": (self._from_image, ("images", *chain)),
+            "denoise": (self._from_image, ("images", *_CHAIN)),
             "energy_bytes": (self._energy, ("image_bytes",)),
             "anomaly_score_bytes": (self._anomaly_score, ("image_bytes",)),
         }
         if self.from_source:
             functions |= {
-                "translate": (self._from_image, ("images", *chain)),
-                "translate_png": (_as_png(self._from_image), ("image_bytes", *chain)),
+                "translate": (self._from_image, ("images", *_CHAIN)),
+                "translate_png": (_as_png(self._from_image), ("image_bytes", *_CHAIN)),
             }
         else:
             functions |= {
-                "generate": (self._generate, chain),
-                "generate_png": (_as_png(self._generate), chain),
-                "inpaint": (self._inpaint, ("images", "masks", *chain)),
+                "generate": (self._generate, _CHAIN),
+                "generate_png": (_as_png(self._generate), _CHAIN),
+                "inpaint": (self._inpaint, ("images", "masks", *_CHAIN)),
+                "restore": (self._restore, ("images", "masks", *_RESTORATION)),
+                **{
+                    f"restore_{name}": (self._restore, ("images", *_RESTORATION), shape)
+                    for name, shape in _measured_shapes(self.image_shape).items()
+                },
             }
         return {
-            name: self._signature(name, function, inputs)
-            for name, (function, inputs) in functions.items()
+            name: self._signature(name, *described)
+            for name, described in functions.items()
         }
 
-    def _signature(self, name, function, names):
+    def _signature(self, name, function, names, image_shape=None):
+        image_shape = image_shape or self.image_shape
         in_range = name != "denoise"
         if self.num_classes is not None and not (
             name.startswith("anomaly_score")
             and isinstance(self.detector, LadderDetector)
         ):
-            names = (*names, "labels")
+            names = (*names, "labels", *(["guidance"] if "speed" in names else []))
 
         def checked(*tensors):
-            return function(
-                **self._check(dict(zip(names, tensors, strict=True)), in_range)
-            )
+            given = dict(zip(names, tensors, strict=True))
+            given = self._check(given, image_shape, in_range)
+            if "guidance" in given:
+                given["labels"] = given["labels"], given.pop("guidance")
+            return function(**given)
 
-        return Signature(checked, {name: _SPECS[name] for name in names})
+        inputs = {name: SPECS[name] for name in names}
+        return Signature(checked, inputs, image_shape)
 
     # --- Inputs ---------------------------------------------------------------------
 
-    def _check(self, given, in_range):
+    def _check(self, given, image_shape, in_range):
         """The inputs once they are as described, image files as images."""
-        height, width, _ = self.image_shape
-        most = self.limits.rows
-        shapes = {"images": [None, *self.image_shape], "masks": [None, height, width]}
-        given = {
-            name: request_checks.check_shape(x, shapes.get(name, [None]), name, most)
-            for name, x in given.items()
-        }
-        first, *others = given
-        rows = tf.shape(given[first])[0]
-        for name in others:
-            given[name] = request_checks.check_rows(given[name], rows, name)
-        ranges = {
-            "seeds": (0, None),
-            "steps": (0, self.limits.steps),
-            "labels": (0, (self.num_classes or 1) - 1),
-        }
-        for name in ranges.keys() & given.keys():
-            given[name] = request_checks.check_between(given[name], *ranges[name], name)
+        given = check_request(given, image_shape, self.limits, self.num_classes)
         if "image_bytes" in given:
             files = given.pop("image_bytes")
             given["images"] = self._decode(files)
         elif "images" in given:
-            images = request_checks.refuse_bad_images(
-                given["images"], self.value_range if in_range else None
+            # What was measured with noise may leave the range.
+            exact = None if "noise" not in given else tf.equal(given["noise"], 0)
+            images = refuse_bad_images(
+                given["images"], self.value_range if in_range else None, exact
             )
             given["images"] = rescaled(images, self.value_range)
+        if "noise" in given:
+            least, most = self.value_range
+            given["noise"] *= 2 / (most - least)
         return given
 
     # --- Tasks ----------------------------------------------------------------------
@@ -170,22 +168,61 @@ class Signatures:
         _, gradient = backend.value_and_input_gradient(energy, images)
         return {"saliency": ops.max(ops.abs(gradient), axis=-1)}
 
-    def _generate(self, seeds, steps, labels=None):
+    def _generate(self, seeds, labels=None, **dials):
         keys = _keys(seeds)
         start = self.generation.noise(keys)
-        found, _ = self.generation.run(start, keys, labels, steps=steps)
+        found, _ = self.generation.run(start, keys, labels, **dials)
         return {"images": found}
 
-    def _from_image(self, images, seeds, steps, labels=None):
-        found, maps = self.finest.run(images, _keys(seeds), labels, steps=steps)
+    def _from_image(self, images, seeds, labels=None, **dials):
+        found, maps = self.finest.run(images, _keys(seeds), labels, **dials)
         return {"images": found, "saliency": maps}
 
-    def _inpaint(self, images, masks, seeds, steps, labels=None):
+    def _inpaint(self, images, masks, seeds, labels=None, **dials):
         keys = _keys(seeds)
         chain = self.inpainting
         known = (images, masks[..., None])
-        found, maps = chain.run(chain.noise(keys), keys, labels, known, steps)
+        found, maps = chain.run(chain.noise(keys), keys, labels, known, **dials)
         return {"images": found, "saliency": maps}
+
+    def _restore(self, images, noise, samples, seeds, masks=None, labels=None, **dials):
+        chain = self.restoration
+        missing = tf.zeros(tf.shape(images)[:3], tf.bool) if masks is None else masks
+        measured = measured_levels(
+            images,
+            ~missing[..., None],
+            len(chain.energies),
+            self.image_shape,
+            noise,
+            TEMPERATURE,
+        )
+        keys = _keys(seeds)
+        found = restore_batch(
+            chain,
+            chain.noise,
+            keys,
+            labels,
+            measured,
+            samples,
+            loop=ops.fori_loop,
+            **dials,
+        )
+        return found._asdict()
+
+
+def _guidable(network):
+    """The energy of a network, whose labels are pairs of labels and guidance."""
+    return ComposedEnergy(
+        lambda pair: network.bind(*pair), network.image_shape, network.num_classes
+    )
+
+
+def _measured_shapes(image_shape):
+    """Operators other than a mask that fit the images → shape of what they measure."""
+    names = [f"mean_pool_{n}" for n in (2, 4) if image_shape[0] % n == 0]
+    if image_shape[-1] == len(LUMA):
+        names.append("grey")
+    return {name: operator_of(name).measured_shape(image_shape) for name in names}
 
 
 def _keys(seeds):

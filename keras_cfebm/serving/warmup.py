@@ -25,7 +25,6 @@ def write(
     folder: pathlib.Path,
     model_name: str,
     signatures: dict[str, Signature],
-    image_shape: tuple[int, int, int],
     darkest: float = -1.0,
 ) -> None:
     """Writes one request of one row per signature into the folder of a SavedModel.
@@ -33,21 +32,29 @@ def write(
     The requests name the model as it will be served. Their images are of `darkest`
     values, which the model knows as -1.
     """
-    black = np.full((1, *image_shape), -1, "float32")
-    rows = {
-        "images": np.full_like(black, darkest),
-        "masks": np.zeros((1, *image_shape[:2]), bool),
-        "image_bytes": image_files.encode(black).numpy(),
-        "labels": np.zeros(1, "int32"),
-        "seeds": np.zeros(1, "int64"),
-        "steps": np.ones(1, "int32"),
-    }
     path = folder / PATH
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as writer:
         for name, signature in signatures.items():
-            inputs = {key: rows[key] for key in signature.inputs}
+            inputs = _request_of(signature, darkest)
             writer.write(_prediction_log(model_name, name, inputs))
+
+
+def _request_of(signature, darkest):
+    """A row of its own kind for every input; all that is a number is 1, or 0."""
+    black = np.full((1, *signature.image_shape), -1, "float32")
+    given = {
+        "images": lambda: np.full_like(black, darkest),
+        "masks": lambda: np.zeros(black.shape[:3], bool),
+        "image_bytes": lambda: image_files.encode(black).numpy(),
+    }
+    ones = ("steps", "speed", "samples")
+    return {
+        name: given[name]()
+        if name in given
+        else np.full(1, name in ones, spec.dtype.as_numpy_dtype)
+        for name, spec in signature.inputs.items()
+    }
 
 
 def _prediction_log(model_name, signature_name, inputs):

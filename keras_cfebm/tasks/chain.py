@@ -18,6 +18,7 @@ from keras_cfebm.sampling import (
     Langevin,
     bind,
     coarse_to_fine_states,
+    faster_steps,
     langevin,
     noise_start,
     upsample,
@@ -150,6 +151,7 @@ class Chain:
         steps: Any = None,
         near: Any = None,
         measured: Sequence[Measured] | None = None,
+        speed: Any = None,
     ) -> tuple:
         """Runs whole chains, of one batch.
 
@@ -169,6 +171,8 @@ class Chain:
             measured: None, or what is known at each level, of which `known` is a simple
                 case, see `keras_cfebm.tasks.operators.measured_levels`: each step goes
                 on to images that agree with it.
+            speed: None, or a float32 tensor of shape `(batch,)`, how many times fewer
+                and larger steps each image takes, see `Langevin.faster`.
 
         Returns:
             Pair of the finest images and of the generative saliency
@@ -182,7 +186,7 @@ class Chain:
             measured = measured_levels(
                 images, ops.logical_not(free), levels=len(self.energies)
             )
-        states = self._states(x, keys, labels, saliency, measured, steps, near)
+        states = self._states(x, keys, labels, saliency, measured, steps, near, speed)
         *_, (_, _, images) = states
         return images, saliency.map[..., 0]
 
@@ -219,6 +223,7 @@ class Chain:
         measured=None,
         steps=None,
         near=None,
+        speed=None,
         every=None,
     ):
         """Alg. 2 with the compiled segments; `saliency` adds up what they move."""
@@ -226,6 +231,11 @@ class Chain:
         if steps is not None:
             own = [ops.where(steps == 0, count, steps) for count in own]
         levels = range(len(self.energies))
+        sizes = [None] * len(levels)
+        if speed is not None:
+            own, sizes = zip(
+                *(faster_steps(count, speed) for count in own), strict=True
+            )
         measured = measured or [None] * len(levels)
         anchors = [_pooled_anchor(near, len(levels) - 1 - level) for level in levels]
 
@@ -238,8 +248,8 @@ class Chain:
             span = ops.stack(span, axis=-1)
             moved = saliency.at(x)
             segment = self._segments[level]
-            given = (x, keys, labels, measured[level], anchors[level], moved, span)
-            x, saliency.map = segment(*given)
+            constant = labels, measured[level], anchors[level], sizes[level]
+            x, saliency.map = segment(x, keys, *constant, moved, span)
             return x
 
         return coarse_to_fine_states(
@@ -255,7 +265,9 @@ class Chain:
         )
 
     @staticmethod
-    def _segment(energy, settings, x, keys, labels, measured, anchor, saliency, span):
+    def _segment(
+        energy, settings, x, keys, labels, measured, anchor, size, saliency, span
+    ):
         def moved(saliency, x, new_x, energies):
             visible = ops.abs(settings.clipped(new_x) - settings.clipped(x))
             return saliency + ops.mean(visible, axis=-1, keepdims=True)
@@ -266,6 +278,7 @@ class Chain:
             keys,
             settings,
             steps=span[..., 1],
+            step_size=None if size is None else size * settings.step_size_at(0),
             first_step=span[..., 0],
             total_steps=span[..., 2],
             constraint=fidelity(measured),

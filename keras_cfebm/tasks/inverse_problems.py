@@ -1,17 +1,19 @@
 """Images from what was measured of them: restore, for any linear damage."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
 
 from keras_cfebm.backend import random
-from keras_cfebm.sampling import Langevin
+from keras_cfebm.sampling import Langevin, over_pixels
 from keras_cfebm.tasks.batches import SAMPLE, drawn_seed, run_batches
-from keras_cfebm.tasks.chain import chain_of
-from keras_cfebm.tasks.operators import Operator, measured_levels
+from keras_cfebm.tasks.chain import Chain, chain_of
+from keras_cfebm.tasks.operators import Measured, Operator, measured_levels
 from keras_cfebm.tasks.restoration import starts_of
+from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import (
     check_count,
     check_image_shape,
@@ -23,6 +25,8 @@ from keras_cfebm.utils.validation import (
 RESTORATION = Langevin(steps=(15, 10, 10), noise_scale=0.005)
 #: From another method's images a few steps at the finest level are enough.
 REFINEMENT = Langevin(steps=6, noise_scale=0.005, chain_levels=1)
+#: τ: how much a step trusts noisy measurements.
+TEMPERATURE = 1e-3
 
 
 class Restoration(NamedTuple):
@@ -43,6 +47,12 @@ class Restoration(NamedTuple):
     std: np.ndarray
 
 
+def _one_by_one(first, end, body, carry):
+    for index in range(first, end):
+        carry = body(index, carry)
+    return carry
+
+
 def restore(
     energies: Any,
     y: np.ndarray,
@@ -56,7 +66,7 @@ def restore(
     start: int = 0,
     *,
     initial: np.ndarray | None = None,
-    temperature: float = 1e-3,
+    temperature: float = TEMPERATURE,
     image_shape: Sequence[int] | None = None,
     progress: bool = False,
 ) -> Restoration:
@@ -125,23 +135,57 @@ def restore(
     keys = chain.keys(seed, len(y), start)
     starts = starts_of(chain, image_shape)
 
-    def sampled(y, known, keys, labels, initial):
+    def restored(y, known, keys, labels, initial):
         measured = measured_levels(
             y, known, len(chain.energies), image_shape, noise, temperature
         )
+        start_at = functools.partial(starts, images=initial)
+        return restore_batch(chain, start_at, keys, labels, measured, samples)
 
-        def drawn(keys):
-            x, _ = chain.run(starts(keys, initial), keys, labels, measured=measured)
-            return chain.settings.clipped(x)
+    arrays = (y, known, keys, labels, initial)
+    return run_batches(restored, arrays, batch_size, progress)
 
-        first = mean = drawn(keys)
-        squares = ops.zeros_like(mean)
-        for i in range(1, samples):
-            x = drawn(random.fold_in(keys, i, SAMPLE))
-            change = x - mean
-            mean = mean + change / (i + 1)
-            squares = squares + change * (x - mean)
-        variance = ops.mean(squares, axis=-1) / max(samples - 1, 1)
-        return Restoration(first, mean, ops.sqrt(variance))
 
-    return run_batches(sampled, (y, known, keys, labels, initial), batch_size, progress)
+def restore_batch(
+    chain: Chain,
+    starts: Callable[[Tensor], Tensor],
+    keys: Tensor,
+    labels: Tensor | None,
+    measured: Sequence[Measured],
+    samples: Tensor,
+    loop: Callable = _one_by_one,
+    **options: Any,
+) -> Restoration:
+    """Restores one batch of tensors, nothing checked.
+
+    Args:
+        chain: `Chain`.
+        starts: function of keys `(batch, 2)` that returns where chains start.
+        keys: uint32 tensor of shape `(batch, 2)`, those of the first samples.
+        labels: int32 tensor of shape `(batch,)`, or None.
+        measured: list of `Measured`, of all levels.
+        samples: int, or an int32 tensor of shape `(batch,)` with that of each image.
+        loop: `keras.ops.fori_loop`, where `samples` is a tensor of a graph.
+        **options: further arguments of `Chain.run`.
+
+    Returns:
+        `Restoration` of tensors.
+    """
+
+    def drawn(keys):
+        x, _ = chain.run(starts(keys), keys, labels, measured=measured, **options)
+        return chain.settings.clipped(x)
+
+    def add(i, moments):
+        mean, squares = moments
+        x = drawn(random.fold_in(keys, i, SAMPLE))
+        change = ops.where(over_pixels(i < samples), x - mean, 0.0)
+        mean = mean + change / ops.cast(i + 1, "float32")
+        return mean, squares + change * (x - mean)
+
+    first = drawn(keys)
+    begin = (first, ops.zeros_like(first))
+    mean, squares = loop(1, ops.max(samples), add, begin)
+    degrees = ops.cast(ops.maximum(samples - 1, 1), "float32")
+    variance = ops.mean(squares / over_pixels(degrees), axis=-1)
+    return Restoration(first, mean, ops.sqrt(variance))

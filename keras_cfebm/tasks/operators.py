@@ -21,7 +21,7 @@ import numpy as np
 from keras import ops
 
 from keras_cfebm.datasets.pixels import downsample
-from keras_cfebm.sampling import upsample
+from keras_cfebm.sampling import over_pixels, upsample
 from keras_cfebm.tasks.masks import hole_masks
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_count
@@ -172,7 +172,7 @@ def measured_levels(
     known: Tensor,
     levels: int,
     image_shape: Sequence[int] | None = None,
-    noise: float = 0.0,
+    noise: Tensor = 0.0,
     temperature: float = 1.0,
 ) -> list[Measured]:
     """What measurements of the finest images say at every level of a ladder.
@@ -182,7 +182,8 @@ def measured_levels(
         known: boolean tensor `(batch, h, w, 1)`, True where there is a measurement.
         levels: int, how many levels there are.
         image_shape: shape of one of the finest images; None if it is that of y.
-        noise: float, standard deviation σ of the noise of y.
+        noise: float, standard deviation σ of the noise of y; or a float32 tensor of
+            shape `(batch,)` with that of each image.
         temperature: float above 0, τ, see `keras_cfebm.tasks.restore`.
 
     Returns:
@@ -193,6 +194,7 @@ def measured_levels(
     blocks = _halvings(height // y.shape[1])  # of the finest pixels in one of y
     own_gain = 1.0 if channels == y.shape[-1] else _LUMA_NORM
     weights = ops.cast(known, y.dtype)
+    noise = over_pixels(noise)
 
     def at(halvings):
         pooled = max(halvings - blocks, 0)
@@ -200,11 +202,10 @@ def measured_levels(
         values = y
         if pooled:
             values = downsample(y * weights, pooled) / ops.maximum(share, 1e-6)
-        if noise == 0:
-            return Measured(values, ops.cast(share >= 0.5, y.dtype))
         gain = own_gain * 0.25 ** max(blocks - halvings, 0)
         variance = noise**2 / (gain * 4**pooled * ops.maximum(share, 0.5))
-        strength = temperature / (temperature + variance)
+        # Compared: τ / (τ + 0) need not be 1 after a graph has been optimised.
+        strength = ops.where(noise == 0, 1.0, temperature / (temperature + variance))
         return Measured(values, ops.where(share < 0.5, 0.0, strength))
 
     return [at(halvings) for halvings in reversed(range(levels))]

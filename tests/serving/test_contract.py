@@ -55,7 +55,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 PREDICT = "/v1/models/small:predict"
 IMAGE = [[[0.0]] * 8] * 8
-ROW = {"seeds": 3, "steps": 1}
+ROW = {"seeds": 3, "steps": 1, "speed": 1}
 
 
 class Server(NamedTuple):
@@ -139,6 +139,11 @@ def raw(**changes):
     return json.dumps({"instances": [IMAGE], **changes}).encode()
 
 
+def columns(rows, steps=1):
+    """The inputs of a chain."""
+    return {"seeds": [1] * rows, "steps": [steps] * rows, "speed": [1] * rows}
+
+
 TEXT = base64.b64encode(png()).decode()
 CHAIN = {"signature_name": "generate"}
 ROWS = [
@@ -217,7 +222,7 @@ ROWS = [
     Row("deep nesting", 400, b'{"instances":' + b"[" * 520 + b"]" * 520 + b"}"),
     Row("deeper nesting", 400, b'{"instances":' + b"[" * 10**5 + b"]" * 10**5 + b"}"),
     Row("no rows", 400, {"instances": []}, "row"),
-    Row("no columns", 400, {**CHAIN, "inputs": {"seeds": [], "steps": []}}, "from 1"),
+    Row("no columns", 400, {**CHAIN, "inputs": columns(0)}, "from 1"),
     Row("too many rows", 400, {"instances": [IMAGE] * 41}, "from 1 to 40"),
     Row("classify", 400, {"examples": []}, path="/v1/models/small:classify"),
     Row("status", 200, says="AVAILABLE", path="/v1/models/small"),
@@ -271,7 +276,7 @@ def test_rest_answers_are_those_of_the_model(server, noise_images):
     np.testing.assert_allclose(answer["predictions"], energies, atol=1e-5)
     _, answer = server.ask({"inputs": images.tolist()})
     np.testing.assert_allclose(answer["outputs"], energies, atol=1e-5)
-    chain = {"seeds": [3, 4], "steps": [0, 0]}
+    chain = {"seeds": [3, 4], "steps": [0, 0], "speed": [1, 1.0]}
     _, answer = server.ask({"signature_name": "generate", "inputs": chain})
     samples = np.array(answer["outputs"], "float32")
     _, answer = server.ask({"signature_name": "generate_png", "inputs": chain})
@@ -358,7 +363,8 @@ def metadata_of(*fields):
 
 
 def chain(rows=1, steps=1):
-    return {"seeds": np.arange(rows), "steps": np.full(rows, steps, "int32")}
+    given = {"seeds": np.arange(rows), "steps": np.full(rows, steps, "int32")}
+    return {**given, "speed": np.ones(rows, "float32")}
 
 
 BAD = "INVALID_ARGUMENT"
@@ -466,7 +472,7 @@ def test_64_clients_at_once_get_their_own_answers(server, noise_images):
 
 
 def test_too_many_clients_are_told_so(server):
-    body = {**CHAIN, "inputs": {"seeds": [1] * 20, "steps": [5] * 20}}
+    body = {**CHAIN, "inputs": columns(20, 5)}
     answers = at_once(150, lambda _: server.ask(body))
     assert {status for status, _ in answers} == {200, 503}
     assert server.ask({"instances": [IMAGE]})[0] == 200
@@ -474,7 +480,7 @@ def test_too_many_clients_are_told_so(server):
 
 def test_clients_that_leave_are_not_waited_for(server, stub):
     slow = message("generate", **chain(40, 99))
-    body = json.dumps({**CHAIN, "inputs": {"seeds": [1] * 40, "steps": [99] * 40}})
+    body = json.dumps({**CHAIN, "inputs": columns(40, 99)})
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
     for _ in range(25):
         with socket.create_connection(("127.0.0.1", server.port)) as client:
@@ -561,7 +567,7 @@ def test_a_new_version_is_taken_up(server):
 
 def test_what_was_asked_before_the_end_is_answered(server):
     """The last test: it ends the server."""
-    body = {**CHAIN, "inputs": {"seeds": [1] * 20, "steps": [20] * 20}}
+    body = {**CHAIN, "inputs": columns(20, 20)}
     with concurrent.futures.ThreadPoolExecutor(8) as clients:
         answers = [clients.submit(server.ask, body) for _ in range(8)]
         time.sleep(0.3)

@@ -23,7 +23,9 @@ from keras_cfebm.datasets.pixels import to_float
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.serving import export_saved_model, image_files, warmup
-from keras_cfebm.serving.signatures import Limits, Signatures
+from keras_cfebm.serving.request_checks import Limits
+from keras_cfebm.serving.servable import Servable
+from keras_cfebm.serving.signatures import Signatures
 from keras_cfebm.utils import atomic_files
 
 HERE = pathlib.Path(__file__).parent
@@ -52,8 +54,10 @@ def ladder(make_network):
 def serve(noise_images, tmp_path_factory):
     """A function that exports a model for three images, with a threshold."""
 
-    def make(name, model, images, by_ladder=True):
-        normal = noise_images(40, model.resolution, seed=5)
+    def make(name, model, by_ladder=True):
+        side, channels = model.resolution, model.image_shape[-1]
+        images = noise_images(3, side, channels)
+        normal = noise_images(40, side, channels, seed=5)
         if by_ladder:
             ladder = model.sampling_ladder
             detector = tasks.LadderDetector(ladder, model.langevin).fit(normal, 0.5)
@@ -71,8 +75,8 @@ def serve(noise_images, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def served(serve, ladder, images):
-    return serve("ladder", ladder, images)
+def served(serve, ladder):
+    return serve("ladder", ladder)
 
 
 @pytest.fixture(scope="module")
@@ -81,16 +85,17 @@ def exported(served):
 
 
 @pytest.fixture(scope="module")
-def with_classes(serve, make_network, images):
-    network = make_network(16, num_classes=3)
+def with_classes(serve, make_network):
+    """Of colour images."""
+    network = make_network(16, channels=3, num_classes=3)
     model = CFEBM([network], Langevin(steps=3), class_names=["bag", "é", "shoe"])
-    return serve("classes", model, images)
+    return serve("classes", model)
 
 
 @pytest.fixture(scope="module")
-def translating(serve, make_network, images):
+def translating(serve, make_network):
     model = CFEBM([make_network(16)], Langevin(steps=3), chain_start="source")
-    return serve("source", model, images, by_ladder=False)
+    return serve("source", model, by_ladder=False)
 
 
 @pytest.fixture(scope="module", params=["served", "with_classes", "translating"])
@@ -136,11 +141,24 @@ def test_signatures_take_the_declared_range(ladder, images, monkeypatch):
     expected = Signatures(ladder, None, Limits(9, 9), "exact").build()
     monkeypatch.setattr(ladder, "_value_range", (0.0, 255.0))
     declared = Signatures(ladder, None, Limits(9, 9), "exact").build()
-    levels = tf.constant(127.5 * (images + 1))
-    for name in ("energy", "saliency"):
-        (received,) = declared[name].function(levels).values()
-        (wanted,) = expected[name].function(tf.constant(images)).values()
-        np.testing.assert_allclose(received, wanted, rtol=1e-4, atol=1e-4)
+    others = {
+        "masks": tf.zeros((3, 16, 16), tf.bool),
+        "noise": tf.fill(3, 0.02),
+        "samples": tf.ones(3, tf.int32),
+        "seeds": tf.zeros(3, tf.int64),
+        "steps": tf.ones(3, tf.int32),
+        "speed": tf.ones(3),
+    }
+
+    def asked(signature, images, scale):
+        given = {**others, "images": images, "noise": scale * others["noise"]}
+        return signature.function(*(tf.constant(given[n]) for n in signature.inputs))
+
+    for name in ("energy", "saliency", "restore"):
+        wanted = asked(expected[name], images, 1)
+        received = asked(declared[name], 127.5 * (images + 1), 127.5)
+        for output, value in wanted.items():
+            np.testing.assert_allclose(received[output], value, rtol=1e-4, atol=1e-4)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"in \[0, 255\]"):
         declared["energy"].function(tf.constant(images))
 
@@ -172,6 +190,21 @@ def test_plain_tensorflow_gives_what_the_model_gives(any_served, tmp_path):
     subprocess.run(list(map(str, script)), check=True)
     with np.load(tmp_path / "answers.npz") as answers:
         check(by_case(answers), any_served.expected)
+
+
+def test_known_pixels_come_back_bit_for_bit(served):
+    """With TensorFlow's graph optimiser, as a server runs it; tests do without."""
+    session = Servable(pathlib.Path(served.path))
+    for case in ("inpaint", "restore"):
+        given = served.requests[case]
+        found = session.run(case, given, timeout=60)
+        check({case: found}, {case: served.expected[case]})
+        exact = ~given["masks"]
+        if case == "restore":
+            exact &= (given["noise"] == 0)[:, None, None]
+        assert exact.any()
+        pixels = found["images" if case == "inpaint" else "mean"][exact]
+        np.testing.assert_array_equal(pixels, given["images"][exact])
 
 
 def test_saved_model_cli_shows_and_runs_it(served, exported, images, tmp_path):
@@ -253,6 +286,9 @@ def huge_png():
 def malformed(images):
     """Case → (inputs, what the message has to say)."""
     one = {"seeds": np.zeros(1, "int64"), "steps": np.ones(1, "int32")}
+    one["speed"] = np.ones(1, "float32")
+    restore = {"images": 2 * images[:1], "masks": np.zeros((1, 16, 16), bool), **one}
+    restore |= {"noise": np.ones(1, "float32"), "samples": np.ones(1, "int32")}
     nan = images[:1].copy()
     nan[0, 3, 5] = np.nan
     mask = np.zeros((1, 16, 16), bool)
@@ -277,6 +313,16 @@ def malformed(images):
             "masks of shape (n, 16, 16)",
         ),
         "denoise:nan": ({"images": nan, **one}, "NaN"),
+        "generate:speed": ({**one, "speed": np.float32([0.5])}, "from 1 to 100"),
+        "generate:no speed": ({**one, "speed": np.float32([np.nan])}, "from 1 to 100"),
+        "restore:samples": ({**restore, "samples": np.int32([17])}, "from 1 to 16"),
+        "restore:noise": ({**restore, "noise": np.float32([-1])}, "of at least 0"),
+        "restore:infinite": ({**restore, "noise": np.float32([np.inf])}, "at least 0"),
+        "restore:exact": ({**restore, "noise": np.float32([0])}, "[-1, 1]"),
+        "restore_mean_pool_2:size": (
+            {k: v for k, v in restore.items() if k != "masks"},
+            "shape (n, 8, 8, 1)",
+        ),
         "energy_bytes:text": ({"image_bytes": np.array([b"no image"])}, "image"),
         "energy_bytes:bomb": ({"image_bytes": np.array([huge_png()])}, "[20000 20000]"),
         "energy_bytes:size": (
@@ -332,10 +378,15 @@ def test_encoded_images_are_clipped():
 
 def test_a_row_does_not_depend_on_the_others(exported):
     generate = tf.saved_model.load(exported).signatures["generate"]
-    seeds, steps = tf.constant([5, 6, 7], tf.int64), tf.constant([1, 9, 0])
-    together = generate(seeds=seeds, steps=steps)["images"]
+    given = {
+        "seeds": tf.constant([5, 6, 7], tf.int64),
+        "steps": tf.constant([1, 9, 0]),
+        "speed": tf.constant([1.0, 4.0, 2.0]),
+    }
+    together = generate(**given)["images"]
     for i in range(3):
-        alone = generate(seeds=seeds[i : i + 1], steps=steps[i : i + 1])["images"]
+        row = {name: value[i : i + 1] for name, value in given.items()}
+        alone = generate(**row)["images"]
         np.testing.assert_allclose(together[i : i + 1], alone, atol=1e-5)
 
 
@@ -394,9 +445,19 @@ def test_versions_are_never_overwritten(ladder, tmp_path, monkeypatch):
 
 def test_labels_are_checked(with_classes):
     signatures = tf.saved_model.load(with_classes.path).signatures
-    given = {"seeds": tf.constant([4], tf.int64), "steps": tf.constant([0])}
-    with pytest.raises(tf.errors.InvalidArgumentError, match="labels from 0 to 2"):
-        signatures["generate"](labels=tf.constant([3]), **given)
+    given = {
+        "seeds": tf.constant([4], tf.int64),
+        "steps": tf.constant([0]),
+        "speed": tf.ones(1),
+        "labels": tf.constant([2]),
+        "guidance": tf.zeros(1),
+    }
+    for name, wrong, message in (
+        ("labels", tf.constant([3]), "labels from 0 to 2"),
+        ("guidance", tf.constant([np.nan]), "guidance from -100 to 100"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            signatures["generate"](**{**given, name: wrong})
 
 
 def test_arguments_are_checked(ladder, make_network, tmp_path):

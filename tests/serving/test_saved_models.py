@@ -79,12 +79,16 @@ def test_both_forms_are_the_model_of_the_preset(name, monkeypatch):
     assert found["anomalous"].shape == (3,)
 
     given |= {"seeds": tf.constant([3] * 3, tf.int64), "steps": tf.constant([1] * 3)}
+    given |= {"speed": tf.ones(3), "guidance": tf.zeros(3)}
+    chain = served["translate" if model.chain_start == "source" else "generate"]
+    asked = chain.structured_input_signature[1]
+    given = {name: value for name, value in given.items() if name in asked}
     if model.chain_start == "source":
-        found = served["translate"](images=tf.constant(images), **given)["images"]
+        found = chain(images=tf.constant(images), **given)["images"]
         settings = model.finest_settings.replace(steps=1)
         wanted = tasks.translate(model.sampling_network, images[:1], 3, settings)
     else:
-        found = served["generate"](**given)["images"]
+        found = chain(**given)["images"]
         settings = model.langevin.replace(steps=1)
         first = None if labels is None else labels[:1]
         wanted = tasks.generate(model.sampling_ladder, 1, 3, settings, labels=first)

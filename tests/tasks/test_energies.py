@@ -93,6 +93,15 @@ def test_guidance_scales_what_is_particular_to_a_class(network, x, guidance):
     np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_images_of_a_batch_may_have_guidance_of_their_own(network, x):
+    labels, guidance = np.int32([0, 1, 2, 2]), np.float32([0.0, 2.0, -1.0, 0.5])
+    received = network.bind(labels, guidance)(x)
+    for index, weight in enumerate(guidance):
+        row = slice(index, index + 1)
+        expected = guided(network, float(weight))(x[row], labels[row])
+        np.testing.assert_allclose(received[row], expected, rtol=1e-5, atol=1e-5)
+
+
 def test_every_task_takes_them(network, x):
     settings = Langevin(steps=2, noise_scale=0.0)
     both = weighted([(guided(network, 1.0), 0.7), (of_class(network, 2), 0.3)])

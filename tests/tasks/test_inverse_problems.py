@@ -97,6 +97,17 @@ def test_pooling_averages_the_noise_and_coarse_blocks_are_seen_whole():
         np.testing.assert_allclose(measured.strength, 0.04 / (0.04 + variance), 1e-5)
 
 
+def test_images_of_a_batch_may_have_noise_of_their_own():
+    y, sigmas = images(3), np.float32([0.0, 0.2, 0.5])
+    together = levels_of(tasks.MeanPool(2), y, (16, 16, 1), 3, noise=sigmas)
+    for index, sigma in enumerate(sigmas):
+        row = slice(index, index + 1)
+        alone = levels_of(tasks.MeanPool(2), y[row], (16, 16, 1), 3, noise=float(sigma))
+        for one, other in zip(alone, together, strict=True):
+            np.testing.assert_allclose(other.strength[row], one.strength, rtol=1e-6)
+    assert (np.asarray(together[0].strength)[0] == 1).all()
+
+
 def test_coarse_pixels_are_known_if_half_of_theirs_are():
     hole = np.ones((4, 4), bool)
     hole[0, :2] = hole[2, 2] = False
