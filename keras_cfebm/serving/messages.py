@@ -45,13 +45,11 @@ def metadata(model: ServedModel, name: str, version: int | None) -> dict[str, An
 
     Beside the signatures it has what `export_saved_model` notes, as `keras_cfebm`.
     """
-    message = metadata_message(model, name, version)
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    message.metadata[_SIGNATURES].Unpack(signatures)
-    found = {_SIGNATURES: _plain(signatures)}
+    found = _plain(metadata_message(model, name, version))
+    del found["metadata"][_SIGNATURES]["@type"]
     if own := model.find(name, version).metadata:
-        found["keras_cfebm"] = own
-    return {"model_spec": _plain(message.model_spec), "metadata": found}
+        found["metadata"]["keras_cfebm"] = own
+    return found
 
 
 def _plain(message):

@@ -4,11 +4,12 @@ uvicorn serves it here; any other ASGI server can.
 """
 
 import asyncio
+import contextlib
 import json
 import re
 import zlib
+from collections.abc import AsyncIterator
 from concurrent import futures
-from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -73,94 +74,80 @@ class Application:
             return json.dumps(ask(self.model, *_spec(*spec))).encode()
         known = path.lower().startswith("/v1/")
         code = "INVALID_ARGUMENT" if known else "NOT_FOUND"
-        raise ServingError(code, f"Malformed request: {request.method} {path}")
+        raise ServingError(f"Malformed request: {request.method} {path}", code)
 
     async def _predict(self, request, name, version, label, method):
-        body = await self._read(request)
-        try:
+        async with self._body(request) as body:
             servable = self.model.find(*_spec(name, version, label))
             if method.lower() != "predict":
-                raise ServingError(
-                    "INVALID_ARGUMENT", f"Expected :predict, received :{method}."
-                )
+                raise ServingError(f"Expected :predict, received :{method}.")
             parsed = await self._apply(rest_json.parse, body)
-            signature = parsed.get("signature_name") or "serving_default"
-            if signature not in servable.signatures:
-                raise ServingError(
-                    "INVALID_ARGUMENT",
-                    f"Expected a signature, one of {sorted(servable.signatures)}, "
-                    f"received {signature!r}.",
-                )
-            specs = servable.signatures[signature].inputs
-            inputs = await self._apply(rest_json.arrays, parsed, specs)
+            signature, definition = servable.find(parsed.get("signature_name"))
+            inputs = await self._apply(rest_json.arrays, parsed, definition.inputs)
             by_rows = "instances" in parsed
             del parsed  # large
             found = await _unless_gone(
                 request, self.scheduler.run(servable, signature, inputs)
             )
             return await self._apply(rest_json.answer, found, by_rows)
-        finally:
-            self._held -= len(body)
 
     async def _apply(self, function, *arguments):
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._parser, function, *arguments)
 
-    async def _read(self, request: Request) -> bytes:
-        """The body, unpacked; its length is added to what is held.
+    @contextlib.asynccontextmanager
+    async def _body(self, request: Request) -> AsyncIterator[bytes]:
+        """The body, unpacked; meanwhile its length counts as held.
 
         One that is refused is read to its end all the same: the client, which is busy
         sending it, would not see an answer before.
         """
         parts: list[bytes] = []
         size, refused = 0, None
-        unpack: Any = None
-        if "gzip" in request.headers.get("content-encoding", ""):
-            unpack = zlib.decompressobj(31)
+        is_gzip = "gzip" in request.headers.get("content-encoding", "")
+        unpack = zlib.decompressobj(31).decompress if is_gzip else lambda part, _: part
         try:
-            async with asyncio.timeout(_ARRIVAL):
-                async for part in request.stream():
-                    if refused:
-                        continue
-                    if unpack is not None:
-                        part = unpack.decompress(part, MAX_BODY + 1 - size)
-                    parts.append(part)
-                    size += len(part)
-                    self._held += len(part)
-                    if refused := _refused(size, self._held):
-                        parts.clear()
+            try:
+                async with asyncio.timeout(_ARRIVAL):
+                    async for part in request.stream():
+                        if refused:
+                            continue
+                        parts.append(unpack(part, MAX_BODY + 1 - size))
+                        size += len(parts[-1])
+                        self._held += len(parts[-1])
+                        if refused := _refused(size, self._held):
+                            parts.clear()
+            except zlib.error as error:
+                raise ServingError(f"No gzip: {error}.") from error
+            except TimeoutError as error:
+                raise ServingError(
+                    f"The body took more than {_ARRIVAL} seconds.", "DEADLINE_EXCEEDED"
+                ) from error
             if refused:
                 raise refused
-            return b"".join(parts)
-        except BaseException as error:
+            yield b"".join(parts)
+        finally:
             self._held -= size
-            if isinstance(error, zlib.error):
-                raise ServingError("INVALID_ARGUMENT", f"No gzip: {error}.") from error
-            if isinstance(error, TimeoutError):
-                raise ServingError(
-                    "DEADLINE_EXCEEDED", f"The body took more than {_ARRIVAL} seconds."
-                ) from error
-            raise
 
 
 def _spec(name, version, label):
     if label is not None:
-        raise ServingError("INVALID_ARGUMENT", f"Unknown version label: {label}")
+        raise ServingError(f"Unknown version label: {label}")
     number = None if version is None else int(version[:20])
     if number is not None and number >= 2**63:
-        raise ServingError("INVALID_ARGUMENT", "Expected a version of at most 2^63.")
+        raise ServingError("Expected a version of at most 2^63.")
     return name, number
 
 
 def _refused(size, held):
     if size > MAX_BODY:
         return ServingError(
-            "TOO_LARGE",
             f"Expected a request of at most {MAX_BODY:,} bytes: send fewer rows, or "
             "use gRPC.",
+            "TOO_LARGE",
         )
     if held > _MAX_BODIES:
-        return ServingError("UNAVAILABLE", "Too many large requests: try again.")
+        return ServingError("Too many large requests: try again.", "UNAVAILABLE")
     return None
 
 

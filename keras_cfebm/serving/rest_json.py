@@ -1,8 +1,6 @@
 """JSON of TensorFlow Serving's REST protocol: requests to arrays, and answers back."""
 
 import base64
-import binascii
-import itertools
 import json
 import reprlib
 from collections.abc import Mapping
@@ -28,11 +26,11 @@ def parse(body: bytes) -> dict[str, Any]:
         text = body.decode().lstrip()
         request, _ = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError) as error:
-        raise _refused(f"Expected JSON, received what is none: {error}.") from error
+        raise ServingError(f"Expected JSON, received what is none: {error}.") from error
     if not isinstance(request, dict):
-        raise _refused(f"Expected a JSON object, received {reprlib.repr(request)}.")
+        raise ServingError(f"Expected a JSON object, received {_short(request)}.")
     if not isinstance(request.get("signature_name", ""), str):
-        raise _refused("Expected signature_name as text.")
+        raise ServingError("Expected signature_name as text.")
     return request
 
 
@@ -50,12 +48,16 @@ def arrays(request: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict:
         ServingError: if they do not fit.
     """
     if ("instances" in request) == ("inputs" in request):
-        raise _refused("Expected either 'instances' or 'inputs'.")
-    if not inputs:
-        raise _refused("Expected a signature that has inputs.")
-    read = _of_rows if "instances" in request else _of_columns
-    columns = read(request, list(inputs))
-    return {name: _array(columns[name], name, inputs[name].dtype) for name in inputs}
+        raise ServingError("Expected either 'instances' or 'inputs'.")
+    names = sorted(inputs)
+    by_rows = "instances" in request
+    given = _columns(request["instances"], names) if by_rows else request["inputs"]
+    if not _is_named(given) and len(names) == 1:
+        given = {names[0]: given}
+    # As TensorFlow Serving does, whatever other columns there are.
+    if not _is_named(given) or not set(names) <= set(given):
+        raise ServingError(f"Expected an object of {names}, received {_short(given)}.")
+    return {name: _array(given[name], name, inputs[name].dtype) for name in names}
 
 
 def answer(outputs: Mapping[str, np.ndarray], by_rows: bool) -> bytes:
@@ -69,67 +71,48 @@ def answer(outputs: Mapping[str, np.ndarray], by_rows: bool) -> bytes:
     return json.dumps({"predictions" if by_rows else "outputs": found}).encode()
 
 
-def _of_columns(request, names):
-    given = request["inputs"]
-    if not isinstance(given, dict) or _is_bytes(given):
-        if len(names) > 1:
-            raise _refused(f"Expected 'inputs' as an object of {sorted(names)}.")
-        return {names[0]: given}
-    if missing := sorted(set(names) - set(given)):
-        raise _refused(f"Expected 'inputs' to have {missing} too.")
-    return given  # as TensorFlow Serving does, whatever else there is
-
-
-def _of_rows(request, names):
-    rows = request["instances"]
+def _columns(rows, names):
+    """Rows that are objects as columns; others as they are, one column."""
     if not isinstance(rows, list) or not rows:
-        raise _refused("Expected 'instances' as a list of at least one row.")
-    named = [isinstance(row, dict) and not _is_bytes(row) for row in rows]
+        raise ServingError("Expected 'instances' as a list of at least one row.")
+    named = list(map(_is_named, rows))
     if any(named) != all(named):
-        raise _refused("Expected 'instances' as objects or as values, received both.")
-    if all(named):
-        wrong = [row for row in rows if set(row) != set(names)]
-        if wrong:
-            raise _refused(
-                f"Expected each of the 'instances' as an object of {sorted(names)}, "
-                f"received one of {sorted(wrong[0])}."
-            )
-        return {name: [row[name] for row in rows] for name in names}
-    if len(names) > 1:
-        raise _refused(
-            f"Expected each of the 'instances' as an object of {sorted(names)}."
+        raise ServingError("Expected 'instances' as objects or values, received both.")
+    if not all(named):
+        return rows
+    if wrong := [row for row in rows if sorted(row) != names]:
+        raise ServingError(
+            f"Expected each of the 'instances' as an object of {names}, received one "
+            f"of {sorted(wrong[0])}."
         )
-    return {names[0]: rows}
+    return {name: [row[name] for row in rows] for name in names}
 
 
 def _array(value, name, dtype):
-    """An array of nested lists that are all alike, looked at level by level."""
-    wanted = np.dtype(tf.dtypes.as_dtype(dtype).as_numpy_dtype)
-    shape, items = [], [value]
-    while set(map(type, items)) == {list}:
-        sizes = set(map(len, items))
-        if len(sizes) > 1:
-            raise _refused(
-                f"Expected {name} as lists of equal size, received {sorted(sizes)}."
-            )
-        shape.append(sizes.pop())
-        items = list(itertools.chain.from_iterable(items))
-    wrong = [item for item in items if type(item) not in _TYPES[wanted.kind]]
-    if wrong:
-        raise _refused(
-            f"Expected {name} as {tf.dtypes.as_dtype(dtype).name}, received "
-            f"{reprlib.repr(wrong[0])}."
+    """An array of nested lists that are all alike."""
+    wanted = tf.dtypes.as_dtype(dtype)
+    known = _TYPES[np.dtype(wanted.as_numpy_dtype).kind]
+    nested = np.array(value, object)
+    items = nested.ravel()
+    if wrong := [item for item in items if type(item) not in known]:
+        raise ServingError(
+            f"Expected {name} as {wanted.name} in lists of equal size, received "
+            f"{_short(wrong[0])}."
         )
-    if wanted.kind == "O":
-        items = list(map(_bytes, items))
+    if wanted == tf.string:
+        items = np.array(list(map(_bytes, items)), object)
     try:
-        return np.array(items, wanted).reshape(shape)
-    except (OverflowError, ValueError) as error:  # large numbers; a hundred axes
-        raise _refused(f"Expected {name} as {wanted.name}: {error}.") from error
+        return items.astype(wanted.as_numpy_dtype).reshape(nested.shape)
+    except OverflowError as error:
+        raise ServingError(f"Expected {name} as {wanted.name}: {error}.") from error
+
+
+def _is_named(value):
+    """Whether it is an object of names, and not `{"b64": "text"}`."""
+    return isinstance(value, dict) and not _is_bytes(value)
 
 
 def _is_bytes(value):
-    """Whether it is `{"b64": "text"}`."""
     return set(value) == {"b64"} and isinstance(value["b64"], str)
 
 
@@ -138,14 +121,14 @@ def _bytes(value):
         if isinstance(value, str):
             return value.encode()
         if not _is_bytes(value):
-            raise ValueError(f"received {reprlib.repr(value)}")
+            raise ValueError(f"received {_short(value)}")
         # Line ends are allowed, and the padding may be missing.
         text = "".join(value["b64"].split()).rstrip("=")
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (ValueError, binascii.Error) as error:
-        raise _refused(f'Expected bytes as {{"b64": "base64 text"}}: {error}.') from (
-            error
-        )
+    except ValueError as error:
+        raise ServingError(
+            f'Expected bytes as {{"b64": "base64 text"}}: {error}.'
+        ) from error
 
 
 def _plain(name, value):
@@ -156,5 +139,4 @@ def _plain(name, value):
     return [item.decode() for item in value]
 
 
-def _refused(message):
-    return ServingError("INVALID_ARGUMENT", message)
+_short = reprlib.repr

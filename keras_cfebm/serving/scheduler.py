@@ -6,7 +6,6 @@ import functools
 import os
 import time
 from concurrent import futures
-from typing import Any
 
 import numpy as np
 
@@ -91,8 +90,8 @@ class Scheduler:
         timeout = self.timeout if timeout is None else timeout
         if len(self._waiting) >= self.max_waiting:
             raise ServingError(
-                "UNAVAILABLE",
                 f"Expected at most {self.max_waiting} waiting requests: try again.",
+                "UNAVAILABLE",
             )
         answer = asyncio.get_running_loop().create_future()
         deadline = time.monotonic() + timeout
@@ -103,7 +102,7 @@ class Scheduler:
                 return await answer
         except TimeoutError as error:
             raise ServingError(
-                "DEADLINE_EXCEEDED", f"No answer within {timeout:g} seconds."
+                f"No answer within {timeout:g} seconds.", "DEADLINE_EXCEEDED"
             ) from error
 
     def _start(self) -> None:
@@ -144,37 +143,27 @@ class Scheduler:
 
 def _answers(batch: list[_Request]) -> list[Arrays | Exception]:
     """The answers to requests of one kind, or what is wrong with each."""
-    if len(batch) > 1:
-        try:
-            return _merged(batch)
-        except Exception:  # one of them may be bad; each is told what is wrong with it
-            pass
-    return [_alone(request) for request in batch]
-
-
-def _merged(batch):
-    first = batch[0]
-    inputs = {
-        name: np.concatenate([request.inputs[name] for request in batch])
-        for name in first.inputs
-    }
-    latest = max(request.deadline for request in batch)
-    outputs = _run(first, inputs, latest)
-    ends = np.cumsum([request.rows for request in batch])[:-1]
-    parts = {name: np.split(value, ends) for name, value in outputs.items()}
-    return [
-        {name: rows[place] for name, rows in parts.items()}
-        for place in range(len(batch))
-    ]
-
-
-def _alone(request):
     try:
-        return _run(request, request.inputs, request.deadline)
+        return _merged(batch)
     except Exception as error:  # for the client to see, whatever it is
-        return error
+        if len(batch) == 1:
+            return [error]
+    # One of them may be bad; each is told what is wrong with it.
+    return [answer for request in batch for answer in _answers([request])]
 
 
-def _run(request: _Request, inputs: Any, deadline: float) -> Arrays:
-    left = deadline - time.monotonic()
-    return request.servable.run(request.signature, inputs, left)
+def _merged(batch: list[_Request]) -> list[Arrays]:
+    first, *others = batch
+    inputs = first.inputs
+    if others:
+        inputs = {
+            name: np.concatenate([request.inputs[name] for request in batch])
+            for name in inputs
+        }
+    left = max(request.deadline for request in batch) - time.monotonic()
+    outputs = first.servable.run(first.signature, inputs, left)
+    if not others:
+        return [outputs]
+    ends = np.cumsum([request.rows for request in batch])[:-1]
+    parts = zip(*(np.split(value, ends) for value in outputs.values()), strict=True)
+    return [dict(zip(outputs, part, strict=True)) for part in parts]

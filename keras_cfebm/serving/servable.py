@@ -25,11 +25,11 @@ class ServingError(Exception):
     """A request that cannot be answered.
 
     Args:
-        code: str, name of a gRPC status code such as `"INVALID_ARGUMENT"`.
         message: str.
+        code: str, name of a gRPC status code.
     """
 
-    def __init__(self, code: str, message: str):
+    def __init__(self, message: str, code: str = "INVALID_ARGUMENT"):
         super().__init__(message)
         self.code = code
 
@@ -63,6 +63,21 @@ class Servable:
         path = folder / METADATA
         self.metadata = json.loads(path.read_bytes()) if path.exists() else {}
 
+    def find(self, signature: str) -> tuple[str, Any]:
+        """Name and `SignatureDef` of a signature; of none, of the default one.
+
+        Raises:
+            ServingError: if there is no such signature.
+        """
+        signature = signature or "serving_default"
+        if signature not in self.signatures:
+            raise ServingError(
+                f"Expected a signature, one of {sorted(self.signatures)}, received "
+                f"{signature!r}.",
+                "FAILED_PRECONDITION",
+            )
+        return signature, self.signatures[signature]
+
     def run(self, signature: str, inputs: dict[str, Any], timeout: float) -> dict:
         """Runs a signature.
 
@@ -84,9 +99,8 @@ class Servable:
             info = definition.inputs[name]
             if np.ndim(value) != len(info.tensor_shape.dim):
                 raise ServingError(
-                    "INVALID_ARGUMENT",
                     f"Expected {name} with {len(info.tensor_shape.dim)} axes, received "
-                    f"shape {np.shape(value)}.",
+                    f"shape {np.shape(value)}."
                 )
             feeds[info.name] = value
         fetches = {name: info.name for name, info in definition.outputs.items()}
@@ -94,7 +108,7 @@ class Servable:
         try:
             return self._session.run(fetches, feeds, options)
         except tf.errors.OpError as error:
-            raise ServingError(_CODES[error.error_code], reason(error)) from error
+            raise ServingError(reason(error), _CODES[error.error_code]) from error
 
 
 def reason(error: Exception) -> str:

@@ -59,11 +59,7 @@ class ServedModel:
         """
         current = self.current
         if name != self.name or version not in (None, current.version):
-            asked = name if version is None else f"{name}, version {version}"
-            raise ServingError(
-                "NOT_FOUND",
-                f"Expected {self.name}, version {current.version}, received {asked}.",
-            )
+            raise self._unknown(name, version)
         return current
 
     def states(self, name: str, version: int | None = None) -> dict[int, str]:
@@ -76,9 +72,13 @@ class ServedModel:
         if version is not None:
             found = {n: text for n, text in found.items() if n == version}
         if name != self.name or not found:
-            asked = name if version is None else f"{name}, version {version}"
-            raise ServingError("NOT_FOUND", f"Expected {self.name}, received {asked}.")
+            raise self._unknown(name, version)
         return found
+
+    def _unknown(self, name, version):
+        served = f"{self.name}, version {self.current.version}"
+        asked = name if version is None else f"{name}, version {version}"
+        return ServingError(f"Expected {served}, received {asked}.", "NOT_FOUND")
 
     def _newest(self, current: Servable | None) -> Servable | None:
         """The newest version that can be loaded; `current` if that is the one."""

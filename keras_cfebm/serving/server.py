@@ -67,23 +67,17 @@ async def _serve(model, scheduler, host, rest_port, grpc_port, started):
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, _stopping(stop, number))
+            loop.add_signal_handler(number, stop.set)
         await remote.start()
         answering = asyncio.create_task(rest.serve([listener]))
         watching = asyncio.create_task(_watch(model))
         started(listener.getsockname()[1], grpc_port)
         await stop.wait()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
         watching.cancel()
         rest.should_exit = True
         await asyncio.gather(answering, remote.stop(scheduler.timeout))
-
-
-def _stopping(stop, number):
-    def handle():
-        stop.set()
-        asyncio.get_running_loop().remove_signal_handler(number)
-
-    return handle
 
 
 async def _watch(model):

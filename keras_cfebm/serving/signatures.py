@@ -187,10 +187,11 @@ class Signatures:
 
     def _restore(self, images, noise, samples, seeds, masks=None, labels=None, **dials):
         chain = self.restoration
-        missing = tf.zeros(tf.shape(images)[:3], tf.bool) if masks is None else masks
+        if masks is None:
+            masks = tf.zeros_like(images[..., 0], tf.bool)
         measured = measured_levels(
             images,
-            ~missing[..., None],
+            ~masks[..., None],
             len(chain.energies),
             self.image_shape,
             noise,

@@ -16,7 +16,7 @@ LABELS = np.array([2, 0, 1], "int32")
 ONE, SPEEDS = np.ones(3, "float32"), np.array([3, 1, 2.5], "float32")
 GUIDANCE = np.array([0, 1.5, 1.5], "float32")
 NOISE = np.array([0, 0.1, 0.3], "float32")
-SAMPLES = np.array([1, 3, 2], "int32")
+SAMPLES = np.array([3, 1, 2], "int32")
 
 
 def levels_of(images):

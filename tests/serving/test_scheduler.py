@@ -22,7 +22,7 @@ class Doubling:
         x = inputs["x"]
         self.runs.append((signature, x.tolist()))
         if (x < 0).any():
-            raise ServingError("INVALID_ARGUMENT", "Expected rows of at least 0.")
+            raise ServingError("Expected rows of at least 0.")
         return {"y": 2 * x}
 
 
