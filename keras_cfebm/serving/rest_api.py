@@ -96,14 +96,13 @@ class Application:
         return await loop.run_in_executor(self._parser, function, *arguments)
 
     @contextlib.asynccontextmanager
-    async def _body(self, request: Request) -> AsyncIterator[bytes]:
+    async def _body(self, request: Request) -> AsyncIterator[bytearray]:
         """The body, unpacked; meanwhile its length counts as held.
 
         One that is refused is read to its end all the same: the client, which is busy
         sending it, would not see an answer before.
         """
-        parts: list[bytes] = []
-        size, refused = 0, None
+        body, size, refused = bytearray(), 0, None
         is_gzip = "gzip" in request.headers.get("content-encoding", "")
         unpack = zlib.decompressobj(31).decompress if is_gzip else lambda part, _: part
         try:
@@ -112,11 +111,11 @@ class Application:
                     async for part in request.stream():
                         if refused:
                             continue
-                        parts.append(unpack(part, MAX_BODY + 1 - size))
-                        size += len(parts[-1])
-                        self._held += len(parts[-1])
+                        body += (part := unpack(part, MAX_BODY + 1 - size))
+                        size += len(part)
+                        self._held += len(part)
                         if refused := _refused(size, self._held):
-                            parts.clear()
+                            body.clear()
             except zlib.error as error:
                 raise ServingError(f"No gzip: {error}.") from error
             except TimeoutError as error:
@@ -125,7 +124,7 @@ class Application:
                 ) from error
             if refused:
                 raise refused
-            yield b"".join(parts)
+            yield body
         finally:
             self._held -= size
 

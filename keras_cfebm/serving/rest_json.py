@@ -20,7 +20,7 @@ _TYPES: dict[str, set[type]] = {
 }
 
 
-def parse(body: bytes) -> dict[str, Any]:
+def parse(body: bytes | bytearray) -> dict[str, Any]:
     """The JSON object that a request begins with; what follows it is ignored."""
     try:
         text = body.decode().lstrip()

@@ -1,6 +1,7 @@
 """Writes a model's signatures as one version of a SavedModel."""
 
 import json
+import math
 import pathlib
 
 import tensorflow as tf
@@ -97,7 +98,11 @@ def _metadata(model, detector, limits, fit):
     if model.class_names is not None:
         found["class_names"] = list(model.class_names)
     if detector is not None:
-        found["anomaly_score"] = detector.state()
+        # Of a detector that flags nothing it is infinite, which JSON does not know.
+        found["anomaly_score"] = {
+            name: None if value == math.inf else value
+            for name, value in detector.state().items()
+        }
     return found
 
 

@@ -22,7 +22,7 @@ from keras_cfebm import tasks
 from keras_cfebm.datasets.pixels import to_float
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.serving import export_saved_model, image_files, warmup
+from keras_cfebm.serving import export_saved_model, image_files, saved_model, warmup
 from keras_cfebm.serving.request_checks import Limits
 from keras_cfebm.serving.servable import Servable
 from keras_cfebm.serving.signatures import Signatures
@@ -176,6 +176,16 @@ def test_what_the_signatures_do_not_say_is_exported(with_classes, served):
     assert limits.items() <= found.items()
     assert found["image_fit"] == "pad"
     assert "class_names" not in metadata(served)
+
+
+def test_metadata_are_json_whatever_the_threshold(ladder):
+    detector = tasks.LadderDetector(ladder.sampling_ladder, normality=object())
+    for rate, threshold in ((0.5, np.log(2)), (0.0, None)):
+        detector.false_positive_rate = rate
+        found = saved_model._metadata(ladder, detector, Limits(9, 9), "exact")
+        found = json.loads(json.dumps(found, allow_nan=False))["anomaly_score"]
+        assert found["threshold"] == pytest.approx(threshold)
+        assert found["false_positive_rate"] == rate
 
 
 def test_plain_tensorflow_gives_what_the_model_gives(any_served, tmp_path):
