@@ -194,7 +194,7 @@ def measured_levels(
     blocks = _halvings(height // y.shape[1])  # of the finest pixels in one of y
     own_gain = 1.0 if channels == y.shape[-1] else _LUMA_NORM
     weights = ops.cast(known, y.dtype)
-    noise = over_pixels(noise)
+    noise = over_pixels(ops.cast(noise, "float32"))
 
     def at(halvings):
         pooled = max(halvings - blocks, 0)
