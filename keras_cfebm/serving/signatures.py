@@ -204,6 +204,7 @@ class Signatures:
             keys,
             labels,
             measured,
+            self.image_shape,
             samples,
             loop=ops.fori_loop,
             **dials,

@@ -140,7 +140,9 @@ def restore(
             y, known, len(chain.energies), image_shape, noise, temperature
         )
         start_at = functools.partial(starts, images=initial)
-        return restore_batch(chain, start_at, keys, labels, measured, samples)
+        return restore_batch(
+            chain, start_at, keys, labels, measured, image_shape, samples
+        )
 
     arrays = (y, known, keys, labels, initial)
     return run_batches(restored, arrays, batch_size, progress)
@@ -152,6 +154,7 @@ def restore_batch(
     keys: Tensor,
     labels: Tensor | None,
     measured: Sequence[Measured],
+    image_shape: Sequence[int],
     samples: Tensor,
     loop: Callable = _one_by_one,
     **options: Any,
@@ -164,6 +167,7 @@ def restore_batch(
         keys: uint32 tensor of shape `(batch, 2)`, those of the first samples.
         labels: int32 tensor of shape `(batch,)`, or None.
         measured: list of `Measured`, of all levels.
+        image_shape: shape of one of the finest images.
         samples: int, or an int32 tensor of shape `(batch,)` with that of each image.
         loop: `keras.ops.fori_loop`, where `samples` is a tensor of a graph.
         **options: further arguments of `Chain.run`.
@@ -176,16 +180,17 @@ def restore_batch(
         x, _ = chain.run(starts(keys), keys, labels, measured=measured, **options)
         return chain.settings.clipped(x)
 
-    def add(i, moments):
-        mean, squares = moments
-        x = drawn(random.fold_in(keys, i, SAMPLE))
+    def add(i, found):
+        first, mean, squares = found
+        others = random.fold_in(keys, i, SAMPLE)
+        x = drawn(ops.where(i == 0, keys, others))
+        first = ops.where(i == 0, x, first)
         change = ops.where(over_pixels(i < samples), x - mean, 0.0)
         mean = mean + change / ops.cast(i + 1, "float32")
-        return mean, squares + change * (x - mean)
+        return first, mean, squares + change * (x - mean)
 
-    first = drawn(keys)
-    begin = (first, ops.zeros_like(first))
-    mean, squares = loop(1, ops.max(samples), add, begin)
+    nothing = ops.zeros((*ops.shape(keys)[:1], *image_shape))
+    first, mean, squares = loop(0, ops.max(samples), add, (nothing,) * 3)
     degrees = ops.cast(ops.maximum(samples - 1, 1), "float32")
     variance = ops.mean(squares / over_pixels(degrees), axis=-1)
     return Restoration(first, mean, ops.sqrt(variance))
