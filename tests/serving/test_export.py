@@ -210,21 +210,26 @@ def test_plain_tensorflow_gives_what_the_model_gives(any_served, plain_answers):
 
 @pytest.fixture(scope="module")
 def session(served):
-    """With TensorFlow's graph optimiser, as servers have it; other tests do without."""
+    """As `cfebm serve` runs a model."""
     return Servable(pathlib.Path(served.path))
 
 
-def test_known_pixels_come_back_bit_for_bit(served, session):
-    for case in ("inpaint", "restore"):
+def test_known_pixels_come_back_bit_for_bit(served, session, plain_answers):
+    """Graphs are optimised here, unlike in other tests, in two ways: a rule of one of
+    them has made τ / (τ + 0) nearly 1, so that known pixels came back nearly."""
+    with np.load(plain_answers[served.path]) as answers:
+        plain = by_case(answers)
+    for case, output in (("inpaint", "images"), ("restore", "mean")):
         given = served.requests[case]
-        found = session.run(case, given, timeout=60)
-        check({case: found}, {case: served.expected[case]})
         exact = ~given["masks"]
-        if case == "restore":
+        if "noise" in given:
             exact &= (given["noise"] == 0)[:, None, None]
         assert exact.any()
-        pixels = found["images" if case == "inpaint" else "mean"][exact]
-        np.testing.assert_array_equal(pixels, given["images"][exact])
+        in_session = session.run(case, given, timeout=60)
+        check({case: in_session}, {case: served.expected[case]})
+        for found in (in_session, plain[case]):
+            pixels = found[output][exact]
+            np.testing.assert_array_equal(pixels, given["images"][exact])
 
 
 def test_saved_model_cli_shows_and_runs_it(served, exported, images, tmp_path):
