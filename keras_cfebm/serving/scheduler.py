@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import os
 import time
+from collections.abc import Sequence
 from concurrent import futures
 
 import numpy as np
@@ -141,7 +142,7 @@ class Scheduler:
         self._start()
 
 
-def _answers(batch: list[_Request]) -> list[Arrays | Exception]:
+def _answers(batch: list[_Request]) -> Sequence[Arrays | Exception]:
     """The answers to requests of one kind, or what is wrong with each."""
     try:
         return _merged(batch)

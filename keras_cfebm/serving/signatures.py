@@ -214,9 +214,12 @@ class Signatures:
 
 def _guidable(network):
     """The energy of a network, whose labels are pairs of labels and guidance."""
-    return ComposedEnergy(
-        lambda pair: network.bind(*pair), network.image_shape, network.num_classes
-    )
+
+    def bound(pair):
+        labels, guidance = pair
+        return network.bind(labels, guidance)
+
+    return ComposedEnergy(bound, network.image_shape, network.num_classes)
 
 
 def _measured_shapes(image_shape):

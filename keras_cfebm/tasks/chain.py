@@ -227,15 +227,14 @@ class Chain:
         every=None,
     ):
         """Alg. 2 with the compiled segments; `saliency` adds up what they move."""
-        own = [self.settings.steps_at(level) for level in range(len(self.energies))]
+        levels = range(len(self.energies))
+        own: Sequence[Any] = [self.settings.steps_at(level) for level in levels]
         if steps is not None:
             own = [ops.where(steps == 0, count, steps) for count in own]
-        levels = range(len(self.energies))
-        sizes = [None] * len(levels)
+        sizes: Sequence[Any] = [None] * len(levels)
         if speed is not None:
-            own, sizes = zip(
-                *(faster_steps(count, speed) for count in own), strict=True
-            )
+            pairs = [faster_steps(count, speed) for count in own]
+            own, sizes = zip(*pairs, strict=True)
         measured = measured or [None] * len(levels)
         anchors = [_pooled_anchor(near, len(levels) - 1 - level) for level in levels]
 
