@@ -215,8 +215,8 @@ def session(served):
 
 
 def test_known_pixels_come_back_bit_for_bit(served, session, plain_answers):
-    """Graphs are optimised here, unlike in other tests, in two ways: a rule of one of
-    them has made τ / (τ + 0) nearly 1, so that known pixels came back nearly."""
+    # Graphs are optimised here, unlike in other tests, and in two ways: one of them has
+    # made τ / (τ + 0) nearly 1, so that known pixels came back nearly.
     with np.load(plain_answers[served.path]) as answers:
         plain = by_case(answers)
     for case, output in (("inpaint", "images"), ("restore", "mean")):
