@@ -270,7 +270,7 @@ for what, request in (("energy", energy_of_one), ("generate", samples(1))):
 
 # %%
 # @title Solution 1 {display-mode: "form"}
-cf.export_saved_model(model, "serving/garments", detector=detector)
+cf.export_saved_model(model, "serving/garments", signatures=["generate"])
 print(sorted(folder.name for folder in pathlib.Path("serving/garments").iterdir()))
 try:
     cf.export_saved_model(model, "serving/garments", version=1)

@@ -205,6 +205,9 @@ COMMANDS = {
             "default pad if the run pads its images.",
             enum_values=["exact", "pad"],
         ),
+        several(
+            "signatures", None, "Names of those to write beside energy; by default all."
+        ),
         boolean("threshold", True, "Fit anomaly_score's threshold to held-out images."),
         choice(
             "score",

@@ -29,6 +29,7 @@ def main(values: flags.FlagValues) -> None:
         max_steps=values.max_steps,
         max_rows=values.max_rows,
         fit=fit,
+        signatures=values.signatures,
     )
     print(f"\nSavedModel: {target}\nTry it: cfebm serve --model={path}")
 

@@ -1,5 +1,7 @@
 """Export: one SavedModel with a signature per task, for TensorFlow Serving."""
 
+from collections.abc import Sequence
+
 import keras
 
 from keras_cfebm.model import CFEBM
@@ -21,6 +23,7 @@ def export_saved_model(
     max_steps: int = MAX_STEPS,
     max_rows: int = MAX_ROWS,
     fit: str = "exact",
+    signatures: Sequence[str] | None = None,
 ) -> str:
     """Writes `<path>/<version>/`, a SavedModel that needs neither Keras nor Python.
 
@@ -89,13 +92,16 @@ def export_saved_model(
         max_rows: int, see above; at least the largest batch that a server is to merge.
         fit: what image files may be: `"exact"`, of the model's resolution, or `"pad"`,
             of at most that, then centred on black.
+        signatures: names of those to write, beside `energy`, which always is: fewer are
+            written, loaded and warmed up sooner. None for all.
 
     Returns:
         Path of the SavedModel, str.
 
     Raises:
-        ValueError: if an argument is out of range, the detector is not fitted or of
-            another energy, or the Keras backend is not TensorFlow.
+        ValueError: if an argument is out of range, the model has no signature of a
+            name, the detector is not fitted or of another energy, or the Keras backend
+            is not TensorFlow.
         FileExistsError: if that version is there already; it is never overwritten.
         OSError: if it cannot be written; then nothing is left behind.
     """
@@ -110,4 +116,4 @@ def export_saved_model(
     limits = saved_model.Limits(max_steps, max_rows)
     if detector is None:
         detector = getattr(model, "detector", None)
-    return saved_model.write(model, path, version, detector, limits, fit)
+    return saved_model.write(model, path, version, detector, limits, fit, signatures)

@@ -3,6 +3,7 @@
 import json
 import math
 import pathlib
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -27,6 +28,7 @@ def write(
     detector: AnomalyDetector | LadderDetector | None,
     limits: Limits,
     fit: str,
+    chosen: Sequence[str] | None,
 ) -> str:
     """See `keras_cfebm.serving.export.export_saved_model`."""
     if not isinstance(model, CFEBM):
@@ -48,7 +50,8 @@ def write(
             f"Expected a new version, received {target}, which is never overwritten."
         )
     with atomic_files.new_folder(target) as folder:
-        _write_signatures(model, folder, path.resolve().name, detector, limits, fit)
+        options = detector, limits, fit, chosen
+        _write_signatures(model, folder, path.resolve().name, *options)
     return str(target)
 
 
@@ -58,7 +61,7 @@ def next_version(path: pathlib.Path) -> int:
     return max(found, default=0) + 1
 
 
-def _write_signatures(model, folder, model_name, detector, limits, fit):
+def _write_signatures(model, folder, model_name, detector, limits, fit, chosen):
     # Not keras.export.ExportArchive, which would trace, and store, everything twice.
     module = tf.Module()
     module.energies = [
@@ -69,7 +72,7 @@ def _write_signatures(model, folder, model_name, detector, limits, fit):
         module.normality = [weight.value for weight in normality.weights]
     # Traced anew inside, so that nothing of it has been compiled by XLA.
     with backend.portable():
-        signatures = Signatures(model, detector, limits, fit).build()
+        signatures = Signatures(model, detector, limits, fit).build(chosen)
         functions = {
             name: tf.function(
                 signature.function,

@@ -1,6 +1,6 @@
 """The signatures: each task as a function of tensors, a start point and a chain."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -79,8 +79,8 @@ class Signatures:
             self.inpainting = Chain(self.ladder, LADDER_INPAINTING)
             self.restoration = Chain(self.ladder, RESTORATION)
 
-    def build(self) -> dict[str, Signature]:
-        """All signatures by name, the default one first."""
+    def build(self, chosen: Sequence[str] | None = None) -> dict[str, Signature]:
+        """The signatures by name: the default one first, then those chosen, or all."""
         functions: dict[str, tuple] = {
             "energy": (self._energy, ("images",)),
             "anomaly_score": (self._anomaly_score, ("images",)),
@@ -105,9 +105,14 @@ class Signatures:
                     for name, shape in _measured_shapes(self.image_shape).items()
                 },
             }
+        if unknown := set(chosen or ()) - set(functions):
+            raise ValueError(
+                f"Expected signatures of {list(functions)}, received {sorted(unknown)}."
+            )
         return {
             name: self._signature(name, *described)
             for name, described in functions.items()
+            if chosen is None or name == "energy" or name in chosen
         }
 
     def _signature(self, name, function, names, image_shape=None):

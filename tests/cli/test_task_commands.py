@@ -77,10 +77,13 @@ def test_a_translation_run_leaves_everything_it_promises(translator):
 
 
 def test_export_with_a_threshold_of_held_out_images(run, capsys):
-    assert main(["export", f"--model={run}", "--max_steps=3"]) == 0
+    chosen = "--signatures=anomaly_score,energy_bytes"
+    assert main(["export", f"--model={run}", "--max_steps=3", chosen]) == 0
     path = run / "serving" / run.name / "1"
     assert str(path) in capsys.readouterr().out
     signatures = tf.saved_model.load(str(path)).signatures
+    named = {"energy", "anomaly_score", "energy_bytes", "serving_default"}
+    assert set(signatures) == named
     data = datasets.load(datasets.EMBEDDED, "test", resolution=32, fit="pad").subset(
         classes=["Sneaker", "Ankle boot"]
     )

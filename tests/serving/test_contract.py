@@ -92,7 +92,8 @@ def _iterates(body):
 def server(make_network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("serving") / "small"
     model = CFEBM([make_network(8)], Langevin(steps=3))
-    export_saved_model(model, folder, max_steps=99, max_rows=40)
+    chosen = ("energy_bytes", "denoise", "generate", "generate_png")
+    export_saved_model(model, folder, max_steps=99, max_rows=40, signatures=chosen)
     log = folder.with_name("log")
     flags = ["--rest_port=0", "--grpc_port=0", "--timeout=120"]
     flags += ["--max_batch_size=8", "--max_waiting=70"]

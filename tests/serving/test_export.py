@@ -516,4 +516,6 @@ def test_arguments_are_checked(ladder, make_network, tmp_path):
         export_saved_model(ladder, tmp_path, detector=unfitted)
     with pytest.raises(ValueError, match="CFEBM"):
         export_saved_model(ladder.network, tmp_path)
+    with pytest.raises(ValueError, match=r"signatures of.*received \['translate'\]"):
+        export_saved_model(ladder, tmp_path, signatures=["generate", "translate"])
     assert not list(tmp_path.iterdir())
