@@ -38,7 +38,7 @@ import tensorflow as tf
 from PIL import Image
 
 import keras_cfebm as cf
-from keras_cfebm import tasks, visualization
+from keras_cfebm import visualization
 
 # %% tags=["parameters"]
 requests = 64  # @param {type:"integer"}
@@ -50,20 +50,18 @@ false_positive_rate = 0.05  # @param {type:"number"}
 #
 # A SavedModel holds the graph and the weights. A *signature* is a function in it with
 # named inputs and outputs. A *version* is a numbered folder; a server takes the newest.
-# The threshold $\tau$ of the anomaly score is fitted to held-out normal images, so that
-# a share $\alpha$ of them is above it:
+# The preset brings a detector (notebook 04) whose score is a surprise, $-\log p(x)$:
+# a share $p$ of held-out normal images is as unusual. So its threshold follows from the
+# share $\alpha$ of normal images that may be flagged:
 #
-# $$\text{anomalous}(x) = [\, E(x) > \tau \,], \qquad P(E(x) > \tau) = \alpha .$$
+# $$\text{anomalous}(x) = [\, -\log p(x) > -\log \alpha \,] .$$
 
 # %%
 model = cf.CFEBM.from_preset("fashion_mnist")
 test = cf.datasets.load("fashion_mnist_embedded", "test", resolution=32, fit="pad")
-detector = tasks.AnomalyDetector(model.sampling_network)
-detector.fit(test.images(1000), false_positive_rate)
-path = cf.export_saved_model(
-    model, "serving/garments", detector=detector, max_steps=50, fit="pad"
-)
-print(path, f"threshold {detector.threshold:.2f}")
+model.detector.false_positive_rate = false_positive_rate
+path = cf.export_saved_model(model, "serving/garments", max_steps=50, fit="pad")
+print(path, f"threshold {model.detector.threshold:.2f}")
 
 # Plain TensorFlow can look into it; nothing of Keras or of this package is needed.
 signatures = tf.saved_model.load(path).signatures
@@ -142,8 +140,9 @@ print("energies:  ", np.round(energies, 3))
 print("in Python: ", np.round(model.predict(test.images(4), verbose=0), 3))
 
 # %% [markdown]
-# The server gives what Python gives. Whether the noise is flagged depends on the model:
-# notebook 04 shows where a raw energy misleads, and an exported one misleads as much.
+# The server gives what Python gives. The noise is flagged, as no normal image was as
+# unusual, and the sample is not. Raw energies would call the noise normal: notebook 04
+# shows where they mislead, and an exported one misleads as much.
 #
 # ## Seeds and steps, one per row
 #

@@ -1,6 +1,6 @@
 """Export: one SavedModel with a signature per task, for TensorFlow Serving."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import keras
 
@@ -23,7 +23,7 @@ def export_saved_model(
     max_steps: int = MAX_STEPS,
     max_rows: int = MAX_ROWS,
     fit: str = "exact",
-    signatures: Sequence[str] | None = None,
+    signatures: Collection[str] | None = None,
 ) -> str:
     """Writes `<path>/<version>/`, a SavedModel that needs neither Keras nor Python.
 

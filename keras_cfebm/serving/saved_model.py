@@ -3,7 +3,7 @@
 import json
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import tensorflow as tf
 
@@ -28,7 +28,7 @@ def write(
     detector: AnomalyDetector | LadderDetector | None,
     limits: Limits,
     fit: str,
-    chosen: Sequence[str] | None,
+    chosen: Collection[str] | None,
 ) -> str:
     """See `keras_cfebm.serving.export.export_saved_model`."""
     if not isinstance(model, CFEBM):

@@ -1,6 +1,6 @@
 """The signatures: each task as a function of tensors, a start point and a chain."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -79,7 +79,7 @@ class Signatures:
             self.inpainting = Chain(self.ladder, LADDER_INPAINTING)
             self.restoration = Chain(self.ladder, RESTORATION)
 
-    def build(self, chosen: Sequence[str] | None = None) -> dict[str, Signature]:
+    def build(self, chosen: Collection[str] | None = None) -> dict[str, Signature]:
         """The signatures by name: the default one first, then those chosen, or all."""
         functions: dict[str, tuple] = {
             "energy": (self._energy, ("images",)),

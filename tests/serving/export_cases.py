@@ -14,7 +14,7 @@ SEEDS = np.array([0, 7, 2**40 + 3], "int64")
 OWN, THREE = np.zeros(3, "int32"), np.array([0, 2, 5], "int32")
 LABELS = np.array([2, 0, 1], "int32")
 ONE, SPEEDS = np.ones(3, "float32"), np.array([3, 1, 2.5], "float32")
-GUIDANCE = np.array([0, 1.5, 1.5], "float32")
+GUIDANCE, GUIDANCES = np.full(3, 1.5, "float32"), np.array([0, 1.5, -1], "float32")
 NOISE = np.array([0, 0.1, 0.3], "float32")
 SAMPLES = np.array([3, 1, 2], "int32")
 
@@ -67,8 +67,10 @@ def requests_of(model, images):
     if model.num_classes is not None:
         for case, given in cases.items():
             if not case.startswith("anomaly"):
-                guidance = {"guidance": GUIDANCE} if "seeds" in given else {}
-                cases[case] = {**given, "labels": LABELS, **guidance}
+                cases[case] = {**given, "labels": LABELS}
+                if "seeds" in given:  # each chain of its own settings is compiled anew
+                    of_rows = GUIDANCES if case.endswith(":steps") else GUIDANCE
+                    cases[case]["guidance"] = of_rows
     return cases
 
 
