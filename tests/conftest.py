@@ -11,8 +11,11 @@ from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin
 
-# A shell ignores Ctrl-C for what it starts with `&`, and for all processes below that.
+# A shell ignores Ctrl-C for what it starts with `&`, and nohup a terminal's end; and so
+# would every process of ours.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 #: The longest modules. They start first, so that no worker is left alone with one.
 _LONGEST = ("test_kill", "test_tutorials", "test_faults", "test_task_commands")

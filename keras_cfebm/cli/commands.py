@@ -259,7 +259,7 @@ COMMANDS = {
         flag.SPEED,
     ),
     "diagnose": Command(
-        "judge an energy: longer chains, energies, detail, images of nothing",
+        "judge an energy: longer chains, detail, images of nothing",
         *flag.task(128),
         *flag.DATA,
         several(
