@@ -13,6 +13,7 @@ import warnings
 import keras
 
 from keras_cfebm import backend
+from keras_cfebm.layers import activations
 
 #: The cell of a notebook, or the lines of a process, that do the same there.
 IMPORT = f"""\
@@ -26,6 +27,7 @@ if keras.backend.backend() == "tensorflow":
 
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     backend.fused = lambda function: function
+    activations.get.cache_clear()  # of what importing the package has got
     # It says so whenever it prepares data.
     warnings.filterwarnings("ignore", "Even though the `tf.config.exp", UserWarning)
 

@@ -82,7 +82,9 @@ def _write_signatures(model, folder, model_name, detector, limits, fit, chosen):
             for name, signature in signatures.items()
         }
     functions["serving_default"] = functions["energy"]
-    tf.saved_model.save(module, str(folder), signatures=functions)
+    # What is served is not differentiated: the gradients of its activations stay out.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), signatures=functions, options=options)
     darkest = -1.0 if model.value_range is None else model.value_range[0]
     warmup.write(folder, model_name, signatures, darkest)
     text = json.dumps(_metadata(model, detector, limits, fit), ensure_ascii=False)

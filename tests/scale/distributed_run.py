@@ -11,6 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+import quick_graphs  # noqa: F401
+
 from keras_cfebm import backend
 from keras_cfebm.cli.main import main
 from keras_cfebm.model import CFEBM
