@@ -93,4 +93,8 @@ def as_dataset(
     )
     cardinality = tf.data.INFINITE_CARDINALITY if count is None else max(count, 0)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(cardinality))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    # TensorFlow's tuning thread can miss that an iterator has ended: then it is waited
+    # for, up to as long again as the iterator was read. There is nothing to tune here.
+    options.autotune.enabled = False
+    return dataset.prefetch(2).with_options(options)
