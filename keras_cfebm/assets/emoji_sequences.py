@@ -57,6 +57,14 @@ _GROUPS = {
     ),
 }
 REST = "objects"
+#: People whose head and shoulders are drawn, in front of nothing else; not what they
+#: are drawn with where the whole body is: canes, wheelchairs, bottles.
+_PORTRAITS = _blocks(
+    "1F385 1F466-1F469 1F46E 1F470-1F478 1F47C 1F481-1F482 1F486-1F487 1F575 "
+    "1F645-1F647 1F64B 1F64D-1F64E 1F926 1F934-1F937 1F9D1-1F9D6 1F9D9 1F9DB 1F9DD "
+    "1FAC5"
+)
+_WHOLE_BODY = _blocks("1F37C 1F9AF 1F9BC-1F9BD")
 
 
 def stands_alone(code: int) -> bool:
@@ -97,6 +105,16 @@ def group_of(sequence: tuple[int, ...], takers: Iterable[int] = ()) -> str:
         if group == "people" and not set(sequence).isdisjoint(takers):
             return group
     return REST
+
+
+def is_portrait(sequence: tuple[int, ...]) -> bool:
+    """Whether an emoji shows one person, head and shoulders."""
+    people = [code for code in sequence if _within(code, _PORTRAITS)]
+    return (
+        sequence[:1] == tuple(people)
+        and not any(_within(code, _WHOLE_BODY) for code in sequence)
+        and len(set(sequence) & set(TONES)) <= 1
+    )
 
 
 def is_test(sequence: tuple[int, ...]) -> bool:

@@ -11,6 +11,9 @@ fonts-noto-color-emoji, or https://github.com/googlefonts/noto-emoji.
     emoji/tones/<tone>/{train,test}/<code points>.png
         the emoji that have skin tones once more: files of one name are one picture in
         six tones, so a translation from tone to tone has a right answer
+    emoji/portraits/{train,test}/<code points>.png
+        the people of whom head and shoulders are drawn once more: one subject, in one
+        place, in all tones
 
 All variants of one emoji (tone, gender) are on the same side of the split. Files are
 the font's own, 136 x 128 on a transparent ground; `fit="crop"` takes the square in the
@@ -26,6 +29,7 @@ from matplotlib import font_manager
 from keras_cfebm.assets.emoji_sequences import (
     TONES,
     group_of,
+    is_portrait,
     is_test,
     split_tone,
     stands_alone,
@@ -140,6 +144,8 @@ def make(output: PathLike, font: PathLike | None = None) -> dict[str, int]:
     for sequence, data in pictures.items():
         folder = f"groups/{_side(sequence)}/{group_of(sequence, takers)}"
         files[folder, _name(sequence)] = data
+        if is_portrait(sequence):
+            files[f"portraits/{_side(sequence)}", _name(sequence)] = data
     for sequence, tones in toned_pictures(pictures).items():
         for tone, data in tones.items():
             files[f"tones/{tone}/{_side(sequence)}", _name(sequence)] = data

@@ -44,6 +44,21 @@ def test_groups():
         assert emoji_sequences.group_of(sequence, takers) == group
 
 
+def test_portraits_are_of_one_person_without_a_body():
+    cane, joined = 0x1F9AF, (WOMAN, LIGHT, JOINER, FARMER)
+    for sequence in ((WOMAN,), (WOMAN, DARK), joined, (0x1F46E, DARK, JOINER, FEMALE)):
+        assert emoji_sequences.is_portrait(sequence)
+    for sequence in (
+        (HAND,),
+        (RUNNER, DARK),
+        (WOMAN, LIGHT, JOINER, cane),
+        (MAN, JOINER, WOMAN),
+        (WOMAN, LIGHT, JOINER, MAN, DARK),
+        (FARMER,),
+    ):
+        assert not emoji_sequences.is_portrait(sequence)
+
+
 def test_parts_do_not_stand_alone():
     for code in (0x23, 0x1F1EE, LIGHT, 0xFE4E5):
         assert not emoji_sequences.stands_alone(code)
@@ -123,6 +138,7 @@ def test_set_of_the_font(emoji):
         assert len(names) == 1 and len(files) > minimum
         assert f"{HAND:x}.png" in {p.name for p in folder.glob("tones/dark/*/*")}
     assert sum(n for name, n in counts.items() if name.startswith("groups")) > 3000
+    assert counts["portraits/train"] > 700 and counts["portraits/test"] > 100
     assert "Open Font License" in (folder / "LICENSE.txt").read_text()
     # No picture is on both sides, nor twice on one.
     pictures = [path.read_bytes() for path in folder.glob("groups/*/*/*.png")]
