@@ -23,6 +23,7 @@ import numpy as np
 from absl import app, flags
 
 from keras_cfebm import configs, datasets, evaluation, tasks, visualization
+from keras_cfebm.assets import half_precision
 from keras_cfebm.runs.run_folder import RunFolder, load_ladder, read_metrics
 from keras_cfebm.runs.train import held_out_split, load_data
 from keras_cfebm.serving.export import export_saved_model
@@ -151,9 +152,10 @@ def write(name, model, config):
         )
         detector = tasks.LadderDetector(model.sampling_ladder, model.langevin)
         model.detector = detector.fit(known.images(), held_out=held_out.images())
+    half_precision.round_weights(model.detector.normality)
     shutil.rmtree(_FOLDER / name / "serving", ignore_errors=True)
     export_saved_model(model, _FOLDER / name / "serving", fit="pad")
-    model.save(_FOLDER / name / "model.keras")
+    half_precision.save(model, _FOLDER / name / "model.keras")
 
 
 def main(argv):
@@ -167,6 +169,8 @@ def main(argv):
     run = RunFolder(flags.FLAGS.run_dir)
     name = flags.FLAGS.name or run.path.resolve().name
     config, model = run.read_config(), run.load()
+    for network in {id(n): n for n in (*model.ladder, *model.sampling_ladder)}.values():
+        half_precision.round_weights(network)
     if flags.FLAGS.noise_scale is not None:
         model.langevin = model.langevin.replace(noise_scale=flags.FLAGS.noise_scale)
     images = samples_of(model, config, flags.FLAGS.samples)
