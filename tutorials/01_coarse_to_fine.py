@@ -38,7 +38,6 @@ images_at_32 = 2560  # @param {type:"integer"}
 langevin_steps = 15  # @param {type:"integer"}
 width = 32  # @param {type:"integer"}
 count = 256  # @param {type:"integer"}
-control_share = 1.0  # @param {type:"number"}
 seed = 0  # @param {type:"integer"}
 
 # %% [markdown]
@@ -201,9 +200,8 @@ visualization.chain_strip(pictures, scale=1)
 # ## One resolution for the same time
 #
 # The control: the same network, at 32×32 from the beginning, for the same processor
-# time (a share of it, if you set `control_share`) and with as many Langevin steps per
-# sample (those of three levels). Only the detour is missing. A callback ends the
-# training when the time is over.
+# time and with as many Langevin steps per sample (those of three levels). Only the
+# detour is missing. A callback ends the training when the time is over.
 
 
 # %%
@@ -224,7 +222,7 @@ keras.utils.set_random_seed(seed)
 network = cf.EnergyNetwork(resolution=32, channels=1, widths=widths)
 settings = cf.Langevin(steps=3 * langevin_steps)
 single = cf.CFEBM([network], langevin=settings, ema_decay=0.98, seed=seed)
-budget = Budget(control_share * core_seconds)
+budget = Budget(core_seconds)
 endless = cf.Stage(32, fade_images=0, stabilise_images=10**9)
 single = fit(single, [endless], budget)
 print(f"coarse to fine {sum(stage.steps for stage in stages)} training steps")
