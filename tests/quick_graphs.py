@@ -28,13 +28,6 @@ if keras.backend.backend() == "tensorflow":
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     backend.fused = lambda function: function
     activations.get.cache_clear()  # of what importing the package has got
-    _untuned = tf.data.Options()
-    _untuned.autotune.enabled = False
-    _prefetch = tf.data.Dataset.prefetch
-    # As `datasets.pipeline`: for what Keras makes of arrays, too.
-    tf.data.Dataset.prefetch = lambda *arguments, **options: _prefetch(
-        *arguments, **options
-    ).with_options(_untuned)
     # It says so whenever it prepares data.
     warnings.filterwarnings("ignore", "Even though the `tf.config.exp", UserWarning)
 

@@ -57,8 +57,8 @@ _GROUPS = {
     ),
 }
 REST = "objects"
-#: People whose head and shoulders are drawn, in front of nothing else; not what they
-#: are drawn with where the whole body is: canes, wheelchairs, bottles.
+#: People of whom head and shoulders are drawn; and what stands for a whole body beside
+#: one of them: canes, wheelchairs, bottles.
 _PORTRAITS = _blocks(
     "1F385 1F466-1F469 1F46E 1F470-1F478 1F47C 1F481-1F482 1F486-1F487 1F575 "
     "1F645-1F647 1F64B 1F64D-1F64E 1F926 1F934-1F937 1F9D1-1F9D6 1F9D9 1F9DB 1F9DD "

@@ -4,8 +4,9 @@
     python -m keras_cfebm.assets.make_saved_model --run_dir=runs/fashion_mnist
 
 writes `saved_models/fashion_mnist/` anew, with `model.keras`, `serving/1/`,
-`samples.png` and `README.md`, whose figures are measured now. Models of Fashion-MNIST
-only: the figures are those of its classifier. After a change of the signatures
+`samples.png` and `README.md`, whose figures are measured now, of weights that are
+rounded to half precision. Models of Fashion-MNIST only: the figures are those of its
+classifier. After a change of the signatures
 
     python -m keras_cfebm.assets.make_saved_model --only_serving --name=fashion_mnist
 
@@ -102,7 +103,7 @@ def card(name, run, model, config, distances, details, count):
 | classifier FID of {count:,} {measured} to the images of training | **{fid:.1f}** |
 | the same of held-out images, pixelated to 16×16 | {control:.1f} |
 | finest detail, and that of held-out images | {detail:.3f}, {real_detail:.3f} |
-| parameters | {parameters:,} in all levels |
+| parameters | {parameters:,} in all levels, rounded to half precision |
 | licence | Apache 2.0; data: Fashion-MNIST, MIT, Copyright 2017 Zalando SE |
 
 ```python
@@ -169,7 +170,7 @@ def main(argv):
     run = RunFolder(flags.FLAGS.run_dir)
     name = flags.FLAGS.name or run.path.resolve().name
     config, model = run.read_config(), run.load()
-    for network in {id(n): n for n in (*model.ladder, *model.sampling_ladder)}.values():
+    for network in (*model.ladder, *model.sampling_ladder):
         half_precision.round_weights(network)
     if flags.FLAGS.noise_scale is not None:
         model.langevin = model.langevin.replace(noise_scale=flags.FLAGS.noise_scale)

@@ -17,7 +17,8 @@ CONFIG_FLAGS = {
             "preset",
             None,
             "Configuration to start from, see cfebm presets; by default "
-            "fashion_mnist_quick, or the paper's values if --data names other images.",
+            "fashion_mnist_quick (of the demo fashion_mnist_demo), or the paper's "
+            "values if --data names other images.",
         ),
         string("config", None, "JSON file to start from, such as a run's config.json."),
     ),

@@ -13,6 +13,8 @@ from keras_cfebm.runs.run_folder import RunFolder, read_metrics
 from keras_cfebm.runs.train import train
 from keras_cfebm.visualization import image_grid
 
+_PRESET = "fashion_mnist_demo"
+
 
 def _check(config: RunConfig) -> None:
     """Raises, before hours of training, unless the samples can be judged after it."""
@@ -33,7 +35,7 @@ def _check(config: RunConfig) -> None:
 
 def main(values: flags.FlagValues) -> None:
     """Trains, samples, and prints the classifier FID of samples and controls."""
-    config = config_from_flags(values)
+    config = config_from_flags(values, _PRESET)
     _check(config)
     model = train(config, values.run_dir)
     images = model.generate(values.samples, seed=config.seed + 1)
