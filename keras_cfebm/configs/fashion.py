@@ -29,7 +29,7 @@ _QUICK = RunConfig(
 
 #: Of what was tried at ten minutes of training this had the best samples: few and large
 #: steps of the chain, small batches above 8 pixels, a high learning rate. On a small
-#: colour set such a chain diverged: `_QUICK` is the one to start from with other images.
+#: colour set such a chain diverged: other images had better start from `_QUICK`.
 _DEMO = _QUICK.replace(
     langevin=Langevin(steps=(8, 8, 4), step_size=2.0, noise_scale=0.005),
     stages=tuple(

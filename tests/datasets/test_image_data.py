@@ -106,6 +106,10 @@ def test_start_skips_batches_exactly(start, repeat):
         np.testing.assert_array_equal(expected, received)
 
 
+def test_nothing_waits_for_a_thread_that_tunes(data):
+    assert data.batches(8, 4).options().autotune.enabled is False
+
+
 def test_tf_data_gives_the_same_batches_as_numpy(data):
     options = {"batch_size": 4, "resolution": 4, "flip": True, "labels": True}
     dataset = data.batches(**options)
