@@ -26,8 +26,16 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    backend.fused = lambda function: function
+    backend.fused = backend.traced_once
     activations.get.cache_clear()  # of what importing the package has got
+    _sum_over_replicas = keras.optimizers.Optimizer._all_reduce_sum_gradients
+
+    def _sum_over_several(optimizer, pairs):
+        """Leaves the sum out with one replica: TensorFlow never frees its graph."""
+        one = tf.distribute.get_strategy().num_replicas_in_sync == 1
+        return pairs if one else _sum_over_replicas(optimizer, pairs)
+
+    keras.optimizers.Optimizer._all_reduce_sum_gradients = _sum_over_several
     # It says so whenever it prepares data.
     warnings.filterwarnings("ignore", "Even though the `tf.config.exp", UserWarning)
 

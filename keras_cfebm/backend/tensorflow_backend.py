@@ -115,6 +115,7 @@ def fused(function):
             y = function(x)
         return tape.gradient(y, x, upstream)
 
+    @traced_once  # TensorFlow never frees a graph in which it meets a custom gradient.
     @tf.custom_gradient
     def apply(x):
         return forward(x), lambda upstream: backward(x, upstream)

@@ -1,5 +1,8 @@
 """Activations compiled with XLA, which tests do without elsewhere: see conftest.py."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -28,6 +31,21 @@ def test_compiled_it_is_the_same_function(name):
     given = value_and_slope(fused(ACTIVATIONS[name]), x)
     expected = value_and_slope(ACTIVATIONS[name], x)
     np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_graphs_are_freed_with_what_they_compute():
+    activate = fused(ACTIVATIONS["swish"])
+
+    def graph_of_slope():
+        @tf.function(autograph=False)
+        def slope(x):
+            return value_and_slope(activate, 2.0 * x)[1]
+
+        return weakref.ref(slope.get_concrete_function(tf.TensorSpec((4,))).graph)
+
+    graph = graph_of_slope()
+    gc.collect()
+    assert graph() is None
 
 
 def test_what_is_exported_is_not_compiled():
