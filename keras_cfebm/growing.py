@@ -121,12 +121,9 @@ def _check_stages(stages, replicas, parts):
 
 
 def _fit_stage(model, make_dataset, stage, callbacks, report_steps):
-    """Trains to the end of a stage; False if a callback stopped it before.
-
-    Where training stands is read off the model's steps, which a checkpoint restores and
-    the divergence guard turns back.
-    """
+    """Trains to the end of a stage; False if a callback stopped it before."""
     epochs, steps = stage.epochs(report_steps)
+    # A checkpoint restores the model's steps, the divergence guard turns them back.
     while (done := model.step) < epochs * steps:
         epoch, within = divmod(done, steps)
         last = epoch + 1 if within else epochs

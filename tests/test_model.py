@@ -409,6 +409,8 @@ def foreign_default(request):
     config.set_dtype_policy(floatx)
 
 
+# Keras itself asks JAX for float64, which JAX has only where it is told to.
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype:UserWarning")
 def test_foreign_defaults_of_keras_change_nothing(
     foreign_default, make_model, trained, noise_images, tmp_path
 ):

@@ -46,7 +46,7 @@ def default_split(path: PathLike) -> str | None:
     return None
 
 
-def held_out_split(path: PathLike, split: str | None) -> str | None:
+def folder_test_split(path: PathLike, split: str | None) -> str | None:
     """The sub-folder of an image folder for judging what was trained on another one.
 
     Args:

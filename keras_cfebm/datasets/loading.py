@@ -6,7 +6,7 @@ from typing import Any
 from keras_cfebm.datasets.arrays import arrays_of, from_file
 from keras_cfebm.datasets.embedded import ARCHIVE, EMBEDDED
 from keras_cfebm.datasets.folder import from_folder
-from keras_cfebm.datasets.folder_splits import held_out_split
+from keras_cfebm.datasets.folder_splits import folder_test_split
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.tfds import from_tfds
 from keras_cfebm.datasets.tfds_catalog import tfds_test_split
@@ -86,5 +86,5 @@ def test_split(name: PathLike, split: str | None = None) -> str | None:
     if path.suffix == ".npz" and os.path.isfile(path):
         return wanted if f"{wanted}_images" in arrays_of(path) else split
     if is_folder(path) and os.fspath(name) != EMBEDDED:
-        return held_out_split(path, split)
+        return folder_test_split(path, split)
     return tfds_test_split(os.fspath(name), split or "train")

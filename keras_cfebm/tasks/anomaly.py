@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_cfebm import backend
 from keras_cfebm.sampling import bind
-from keras_cfebm.tasks.batches import check_inputs, run_batches
+from keras_cfebm.tasks.batches import check_energy_inputs, run_batches
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_number, check_scores
 
@@ -194,7 +194,7 @@ class AnomalyDetector:
         return detector
 
     def _run(self, images, labels, progress=False):
-        arrays = check_inputs(self.energy, images, labels)
+        arrays = check_energy_inputs(self.energy, images, labels)
         return run_batches(self._compiled, arrays, self.batch_size, progress)
 
     def _computed(self, images, labels):

@@ -82,7 +82,7 @@ def stream_keys(seed: int, count: int, start: int) -> np.ndarray:
     return ops.convert_to_numpy(random.image_keys(seed, count, start))
 
 
-def check_inputs(energy: Any, images: np.ndarray, labels: Any) -> tuple:
+def check_energy_inputs(energy: Any, images: np.ndarray, labels: Any) -> tuple:
     """Images and labels that fit an energy; see `check_images`, `check_labels_of`."""
     images = check_images(images, getattr(energy, "image_shape", None))
     return images, check_labels_of(energy, labels, len(images))

@@ -16,7 +16,12 @@ from keras import ops
 
 from keras_cfebm.backend import random
 from keras_cfebm.sampling import bind
-from keras_cfebm.tasks.batches import SMOOTHING, check_inputs, run_batches, stream_keys
+from keras_cfebm.tasks.batches import (
+    SMOOTHING,
+    check_energy_inputs,
+    run_batches,
+    stream_keys,
+)
 from keras_cfebm.utils.validation import check_count, check_number
 
 
@@ -40,7 +45,7 @@ def input_gradient(
     Reference:
         Simonyan, Vedaldi and Zisserman, *Deep inside convolutional networks*, 2014.
     """
-    arrays = check_inputs(energy, images, labels)
+    arrays = check_energy_inputs(energy, images, labels)
     return run_batches(_saliency(energy), arrays, batch_size)
 
 
@@ -81,7 +86,7 @@ def smooth_grad(
     Reference:
         Smilkov et al., *SmoothGrad: removing noise by adding noise*, 2017.
     """
-    images, labels = check_inputs(energy, images, labels)
+    images, labels = check_energy_inputs(energy, images, labels)
     check_count(samples, "samples")
     check_number(noise, "noise", "[0, inf)")
     saliency = _saliency(energy)
@@ -130,7 +135,7 @@ def grad_cam(
     Reference:
         Selvaraju et al., *Grad-CAM*, ICCV 2017.
     """
-    images, labels = check_inputs(network, images, labels)
+    images, labels = check_energy_inputs(network, images, labels)
     names = [block.name for block in network.blocks]
     layer = names[0] if layer is None else layer
     if layer not in names:
