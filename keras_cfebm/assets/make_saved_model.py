@@ -6,7 +6,8 @@
 writes `saved_models/fashion_mnist/` anew, with `model.keras`, `serving/1/`,
 `samples.png` and `README.md`, whose figures are measured now, of weights that are
 rounded to half precision. Models of Fashion-MNIST only: the figures are those of its
-classifier. After a change of the signatures
+classifier. `keras_cfebm.assets.model_figures` adds those of all tasks. After a change
+of the signatures
 
     python -m keras_cfebm.assets.make_saved_model --only_serving --name=fashion_mnist
 

@@ -1,5 +1,6 @@
 """The pretrained models: what each has to be, in both of its forms."""
 
+import json
 import pathlib
 import socket
 import warnings
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from keras_cfebm import configs, datasets, tasks
+from keras_cfebm.assets import model_figures
 from keras_cfebm.datasets.embedded import CLASS_NAMES
 from keras_cfebm.model import CFEBM
 
@@ -39,7 +41,12 @@ def test_the_card_says_what_the_model_is(name):
     card = (folder / "README.md").read_text(encoding="utf-8")
     for row in ("made by", "data", "chain", "stages", "seed", "training", "machine"):
         assert f"| {row} | " in card
-    for text in (f"cfebm train --preset={name} ", "classifier FID of", "| licence | "):
+    for text in (
+        f"cfebm train --preset={name} ",
+        "classifier FID of",
+        "| licence | ",
+        "## What it does",
+    ):
         assert text in card
     assert (folder / "samples.png").is_file()
 
@@ -58,6 +65,11 @@ def test_both_forms_are_the_model_of_the_preset(name, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # as of an untrained model
         model = CFEBM.from_preset(name)
+    recorded = json.loads((FOLDER / name / "figures.json").read_text(encoding="utf-8"))
+    found = model_figures.checked(model)
+    for what, numbers in recorded["check"].items():
+        np.testing.assert_allclose(found[what], numbers, atol=1e-3)
+
     config = configs.config(name)
     assert model.image_shape == (32, 32, 1)
     assert (model.chain_start == "source") == (config.source is not None)

@@ -1,0 +1,156 @@
+"""The figures of a shipped model as the part of its card that shows them."""
+
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+
+def as_markdown(name: str, figures: Mapping[str, Any]) -> str:
+    """The part of a card from "What it does" on.
+
+    Args:
+        name: str, the model's folder.
+        figures: of `keras_cfebm.assets.model_figures.measured`.
+    """
+    parts = [
+        _SECTIONS[section](figures[section])
+        for section in _SECTIONS
+        if section in figures
+    ]
+    source = (
+        f"*`python -m keras_cfebm.assets.model_figures --name={name}`, embedded "
+        f"images, one seed, a shared 2-core machine, {datetime.date.today()}. "
+        "All numbers are in `figures.json`.*"
+    )
+    return "\n\n".join(["## What it does", *parts, source]) + "\n"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    rule = ["---", *["--:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
+
+
+def _generation(rows: Sequence[Mapping[str, Any]]) -> str:
+    first = rows[0]["images_per_second"]
+    table = _table(
+        ["speed", "steps per level", "classifier FID", "images per second"],
+        [
+            (
+                f"{row['speed']:g}",
+                " + ".join(map(str, row["steps"])),
+                f"{row['classifier_fid']:.1f}",
+                f"{row['images_per_second'] / first:.1f}×",
+            )
+            for row in rows
+        ],
+    )
+    return f"**Generation**, and what its speed dial costs:\n\n{table}"
+
+
+def _guidance(rows: Sequence[Mapping[str, Any]]) -> str:
+    table = _table(
+        ["guidance", "class accuracy", "worst class", "classifier FID"],
+        [
+            (
+                f"{row['guidance']:g}",
+                f"{row['accuracy']:.3f}",
+                f"{row['worst']:.2f} ({row['worst_class']})",
+                f"{row['classifier_fid']:.1f}",
+            )
+            for row in rows
+        ],
+    )
+    return f"**Classes**, as the classifier sees the samples:\n\n{table}"
+
+
+def _inpainting(figures: Mapping[str, Any]) -> str:
+    rows = {
+        "model, one sample": figures["model"],
+        "model, mean of 8": figures["model_mean"],
+        "biharmonic": figures["biharmonic"],
+    }
+    table = _quality(["the centre filled"], {(label,): rows[label] for label in rows})
+    correlation = figures["deviation_correlation"]
+    return (
+        f"**Inpainting.** The deviation of the 8 correlates with the error of their "
+        f"mean at {correlation:.2f}.\n\n{table}"
+    )
+
+
+def _denoising(figures: Mapping[str, Any]) -> str:
+    names = {
+        "noisy": "nothing",
+        "model": "model",
+        "non_local_means": "non-local means",
+        "filter_then_model": "non-local means, then the model",
+    }
+    rows = {
+        (sigma, label): methods[method]
+        for sigma, methods in figures.items()
+        for method, label in names.items()
+    }
+    return f"**Denoising**\n\n{_quality(['σ', 'removed by'], rows)}"
+
+
+def _quality(header: list[str], rows: Mapping[Any, Any]) -> str:
+    """A table of PSNR and SSIM."""
+    return _table(
+        [*header, "PSNR", "SSIM"],
+        [
+            (*cells, f"{row['psnr']:.2f}", f"{row['ssim']:.3f}")
+            for cells, row in rows.items()
+        ],
+    )
+
+
+def _translation(figures: Mapping[str, Any]) -> str:
+    columns = ("called_target", "frechet_distance", "ssim", "correlation")
+    table = _table(
+        ["", *(column.replace("_", " ") for column in columns)],
+        [
+            (version.replace("_", " "), *(f"{row[c]:.3f}" for c in columns))
+            for version, row in figures.items()
+        ],
+    )
+    return f"**Translation**; SSIM and correlation are with the source:\n\n{table}"
+
+
+def _detection(figures: Mapping[str, Any]) -> str:
+    auroc = figures["auroc"]
+    table = _table(
+        ["AUROC", "detector", "raw energy"],
+        [
+            (kind.replace("_", " "), f"{row['ladder']:.3f}", f"{row['energy']:.3f}")
+            for kind, row in auroc.items()
+        ],
+    )
+    mean = sum(row["ladder"] for row in auroc.values()) / len(auroc)
+    worst = min(auroc, key=lambda kind: auroc[kind]["ladder"])
+    return (
+        "**Detection** by a `LadderDetector` that is fitted to half of the test "
+        f"images, without labels, and judged on the others: mean AUROC {mean:.3f}, "
+        f"worst {auroc[worst]['ladder']:.3f} ({worst.replace('_', ' ')}); at a nominal "
+        f"5 % it flags {figures['false_alarms']:.1%} of normal images.\n\n{table}"
+    )
+
+
+def _soundness(checks: Mapping[str, Any]) -> str:
+    faults = [
+        f"- {name.replace('_', ' ')} ({check['verdict']}): {check['meaning']}"
+        for name, check in checks.items()
+        if check["verdict"] in ("weak", "fault")
+    ]
+    if not faults:
+        return "**Failures.** `cfebm diagnose` finds none, which is no proof."
+    return "**Failures** that `cfebm diagnose` names:\n\n" + "\n".join(faults)
+
+
+_SECTIONS: dict[str, Callable[[Any], str]] = {
+    "generation": _generation,
+    "guidance": _guidance,
+    "inpainting": _inpainting,
+    "denoising": _denoising,
+    "translation": _translation,
+    "detection": _detection,
+    "soundness": _soundness,
+}

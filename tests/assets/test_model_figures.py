@@ -1,0 +1,79 @@
+"""Figures of a model's card: measured of the file, and shown as they were measured."""
+
+import json
+
+import pytest
+
+from keras_cfebm import configs
+from keras_cfebm.assets import model_figures
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "some_model"
+    path.mkdir()
+    (path / "README.md").write_text("# some_model\n\nMade by hand.\n")
+    return path
+
+
+FIGURES = {
+    "check": {"energies": [1.0], "means_of_images_made": [0.5]},
+    "generation": [
+        {"speed": 1.0, "steps": [8, 4], "classifier_fid": 4.26, "images_per_second": 8},
+        {
+            "speed": 2.0,
+            "steps": [4, 2],
+            "classifier_fid": 5.51,
+            "images_per_second": 14,
+        },
+    ],
+    "detection": {
+        "auroc": {
+            "uniform": {"ladder": 1.0, "energy": 0.2},
+            "held_out": {"ladder": 0.8, "energy": 0.4},
+        },
+        "false_alarms": 0.048,
+    },
+    "soundness": {
+        "samples": {"verdict": "sound", "meaning": "Good."},
+        "chains_from_noise": {"verdict": "fault", "meaning": "They leave."},
+    },
+}
+
+
+def test_the_card_shows_what_was_measured_and_keeps_its_head(folder):
+    for _ in range(2):  # written anew, it is there once
+        model_figures.write(folder, FIGURES)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("# some_model\n\nMade by hand.\n\n## What it does\n")
+    assert card.count("## What it does") == 1
+    for text in (
+        "| 2 | 4 + 2 | 5.5 | 1.8× |",
+        "mean AUROC 0.900, worst 0.800 (held out); at a nominal 5 % it flags 4.8% of",
+        "- chains from noise (fault): They leave.",
+    ):
+        assert text in card
+    assert "Good." not in card
+    assert json.loads((folder / "figures.json").read_text()) == FIGURES
+
+
+@pytest.mark.parametrize(
+    ("preset", "sections"),
+    [
+        ("fashion_mnist_conditional", ["generation", "guidance", "inpainting"]),
+        ("fashion_mnist_denoise", ["denoising"]),
+        ("fashion_mnist_sneaker_to_boot", ["translation"]),
+    ],
+)
+def test_a_model_is_judged_by_what_it_is_for(preset, sections, monkeypatch):
+    for name in ("checked", "generation", "guidance", "inpainting", "soundness"):
+        monkeypatch.setattr(model_figures, name, lambda *given, name=name: name)
+    for name in ("denoising", "translation", "detection"):
+        monkeypatch.setattr(model_figures, name, lambda *given, name=name: name)
+
+    class Model:
+        num_classes = 10 if configs.config(preset).network.conditional else None
+
+    figures = model_figures.measured(preset, Model(), 130, 64)
+    assert set(figures) >= {"check", "detection", *sections}
+    assert ("soundness" in figures) == ("generation" in figures)
