@@ -16,7 +16,7 @@ from keras_cfebm.cli.text import as_number
 from keras_cfebm.configs.run_config import DataConfig, NetworkConfig, RunConfig
 from keras_cfebm.configs.stages import default_stages
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.utils.paths import is_folder
+from keras_cfebm.utils.paths import is_image_folder
 
 #: Where neither a preset, a file nor data are given.
 DEFAULT_PRESET = "fashion_mnist_quick"
@@ -78,7 +78,9 @@ def _start(values: flags.FlagValues, default_preset: str) -> RunConfig:
     if values.preset or values.data in (None, default.data.name):
         return default
     # Files in a folder are of any size; of their own size they are as with "exact".
-    data = DataConfig(values.data, fit="crop" if is_folder(values.data) else "exact")
+    data = DataConfig(
+        values.data, fit="crop" if is_image_folder(values.data) else "exact"
+    )
     stages = tuple(default_stages(data.resolution))
     return RunConfig(data, NetworkConfig(), Langevin(), stages)
 

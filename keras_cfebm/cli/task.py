@@ -20,7 +20,7 @@ from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.batches import drawn_seed
 from keras_cfebm.utils import preset_folder
 from keras_cfebm.utils.model_files import preset_of
-from keras_cfebm.utils.paths import is_folder, user_path
+from keras_cfebm.utils.paths import is_image_folder, user_path
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.visualization import comparison_grid
 
@@ -110,7 +110,7 @@ class Trained:
             if self.values.fit != "crop":
                 changes["options"] = {**config.options}
                 changes["options"].pop("crop_size", None)
-        if not other and is_folder(config.name):
+        if not other and is_image_folder(config.name):
             # One split of it may be grey while the other is not.
             options = changes.get("options", config.options)
             changes["options"] = {"channels": self.model.image_shape[-1], **options}
@@ -118,10 +118,10 @@ class Trained:
             changes["classes"] = tuple(classes)
         config = dataclasses.replace(config, **changes)
         held_out = datasets.test_split(config.name) if other else held_out_split(config)
-        own = own if own is not None and is_folder(own.name) else None
+        own = own if own is not None and is_image_folder(own.name) else None
         if training:
             # Of other data too, not those that are judged. A folder knows its own.
-            named = other and held_out and not is_folder(config.name)
+            named = other and held_out and not is_image_folder(config.name)
             return self._numbered(load_data(config, "train" if named else None), own)
         split = split or held_out
         if not other and (held_out is None or split == _trained_split(config)):
@@ -148,7 +148,11 @@ class Trained:
         options: dict[str, Any] = {}
         if name != datasets.EMBEDDED and not name.endswith((".npy", ".npz")):
             options["channels"] = self.model.image_shape[-1]
-            if not is_folder(name) and own is not None and "data_dir" in own.options:
+            if (
+                not is_image_folder(name)
+                and own is not None
+                and "data_dir" in own.options
+            ):
                 options["data_dir"] = own.options["data_dir"]
         return DataConfig(
             name, resolution=self.model.resolution, fit=fit, options=options
@@ -263,7 +267,7 @@ def config_beside(file: pathlib.Path, model: str) -> RunConfig | None:
 
 def _trained_split(config: DataConfig) -> str:
     """The split that a training on `config` has seen."""
-    if config.split is None and is_folder(config.name):
+    if config.split is None and is_image_folder(config.name):
         return datasets.default_split(config.name) or "train"
     return config.split or "train"
 

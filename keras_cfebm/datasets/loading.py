@@ -10,7 +10,7 @@ from keras_cfebm.datasets.folder_splits import folder_test_split
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.tfds import from_tfds
 from keras_cfebm.datasets.tfds_catalog import tfds_test_split
-from keras_cfebm.utils.paths import is_folder, user_path
+from keras_cfebm.utils.paths import is_image_folder, user_path
 from keras_cfebm.utils.typing import PathLike
 
 
@@ -28,7 +28,7 @@ def load(
             `"fashion_mnist_embedded"`: 10,000 training and 2,000 test images of
             28 x 28 x 1 in ten classes, part of this package;
             a `.npy` or `.npz` file, see `from_file`;
-            a folder of images, see `from_folder`;
+            a folder of images, see `from_folder` (the folder of a run is none);
             a name of TensorFlow Datasets, see `from_tfds`.
         split: `"train"` by default for embedded and TensorFlow sets, and for folders
             that hold splits, see `default_split`. Other folders, and files, have no
@@ -59,7 +59,7 @@ def load(
         return from_file(ARCHIVE, split=split or "train", name=name, **options)
     if path.suffix in (".npy", ".npz"):
         return from_file(path, split=split, **options)
-    if is_folder(path):
+    if is_image_folder(path):
         return from_folder(path, split=split, **options)
     if path.is_absolute() or name.startswith(("./", "../", "~")):
         raise FileNotFoundError(f"Expected a folder or file at {path}, found none.")
@@ -85,6 +85,6 @@ def test_split(name: PathLike, split: str | None = None) -> str | None:
         return split
     if path.suffix == ".npz" and os.path.isfile(path):
         return wanted if f"{wanted}_images" in arrays_of(path) else split
-    if is_folder(path) and os.fspath(name) != EMBEDDED:
+    if is_image_folder(path) and os.fspath(name) != EMBEDDED:
         return folder_test_split(path, split)
     return tfds_test_split(os.fspath(name), split or "train")

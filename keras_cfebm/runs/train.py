@@ -18,7 +18,7 @@ from keras_cfebm.runs.resume import resume
 from keras_cfebm.runs.run_folder import RunFolder
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.optional import optional_import
-from keras_cfebm.utils.paths import is_folder
+from keras_cfebm.utils.paths import is_image_folder
 from keras_cfebm.utils.terminal import say
 from keras_cfebm.utils.typing import PathLike
 
@@ -46,7 +46,7 @@ def held_out_split(config: DataConfig) -> str | None:
     It is that of the training itself where it has left nothing, as of a folder without
     splits, all of whose sub-folders it has seen.
     """
-    in_folder = is_folder(config.name)
+    in_folder = is_image_folder(config.name)
     if config.split is None and in_folder and not datasets.default_split(config.name):
         return None
     return datasets.test_split(config.name, config.split)

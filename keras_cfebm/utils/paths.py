@@ -14,6 +14,13 @@ def user_path(name: PathLike) -> pathlib.Path:
     return pathlib.Path(os.path.expanduser(name))
 
 
-def is_folder(name: PathLike) -> bool:
-    """Whether a name is that of a folder; one that no path can have is not."""
-    return os.path.isdir(user_path(name))
+def is_image_folder(name: PathLike) -> bool:
+    """Whether a name is that of a folder that may hold images.
+
+    One that no path can have is not, and a run folder is not: a run may well be called
+    like the set of images that it was trained on.
+    """
+    path = user_path(name)
+    return os.path.isdir(path) and not any(
+        os.path.isfile(path / of_a_run) for of_a_run in ("config.json", ".lock")
+    )
