@@ -20,6 +20,8 @@ from keras_cfebm.utils.validation import check_images, check_number
 SIGMAS = (0.1, 0.2, 0.3)
 #: What starts at the images of non-local means and goes on with the energy.
 REFINED = "filter_then_model"
+#: Of several samples of a hole, so many are shown.
+_COMPLETIONS = 3
 #: The longest denoising chain tried.
 MOST_STEPS = 40
 
@@ -199,8 +201,22 @@ def evaluate_inpainting(
         batch_size=batch_size,
         progress=progress,
     )
-    masked = {"masked": np.where(holes, np.float32(0), images)}
-    original = {"original": found.images.pop("original")}
     figures = {**found.figures["methods"], "missing": float(holes.mean())}
     figures["deviation_correlation"] = found.figures["deviation_correlation"]
-    return Evaluation(figures, original | masked | found.images)
+    shown = found.images
+    masked = np.where(holes, np.float32(0), images)
+    rows = {"original": shown.pop("original"), "masked": masked}
+    rows["model"] = shown.pop("model")
+    for number in range(1, min(samples, _COMPLETIONS)):
+        other = tasks.restore(
+            energies,
+            images,
+            tasks.Mask(holes),
+            samples=1,
+            seed=seed + number,
+            settings=settings,
+            labels=labels,
+            batch_size=batch_size,
+        )
+        rows[f"model, seed {seed + number}"] = np.clip(other.sample, -1, 1)
+    return Evaluation(figures, rows | shown)

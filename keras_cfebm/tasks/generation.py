@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_cfebm.sampling import Langevin
+from keras_cfebm.sampling import Langevin, over_pixels
 from keras_cfebm.tasks.batches import run_batches
 from keras_cfebm.tasks.chain import ChainState, chain_of
 from keras_cfebm.utils.validation import check_count, check_images
@@ -139,9 +139,11 @@ def interpolate(
     """Interpolates between the starts of chains: x = √(1 − t²) · x₀ + t · x₁.
 
     Row `i` goes from the start of image `2i` of the stream to that of image `2i + 1`,
-    with t from 0 to 1. All chains of a row have the Langevin noise of image `2i`, so
-    that only their start differs. Hence the left end is image `2i` of `generate`; the
-    right end is image `2i + 1` up to the Langevin noise, and equal to it without noise.
+    with t = sin θ, θ in even steps from 0 to π/2. (Even steps of t would leave a third
+    of the way to the last of eight images.) All chains of a row have the Langevin noise
+    of image `2i`, so that only their start differs. Hence the left end is image `2i` of
+    `generate`; the right end is image `2i + 1` up to the Langevin noise, and equal to
+    it without noise.
 
     Args:
         energies: see `generate`.
@@ -166,16 +168,16 @@ def interpolate(
     keys = chain.keys(seed, 2 * rows, start)
     labels = chain.check_labels(labels, rows)
     left, right = (np.repeat(keys[side::2], columns, axis=0) for side in (0, 1))
-    t = np.tile(np.linspace(0, 1, columns, dtype="float32"), rows)
+    angles = np.tile(np.linspace(0, np.pi / 2, columns, dtype="float32"), rows)
 
-    def sample(left, right, t, labels):
-        t = t[:, None, None, None]
-        x = ops.sqrt(1.0 - t * t) * chain.noise(left, image_shape)
-        x = x + t * chain.noise(right, image_shape)
+    def sample(left, right, angles, labels):
+        angles = over_pixels(angles)
+        x = ops.cos(angles) * chain.noise(left, image_shape)
+        x = x + ops.sin(angles) * chain.noise(right, image_shape)
         return chain.run(x, left, labels)[0]
 
     labels = None if labels is None else np.repeat(labels, columns)
-    images = run_batches(sample, (left, right, t, labels), batch_size, progress)
+    images = run_batches(sample, (left, right, angles, labels), batch_size, progress)
     return images.reshape(rows, columns, *images.shape[1:])
 
 

@@ -1,5 +1,6 @@
 """Evaluation of the tasks: known answers, on energies and images made for it."""
 
+import itertools
 import math
 import types
 
@@ -118,6 +119,19 @@ def test_inpainting_is_judged_in_the_hole():
         well(0.0), images, "center", settings=settings
     )
     assert wrong.figures["model"]["psnr"] == pytest.approx(10 * np.log10(16), abs=0.1)
+
+
+def test_several_completions_of_a_hole_are_shown():
+    settings = Langevin(steps=2, noise_scale=0.1, final_noise_scale=0.1)
+    images = constant(-0.5, side=16)
+    found = evaluation.evaluate_inpainting(
+        well(-0.5), images, "center", samples=8, settings=settings
+    )
+    shown = [found.images[row] for row in ("model", "model, seed 1", "model, seed 2")]
+    hole = found.images["masked"] != found.images["original"]
+    for one, other in itertools.combinations(shown, 2):
+        assert (one[hole] != other[hole]).all()
+        np.testing.assert_array_equal(one[~hole], other[~hole])
 
 
 # --- Anomalies ----------------------------------------------------------------------

@@ -170,7 +170,7 @@ def test_interpolation_mixes_the_starts_by_the_formula():
     shape = (2, 2, 1)
     rows = tasks.interpolate(quadratic, 1, 3, 0, settings, image_shape=shape)
     x0, x1 = tasks.generate(quadratic, 2, 0, settings, image_shape=shape)
-    middle = np.clip(np.sqrt(0.75) * x0 + 0.5 * x1, -1, 1)
+    middle = np.clip(np.sqrt(0.5) * (x0 + x1), -1, 1)  # θ = π/4
     np.testing.assert_allclose(rows[0, 1], middle, atol=1e-6)
 
 
