@@ -213,7 +213,7 @@ class Task(Trained):
             images: dict of label → images.
             name: str, name of the file.
         """
-        shown = {label: some[:SHOWN] for label, some in images.items()}
+        shown = {k.replace("_", " "): some[:SHOWN] for k, some in images.items()}
         comparison_grid(shown, path=self.output / name)
 
     def record(self, figures: Any, **settings: Any) -> None:
