@@ -31,15 +31,15 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _generation(rows: Sequence[Mapping[str, Any]]) -> str:
-    first = rows[0]["images_per_second"]
+    first = rows[0]["images_per_cpu_second"]
     table = _table(
-        ["speed", "steps per level", "classifier FID", "images per second"],
+        ["speed", "steps per level", "classifier FID", "images per processor second"],
         [
             (
                 f"{row['speed']:g}",
                 " + ".join(map(str, row["steps"])),
                 f"{row['classifier_fid']:.1f}",
-                f"{row['images_per_second'] / first:.1f}×",
+                f"{row['images_per_cpu_second'] / first:.1f}×",
             )
             for row in rows
         ],

@@ -19,12 +19,17 @@ def folder(tmp_path_factory):
 FIGURES = {
     "check": {"energies": [1.0], "means_of_images_made": [0.5]},
     "generation": [
-        {"speed": 1.0, "steps": [8, 4], "classifier_fid": 4.26, "images_per_second": 8},
+        {
+            "speed": 1.0,
+            "steps": [8, 4],
+            "classifier_fid": 4.26,
+            "images_per_cpu_second": 8,
+        },
         {
             "speed": 2.0,
             "steps": [4, 2],
             "classifier_fid": 5.51,
-            "images_per_second": 14,
+            "images_per_cpu_second": 14,
         },
     ],
     "detection": {
