@@ -10,6 +10,7 @@
 #
 # - say what each stage sees, and what a coarse stage can never learn;
 # - write the Expand block, and verify that growth changes nothing at $\beta = 0$;
+# - write the training step of an energy of images;
 # - train a ladder of energies with `fit_progressively`, and read its curves;
 # - compare two ways of training fairly: equal time, one figure of merit, controls.
 #
@@ -24,7 +25,8 @@ import time
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from keras import ops
+import tensorflow as tf
+from keras import layers, ops
 
 import keras_cfebm as cf
 from keras_cfebm import callbacks, evaluation, tasks, visualization
@@ -35,7 +37,8 @@ plt.rcParams.update({"figure.dpi": 75, "figure.constrained_layout.use": True})
 images_at_8 = 25600  # @param {type:"integer"}
 images_at_16 = 9600  # @param {type:"integer"}
 images_at_32 = 2560  # @param {type:"integer"}
-langevin_steps = 15  # @param {type:"integer"}
+langevin_steps = 8  # @param {type:"integer"}
+steps_by_hand = 150  # @param {type:"integer"}
 width = 32  # @param {type:"integer"}
 count = 256  # @param {type:"integer"}
 seed = 0  # @param {type:"integer"}
@@ -101,15 +104,60 @@ visualization.comparison_grid({k: v[:10] for k, v in controls.items()}, scale=1)
 #
 # $$E^{(s)}(x)\big|_{\beta=0} = E^{(s-1)}(\mathrm{pool}(x)) .$$
 #
-# We check this on images, and look at how the energy moves away as $\beta$ rises.
+# Here it is, written out. (`SpectralConv2D` is a convolution whose kernel is divided by
+# its largest singular value, so that the energy's slope stays bounded. All else is
+# plain Keras.) The package has the same block, `cf.ExpandBlock`, which computes it in
+# fewer operations; `EnergyNetwork.grown` puts it in front of a network. We give our
+# block the weights of such a grown network, compare the two, and look at how the energy
+# moves away as $\beta$ rises.
+
 
 # %%
+class Expand(layers.Layer):
+    """β · Primal(x) + (1 − β) · Fade(x); halves the resolution."""
+
+    def __init__(self, width, filters):
+        super().__init__()
+        self.from_image = layers.Conv2D(width, 1)  # new, at the finer resolution
+        self.conv1 = cf.SpectralConv2D(width)
+        self.conv2 = cf.SpectralConv2D(filters)
+        self.skip = layers.Conv2D(filters, 1)
+        self.old_from_image = layers.Conv2D(filters, 1)  # learned at the coarser one
+        self.beta = 0.0
+
+    def activate(self, x):
+        return ops.silu(x) / 1.1
+
+    def call(self, x):
+        features = self.from_image(x)
+        main = self.activate(self.conv1(features))
+        main = self.activate(ops.average_pool(self.conv2(main), 2))
+        short = self.skip(ops.average_pool(features, 2))
+        primal = (main + short) / np.sqrt(2)
+        fade = self.old_from_image(ops.average_pool(x, 2))
+        return self.beta * primal + (1 - self.beta) * fade
+
+
 widths = {4: width, 8: width, 16: width, 32: width // 2}
 keras.utils.set_random_seed(seed)
 coarse = cf.EnergyNetwork(resolution=8, channels=1, widths=widths)
 fine = coarse.grown()  # 16 × 16, a new network; `coarse` is left as it is
 images = data.images(64, resolution=16)
 pooled = data.images(64, resolution=8)
+
+theirs = fine.blocks[0]
+ours = Expand(widths[16], widths[8])
+ours(images)  # builds it
+ours.from_image.set_weights(theirs.primal.from_image.get_weights())
+ours.old_from_image.set_weights(theirs.fade.from_image.get_weights())
+for name in ("conv1", "conv2", "skip"):
+    layer = getattr(theirs.primal.residual, name)
+    getattr(ours, name).set_weights(layer.get_weights())
+for beta in (0.0, 0.5, 1.0):
+    ours.beta = fine.beta = beta
+    gap = np.abs(ops.convert_to_numpy(ours(images) - theirs(images))).max()
+    print(f"β = {beta}: largest difference of the two blocks {gap:.1e}")
+
 betas = np.linspace(0, 1, 11)
 difference = []
 for beta in betas:
@@ -127,9 +175,65 @@ plt.show()
 # At $\beta = 0$ what is left is rounding. A grown network therefore starts from all
 # that the old one knows, and the fade-in moves it gently.
 #
+# ## The training step, by hand
+#
+# The loss of a step is $\frac1n\sum E(x^+) - \frac1n\sum E(x^-)$, as in notebook 00:
+# the energy of data falls, that of the model's own samples rises. Its gradient is that
+# of the negative log-likelihood if the samples come from the model. They come from a
+# short chain, $x \leftarrow x - \eta\,\partial E/\partial x + \sigma\,\varepsilon$. It
+# starts at noise in every step, and no gradient goes through it. This is all:
+
+
+# %%
+class ByHand(keras.Model):
+    """Learns an energy of images of one resolution."""
+
+    def __init__(self, energy):
+        super().__init__()
+        self.energy = energy
+        self.noise = keras.random.SeedGenerator(seed)
+
+    def sample(self, shape):
+        x = keras.random.uniform(shape, -1, 1, seed=self.noise)
+        for _ in range(langevin_steps):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                total = ops.sum(self.energy(x))  # images do not see each other
+            noise = keras.random.normal(shape, seed=self.noise)
+            x = x - 2.0 * tape.gradient(total, x) + 0.005 * noise
+        return ops.clip(x, -1, 1)
+
+    def train_step(self, positives):
+        self.energy.power_iteration()  # keeps track of the largest singular values
+        negatives = self.sample(ops.shape(positives))
+        weights = self.energy.trainable_weights
+        with tf.GradientTape() as tape:
+            gap = ops.mean(self.energy(positives)) - ops.mean(self.energy(negatives))
+        self.optimizer.apply(tape.gradient(gap, weights), weights)
+        return {"gap": gap}
+
+
+by_hand = ByHand(cf.EnergyNetwork(resolution=8, channels=1, widths=widths))
+by_hand.compile(keras.optimizers.Adam(1e-3, beta_1=0.5))
+history = by_hand.fit(
+    data.batches(8, 128, seed=seed), steps_per_epoch=steps_by_hand, verbose=0
+)
+print(f"gap E(x⁺) − E(x⁻) over these steps: {history.history['gap'][-1]:.3f}")
+drawn = {
+    "data": data.images(10, resolution=8),
+    "by hand": ops.convert_to_numpy(by_hand.sample((10, 8, 8, 1))),
+}
+visualization.comparison_grid(drawn, scale=6)
+
+# %% [markdown]
+# Blots of the right shape, after seconds. `CFEBM.train_step` is the same step, with
+# what a real training needs beside it: chains that come up a ladder of energies, random
+# numbers that belong to the image and the step (so that a run can be resumed to the
+# bit), the fade-in, and an average of the weights to sample from. From here on we use
+# it.
+#
 # ## Training, stage by stage
 #
-# The loss of a step is $\frac1n\sum E(x^+) - \frac1n\sum E(x^-)$, as in notebook 00.
 # The negatives $x^-$ come from one chain through the whole ladder: uniform noise at
 # 8×8, Langevin steps with the frozen $E^{(0)}$, doubling of the pixels, steps with
 # $E^{(1)}$, and so on up to the energy in training.
@@ -159,7 +263,7 @@ def fit(model, stages, callback):
 
 keras.utils.set_random_seed(seed)
 first = cf.EnergyNetwork(resolution=8, channels=1, widths=widths)
-settings = cf.Langevin(steps=langevin_steps)
+settings = cf.Langevin(steps=langevin_steps, step_size=2.0, noise_scale=0.005)
 model = cf.CFEBM([first], langevin=settings, ema_decay=0.98, seed=seed)
 trained = {}
 began = time.process_time()
@@ -220,7 +324,7 @@ class Budget(keras.callbacks.Callback):
 
 keras.utils.set_random_seed(seed)
 network = cf.EnergyNetwork(resolution=32, channels=1, widths=widths)
-settings = cf.Langevin(steps=3 * langevin_steps)
+settings = settings.replace(steps=3 * langevin_steps)
 single = cf.CFEBM([network], langevin=settings, ema_decay=0.98, seed=seed)
 budget = Budget(core_seconds)
 endless = cf.Stage(32, fade_images=0, stabilise_images=10**9)
@@ -290,7 +394,7 @@ print(f"28×28 at β = 0: largest difference {change.max():.1e}")
 # @title Solution 3 {display-mode: "form"}
 rows = {f"{langevin_steps} steps": samples["coarse to fine"][:10]}
 for steps in (langevin_steps // 2, 3 * langevin_steps):
-    settings = cf.Langevin(steps=steps)
+    settings = model.langevin.replace(steps=steps)
     images = tasks.generate(model.sampling_ladder, count, 1, settings)
     print(f"{steps} steps per level: classifier FID {classifier_fid(images):5.1f}")
     rows[f"{steps} steps"] = images[:10]
