@@ -44,16 +44,6 @@ _DEMO = _QUICK.replace(
 _EIGHT_CLASSES = tuple(n for n in CLASS_NAMES if n not in ("Trouser", "Bag"))
 
 
-def _class_to_class(source, target):
-    """Chains run at one level only and start at images: more steps are affordable."""
-    return _QUICK.replace(
-        data=replace(_QUICK.data, classes=(target,)),
-        source=replace(_QUICK.data, classes=(source,)),
-        langevin=Langevin(steps=20),
-        stages=_stages((0, 32_000), (9_600, 28_800), (6_400, 6_400)),
-    )
-
-
 _DENOISE = _QUICK.replace(
     source=_QUICK.data,
     source_noise=0.4,
@@ -76,6 +66,21 @@ _COMPLETE = _QUICK.replace(
     report_steps=200,
 )
 
+
+def _class_to_class(source, target):
+    """Chains run at one level only and start at images: more steps are affordable."""
+    data = _COMPLETE.data
+    return _QUICK.replace(
+        data=replace(data, classes=(target,)),
+        source=replace(data, classes=(source,)),
+        langevin=Langevin(steps=20, noise_scale=0.005),
+        stages=_stages(
+            (0, 32_000), (6_400, 25_600), (6_400, 19_200), batch_sizes=(128, 32, 32)
+        ),
+        ema_decay=0.995,
+    )
+
+
 _TINY = _QUICK.replace(
     data=replace(_QUICK.data, resolution=16, fit="resize"),
     network=replace(_QUICK.network, widths={4: 8, 8: 8, 16: 8, 32: 4}),
@@ -96,10 +101,14 @@ PRESETS = {
         _QUICK.replace(data=replace(_QUICK.data, classes=_EIGHT_CLASSES)),
     ),
     "fashion_mnist_sneaker_to_boot": _preset(
-        "Translates sneakers to ankle boots.", _class_to_class("Sneaker", "Ankle boot")
+        "Translates sneakers to ankle boots.",
+        _class_to_class("Sneaker", "Ankle boot"),
+        origin=DOWNLOADED,
     ),
     "fashion_mnist_shirt_to_dress": _preset(
-        "Translates shirts to dresses.", _class_to_class("Shirt", "Dress")
+        "Translates shirts to dresses.",
+        _class_to_class("Shirt", "Dress"),
+        origin=DOWNLOADED,
     ),
     "fashion_mnist_denoise": _preset(
         "Translates noisy images to clean ones; `cfebm denoise` is best with it.",
