@@ -137,7 +137,7 @@ def evaluate_generation(
     encoder: Encoder,
     reference: FeatureStatistics,
     *,
-    labels: np.ndarray | None = None,
+    labels: Any = None,
     seed: int = 0,
     batch_size: int = 64,
     shown: int = 64,
@@ -151,7 +151,8 @@ def evaluate_generation(
         count: int of at least 2, number of samples; 50,000 in published figures.
         encoder: `Encoder`.
         reference: `FeatureStatistics` of real images, of the same encoder.
-        labels: of a conditional model, integer array `(count,)`.
+        labels: of a conditional model, an int or the name of a class, or an array of
+            either of shape `(count,)`.
         seed: int, the stream of samples.
         batch_size: int, images per chain; it bounds the memory.
         shown: int, how many of the first samples are returned.
@@ -166,6 +167,7 @@ def evaluate_generation(
     """
     check_count(count, "count", 2)
     first: list[np.ndarray] = []
+    labels = None if labels is None else np.broadcast_to(labels, (count,))
 
     def batches() -> Iterator[np.ndarray]:
         bar = keras.utils.Progbar(count, unit_name="image") if progress else None
