@@ -403,8 +403,8 @@ class CFEBM(EnergyLadder):
 
         Args:
             optimizer: Keras optimizer or its name; `"auto"`, which `fit` and its kin
-                take for a model that has not been compiled, is `paper_adam` with the authors'
-                learning rate at this resolution.
+                take for a model that has not been compiled, is `paper_adam` with the
+                authors' learning rate at this resolution.
             loss: None.
             **kwargs: as of `keras.Model.compile`, but no metrics.
 
