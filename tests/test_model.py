@@ -485,8 +485,8 @@ def test_evaluation_is_deterministic_and_moves_nothing(
     assert_equal(values(trained), before)
     assert np.isfinite(list(first.values())).all()
     energy = float(np.mean(trained.sampling_network(images)))
-    assert first["data_energy"] == pytest.approx(energy, abs=1e-5)
-    assert first["gap"] == pytest.approx(-first["loss"], abs=1e-5)
+    assert float(first["data_energy"]) == pytest.approx(energy, abs=1e-5)
+    assert float(first["gap"]) == pytest.approx(-float(first["loss"]), abs=1e-5)
 
 
 def test_generated_images_are_deterministic_and_in_range(trained):

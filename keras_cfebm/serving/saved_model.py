@@ -14,6 +14,7 @@ from keras_cfebm.serving.request_checks import RANGES, Limits
 from keras_cfebm.serving.signatures import Signatures
 from keras_cfebm.tasks import AnomalyDetector, LadderDetector
 from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.utils.validation import check_count
 
@@ -77,18 +78,20 @@ def _write_signatures(model, folder, model_name, detector, limits, fit, chosen, 
     with backend.portable():
         builder = Signatures(model, detector, limits, fit, dtype)
         signatures = builder.build(chosen)
-        functions = {
-            name: tf.function(
-                signature.function,
-                input_signature=list(signature.inputs.values()),
-                autograph=False,
-            ).get_concrete_function()
-            for name, signature in signatures.items()
-        }
-    functions["serving_default"] = functions["energy"]
-    # What is served is not differentiated: the gradients of its activations stay out.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(module, str(folder), signatures=functions, options=options)
+        functions = {}
+        with progress_bar(len(signatures) + 1, "signature") as done:
+            for name, signature in signatures.items():
+                functions[name] = tf.function(
+                    signature.function,
+                    input_signature=list(signature.inputs.values()),
+                    autograph=False,
+                ).get_concrete_function()
+                done(1)
+            functions["serving_default"] = functions["energy"]
+            # Nobody differentiates what is served: gradients of activations stay out.
+            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+            tf.saved_model.save(module, str(folder), functions, options)
+            done(1)
     warmup.write(folder, model_name, signatures, builder.value_range[0])
     found = {
         **_metadata(model, detector, limits, fit),
