@@ -216,6 +216,7 @@ class EnergyLadder(keras.Model):
         speed: float = 1.0,
         return_chain: bool = False,
         dtype: str = "float32",
+        progress: bool | None = None,
     ) -> Any:
         """Draws images from the model, from noise, coarse to fine.
 
@@ -234,6 +235,8 @@ class EnergyLadder(keras.Model):
                 see `Langevin.faster`; 1 are those of the training.
             return_chain: bool, return the states on the way too, in floats.
             dtype: `"float32"` for images in [-1, 1], `"uint8"` for 0 … 255.
+            progress: bool, show a progress bar; None shows one after two seconds, on a
+                terminal or in a notebook.
 
         Returns:
             NumPy array of shape `(count, resolution, resolution, channels)`; with
@@ -257,7 +260,12 @@ class EnergyLadder(keras.Model):
         settings = self.langevin.faster(speed)
         convert = _conversion(dtype)
         chain = self._chain(self.sampling_ladder, settings, guidance)
-        options = {"labels": labels, "batch_size": batch_size, "start": start}
+        options = {
+            "labels": labels,
+            "batch_size": batch_size,
+            "start": start,
+            "progress": progress,
+        }
         if return_chain:
             images, states = tasks.generate_with_chain(chain, count, seed, **options)
             return convert(images), states
@@ -273,6 +281,7 @@ class EnergyLadder(keras.Model):
         faithfulness: float = 0.0,
         speed: float = 1.0,
         dtype: str = "float32",
+        progress: bool | None = None,
     ) -> np.ndarray:
         """Translates images of the source domain to the target domain (Sec. 4.4).
 
@@ -286,6 +295,7 @@ class EnergyLadder(keras.Model):
                 `keras_cfebm.tasks.translate`.
             speed: float, see `generate`.
             dtype: str, see `generate`.
+            progress: bool or None, see `generate`.
 
         Returns:
             NumPy array of the shape of `source_images`.
@@ -313,6 +323,7 @@ class EnergyLadder(keras.Model):
             batch_size=batch_size,
             start=start,
             faithfulness=faithfulness,
+            progress=progress,
         )
         return convert(images)
 

@@ -19,7 +19,7 @@ from keras_cfebm.configs.stages import learning_rate_at
 from keras_cfebm.ladder import EnergyLadder
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, noise_start
-from keras_cfebm.utils.model_inputs import check_arrays, numbered
+from keras_cfebm.utils.model_inputs import check_arrays, numbered, numbered_options
 from keras_cfebm.utils.training_data import (
     Batch,
     first_batch,
@@ -98,7 +98,7 @@ class CFEBM(EnergyLadder):
     ```
 
     `fit_progressively` writes this loop for you. A model that has not been compiled is,
-    by `fit`, with the optimizer of the paper.
+    by `fit` or `train_on_batch`, with the optimizer of the paper.
 
     Reference:
         [Zhao, Xie and Li, ICLR 2021](https://openreview.net/forum?id=aD1_5zowqV)
@@ -402,9 +402,9 @@ class CFEBM(EnergyLadder):
         """Sets the optimizer; see `keras.Model.compile`. The loss is the model's own.
 
         Args:
-            optimizer: Keras optimizer or its name; `"auto"`, which `fit` takes for a
-                model that has not been compiled, is `paper_adam` with the authors'
-                learning rate at this resolution.
+            optimizer: Keras optimizer or its name; `"auto"`, which `fit` and its kin
+                take for a model that has not been compiled, is `paper_adam` with the
+                authors' learning rate at this resolution.
             loss: None.
             **kwargs: as of `keras.Model.compile`, but no metrics.
 
@@ -438,13 +438,28 @@ class CFEBM(EnergyLadder):
         """
         x, y = self._checked(x, y, kwargs.get("sample_weight"))
         self.detector = None  # of other weights from now on
-        return super().fit(x, y, *args, **kwargs)
+        return super().fit(x, y, *args, **numbered_options(self, kwargs))
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Energies of data and samples; see `keras.Model.evaluate` and `fit`."""
         x, y = self._checked(x, y, kwargs.get("sample_weight"))
         try:
             return super().evaluate(x, y, *args, **kwargs)
+        finally:
+            self.test_batches.assign(0)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
+        """One training step; see `keras.Model.train_on_batch` and `fit`."""
+        x, y = self._checked(x, y, sample_weight)
+        self.detector = None
+        kwargs = numbered_options(self, kwargs)
+        return super().train_on_batch(x, y, sample_weight, *args, **kwargs)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
+        """The figures of `evaluate`, of one batch; see `keras.Model.test_on_batch`."""
+        x, y = self._checked(x, y, sample_weight)
+        try:
+            return super().test_on_batch(x, y, sample_weight, *args, **kwargs)
         finally:
             self.test_batches.assign(0)
 

@@ -328,8 +328,9 @@ def test_class_weights_and_sample_weights_move_the_model_alike(
     make_model, noise_images, values
 ):
     images, labels = noise_images(4, 8), np.array([0, 1, 0, 1])
-    by_class, by_sample = make_model(num_classes=2), make_model(num_classes=2)
-    fit(by_class, images, labels=labels, class_weight={0: 1.0, 1: 3.0})
+    by_class = make_model(num_classes=2, class_names=["cat", "dog"])
+    by_sample = make_model(num_classes=2)
+    fit(by_class, images, labels=labels, class_weight={"cat": 1.0, 1: 3.0})
     fit(by_sample, images, labels=labels, sample_weight=np.array([1.0, 3.0, 1.0, 3.0]))
     plain = make_model(num_classes=2)
     fit(plain, images, labels=labels)
@@ -371,6 +372,25 @@ def test_a_new_model_trains_at_once_by_the_adam_of_the_paper(
     assert model.step == 1 and isinstance(model.optimizer, keras.optimizers.Adam)
     assert settings["beta_1"] == 0.5 and settings["beta_2"] == 0.999
     assert settings["learning_rate"] == pytest.approx(1e-3)
+
+
+def test_a_new_model_takes_single_batches_as_fit_and_evaluate_do(
+    make_network, noise_images, values, assert_equal
+):
+    images, options = noise_images(4, 8), {"verbose": 0, "return_dict": True}
+    arguments = {"langevin": Langevin(steps=1), "class_names": ["cat", "dog"]}
+    fitted, stepped = (CFEBM(make_network(num_classes=2), **arguments) for _ in "ab")
+    names = ["dog", "cat", "cat", "dog"]
+    found = stepped.test_on_batch(images, names, return_dict=True)
+    assert found == stepped.evaluate(images, names, batch_size=4, **options)
+    assert stepped.step == 0
+    logs = stepped.train_on_batch(images, names, return_dict=True)
+    history = fit(fitted, images, labels=[1, 0, 0, 1]).history
+    assert stepped.step == 1
+    assert_equal(values(stepped), values(fitted))
+    assert logs["gap"] == pytest.approx(history["gap"][0], rel=1e-5)
+    with pytest.raises(ValueError, match="Did you mean 'dog'"):
+        stepped.train_on_batch(images, ["dogs"] * 4)
 
 
 @pytest.mark.parametrize("name", ["loss", "metrics", "loss_weights"])
@@ -467,8 +487,8 @@ def test_evaluation_is_deterministic_and_moves_nothing(
     assert_equal(values(trained), before)
     assert np.isfinite(list(first.values())).all()
     energy = float(np.mean(trained.sampling_network(images)))
-    assert first["data_energy"] == pytest.approx(energy, abs=1e-5)
-    assert first["gap"] == pytest.approx(-first["loss"], abs=1e-5)
+    assert float(first["data_energy"]) == pytest.approx(energy, abs=1e-5)
+    assert float(first["gap"]) == pytest.approx(-float(first["loss"]), abs=1e-5)
 
 
 def test_generated_images_are_deterministic_and_in_range(trained):
@@ -498,7 +518,8 @@ def test_classes_are_learned_and_generated(make_model, noise_images, tmp_path):
     embedding = model.network.head.embedding.embeddings
     labels = np.arange(8) % 3
     before = embedding.numpy()
-    fit(model, noise_images(8, 8, 3), labels=labels, epochs=2)
+    some = noise_images(4, 8, 3), np.array(names)[labels[:4]]
+    fit(model, noise_images(8, 8, 3), labels=labels, epochs=2, validation_data=some)
     assert (embedding.numpy() != before).any(axis=1).all()
     model.ema_network.head.embedding.embeddings.assign(before * 20)
     images = model.generate(4, seed=0, labels=[0, 1, 2, 1])

@@ -214,13 +214,14 @@ def strip(notebook: nbformat.NotebookNode) -> None:
 
 
 def _joined(outputs):
-    """Outputs without warnings, and what was printed in a row as one."""
+    """Outputs without warnings and bars; what was printed in a row is one."""
     kept = []
     for output in outputs:
         if output.output_type == "stream":
-            # In a notebook TensorFlow's Python side warns on the standard output.
+            # In a notebook TensorFlow's Python side warns on the standard output. Of
+            # progress bars every run has others, or none.
             output.text = re.sub(
-                r"^WARNING:tensorflow:.*\n+", "", output.text, flags=re.M
+                r"^WARNING:tensorflow:.*\n+|^.*━.*\n?", "", output.text, flags=re.M
             )
             if output.name == "stderr" or not output.text.strip():
                 continue

@@ -115,6 +115,7 @@ class BestLadder(keras.callbacks.Callback):
             seed=self.seed,
             batch_size=self.batch_size,
             shown=1,
+            progress=False,
         )
         return float(evaluation.figures["frechet_distance"])
 

@@ -41,10 +41,12 @@ class SampleGrid(keras.callbacks.Callback):
         if self.sources is None:
             classes = self.model.num_classes
             labels = None if classes is None else np.arange(self.count) % classes
-            images = self.model.generate(self.count, seed=self.seed, labels=labels)
+            images = self.model.generate(
+                self.count, seed=self.seed, labels=labels, progress=False
+            )
             image_grid(images, path=path)
             return
         halvings = (self.sources.shape[1] // self.model.resolution).bit_length() - 1
         sources = downsample(self.sources, halvings)
-        translations = self.model.translate(sources, seed=self.seed)
+        translations = self.model.translate(sources, seed=self.seed, progress=False)
         comparison_grid({"source": sources, "translation": translations}, path=path)

@@ -208,6 +208,12 @@ COMMANDS = {
         several(
             "signatures", None, "Names of those to write beside energy; by default all."
         ),
+        choice(
+            "dtype",
+            "float32",
+            "Images of requests and answers: floats, or bytes, 0 to 255.",
+            enum_values=["float32", "uint8"],
+        ),
         boolean("threshold", True, "Fit anomaly_score's threshold to held-out images."),
         choice(
             "score",

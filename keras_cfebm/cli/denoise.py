@@ -30,7 +30,6 @@ def main(values: flags.FlagValues) -> None:
         tuning_labels=task.labels(tuning),
         seed=values.seed,
         batch_size=values.batch_size,
-        progress=True,
     )
     task.record(found.figures, data=test.name, images=len(test))
     for sigma in found.figures:

@@ -25,7 +25,6 @@ def main(values: flags.FlagValues) -> None:
         factors,
         seed=values.seed,
         batch_size=values.batch_size,
-        progress=True,
     )
     task.record(found.figures)
     task.show(found.images, "chains.png")

@@ -28,7 +28,6 @@ def main(values: flags.FlagValues) -> None:
         labels=task.sample_labels(data),
         seed=values.seed,
         batch_size=values.batch_size,
-        progress=True,
         guidance=values.guidance,
         speed=values.speed,
     )

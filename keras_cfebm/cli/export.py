@@ -30,6 +30,7 @@ def main(values: flags.FlagValues) -> None:
         max_rows=values.max_rows,
         fit=fit,
         signatures=values.signatures,
+        dtype=values.dtype,
     )
     print(f"\nSavedModel: {target}\nTry it: cfebm serve --model={path}")
 

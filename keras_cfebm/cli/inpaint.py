@@ -27,7 +27,6 @@ def main(values: flags.FlagValues) -> None:
         labels=task.labels(test),
         seed=values.seed,
         batch_size=values.batch_size,
-        progress=True,
     )
     task.record(
         found.figures,

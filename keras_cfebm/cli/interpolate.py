@@ -21,7 +21,6 @@ def main(values: flags.FlagValues) -> None:
         task.model.langevin.faster(values.speed),
         labels_of(task.model, values.label, values.count),
         values.batch_size,
-        progress=True,
     )
     figures = evaluation.evaluate_interpolations(images)
     task.record(figures, columns=values.columns, speed=values.speed)

@@ -45,7 +45,6 @@ def main(values: flags.FlagValues) -> None:
         batch_size=values.batch_size,
         faithfulness=values.faithfulness,
         saliency=True,
-        progress=True,
     )
     # A chain may be one that does not clip.
     translations = np.clip(translations, -1.0, 1.0)

@@ -16,6 +16,7 @@ from keras_cfebm.datasets.folder_splits import default_split
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.resize import check_fit, check_size, resize_images
 from keras_cfebm.utils.paths import user_path
+from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.typing import PathLike
 
 #: How many file names a message lists.
@@ -235,12 +236,13 @@ def _in_parallel(function, items, workers):
             return None, error
 
     results, errors = {}, {}
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers) as pool, progress_bar(len(items), "file") as done:
         for item, (result, error) in zip(items, pool.map(attempt, items), strict=True):
             if error is None:
                 results[item] = result
             else:
                 errors[item] = error
+            done(1)
     return results, errors
 
 

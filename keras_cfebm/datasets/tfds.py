@@ -16,6 +16,7 @@ from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.resize import check_fit, check_size, resize_images
 from keras_cfebm.datasets.tfds_catalog import MANUAL_FILES, SPLITS, full_name
 from keras_cfebm.utils.optional import optional_import
+from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.typing import PathLike
 
 
@@ -116,12 +117,14 @@ def from_tfds(
     def fill(pixels):
         labels: list[int] = []
         done = 0
-        with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+        workers = 2 * (os.cpu_count() or 1)
+        with ThreadPoolExecutor(workers) as pool, progress_bar(len(pixels)) as show:
             # Batches are read ahead; more than one at a time would only take memory.
             for batch in dataset.batch(256).prefetch(1).as_numpy_iterator():
                 for image in pool.map(convert, batch[image_key]):
                     pixels[done] = image
                     done += 1
+                show(len(batch[image_key]))
                 labels.extend(batch[label_key] if label_key else ())
         if done != len(pixels):
             raise ValueError(

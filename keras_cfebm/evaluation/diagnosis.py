@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 
 from keras_cfebm.datasets.image_data import ImageData
@@ -19,6 +18,7 @@ from keras_cfebm.evaluation.diagnosis_figures import NONSENSE, Subject
 from keras_cfebm.evaluation.encoders import Encoder
 from keras_cfebm.evaluation.mixing import mixing_figures
 from keras_cfebm.evaluation.random_encoder import random_encoder
+from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.validation import check_count
 
 #: Lengths of chains, as multiples of the trained one.
@@ -51,7 +51,7 @@ def diagnose(
     factors: Sequence[int] = FACTORS,
     seed: int = 0,
     batch_size: int = 64,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Diagnosis:
     """Measures whether an energy is sound, and says what is wrong with it.
 
@@ -71,7 +71,7 @@ def diagnose(
         factors: ascending ints, lengths of chains as multiples of the trained one.
         seed: int, of all noise and of the choice of images.
         batch_size: int, images at a time; it bounds the memory.
-        progress: bool, show a progress bar.
+        progress: bool, show a progress bar; None shows one after two seconds.
 
     Returns:
         `Diagnosis`.
@@ -96,22 +96,23 @@ def diagnose(
     # Samples, four chains of other steps, and batches of longer ones from two starts.
     batches = math.ceil(count / check_count(batch_size, "batch_size"))
     parts = 1 + 4 + 2 * batches
-    bar = keras.utils.Progbar(parts, unit_name="part") if progress else None
-    subject = Subject(
-        model,
-        held_out.subset(limit=count, seed=seed),
-        training,
-        encoder,
-        seed,
-        batch_size,
-        finished=(lambda parts: None) if bar is None else bar.add,
-    )
-    chains, energies = subject.chains(factors), subject.energies()
+    with progress_bar(parts, "part", progress) as done:
+        subject = Subject(
+            model,
+            held_out.subset(limit=count, seed=seed),
+            training,
+            encoder,
+            seed,
+            batch_size,
+            finished=done,
+        )
+        chains, energies = subject.chains(factors), subject.energies()
+        durations = subject.durations()
     figures = {
         "metric": encoder.frechet_name,
         "scale": subject.scale(),
         "chains": chains.figures,
-        "durations": subject.durations(),
+        "durations": durations,
         "energies": {
             name: {"mean": float(some.mean()), "deviation": float(some.std())}
             for name, some in energies.items()

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from keras_cfebm.evaluation.feature_statistics import FeatureStatistics
+from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_count, check_features, check_seed
 
@@ -106,13 +107,12 @@ def kernel_distance(
     if len(first) == len(second) == size:
         subsets = 1
     rng = np.random.default_rng(check_seed(seed))
-    estimates = [
-        unbiased_squared_mmd(
-            first[rng.choice(len(first), size, replace=False)],
-            second[rng.choice(len(second), size, replace=False)],
-        )
-        for _ in range(subsets)
-    ]
+    estimates = []
+    with progress_bar(subsets, "subset") as done:
+        for _ in range(subsets):
+            rows = [rng.choice(len(of), size, replace=False) for of in (first, second)]
+            estimates.append(unbiased_squared_mmd(first[rows[0]], second[rows[1]]))
+            done(1)
     return {
         "mean": float(np.mean(estimates)),
         "std": float(np.std(estimates)) if subsets > 1 else None,

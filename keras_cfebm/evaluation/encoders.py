@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_features, check_images
 
@@ -88,10 +89,12 @@ class Encoder:
                 are not finite or not 2-D.
         """
         images = self.check(images)
-        blocks = [
-            np.asarray(self.function(images[start : start + self.batch_size]))
-            for start in range(0, len(images), self.batch_size)
-        ]
+        blocks = []
+        with progress_bar(len(images)) as done:
+            for start in range(0, len(images), self.batch_size):
+                some = images[start : start + self.batch_size]
+                blocks.append(np.asarray(self.function(some)))
+                done(len(some))
         features = check_features(np.concatenate(blocks), f"features of {self.name}")
         return features.astype("float32", copy=False)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_cfebm.evaluation.image_quality import psnr
 from keras_cfebm.utils.optional import optional_import
+from keras_cfebm.utils.progress import progress_bar
 
 
 def _gaussian(image, strength, sigma):
@@ -62,7 +63,11 @@ def filtered(
         ImportError: without the extra `eval` (scikit-image).
     """
     function, _ = FILTERS[name]
-    result = [function(image.astype("float64"), strength, sigma) for image in images]
+    result = []
+    with progress_bar(len(images)) as done:
+        for image in images:
+            result.append(function(image.astype("float64"), strength, sigma))
+            done(1)
     # scikit-image drops an axis of one channel here and there.
     return np.clip(np.stack(result), -1, 1).astype("float32").reshape(images.shape)
 
@@ -73,9 +78,13 @@ def best_strength(
     """The strength in `FILTERS` with the highest mean PSNR on images that are known."""
 
     def quality(strength):
-        return psnr(filtered(name, noisy, strength, sigma), clean).mean()
+        quality = psnr(filtered(name, noisy, strength, sigma), clean).mean()
+        done(1)
+        return quality
 
-    return max(FILTERS[name][1], key=quality)
+    strengths = FILTERS[name][1]
+    with progress_bar(len(strengths), "strength") as done:
+        return max(strengths, key=quality)
 
 
 def inpainted(name: str, images: np.ndarray, holes: np.ndarray) -> np.ndarray:
@@ -102,7 +111,11 @@ def inpainted(name: str, images: np.ndarray, holes: np.ndarray) -> np.ndarray:
         fill = functools.partial(restoration.inpaint_biharmonic, channel_axis=-1)
         known = np.where(holes, 0.0, images).astype("float64")
         masks = np.array(holes[..., 0], order="C")  # must be writable
-        filling = np.stack([*map(fill, known, masks)])
+        filling = np.empty_like(known)
+        with progress_bar(len(images)) as done:
+            for index in range(len(images)):
+                filling[index] = fill(known[index], masks[index])
+                done(1)
     else:
         raise ValueError(f"Expected 'mean' or 'biharmonic', received {name!r}.")
     return np.where(holes, np.clip(filling, -1, 1), images).astype("float32")

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_cfebm.datasets.cache import default_cache_dir
@@ -19,6 +18,7 @@ from keras_cfebm.evaluation.feature_statistics import (
     cached_statistics,
 )
 from keras_cfebm.evaluation.result import Evaluation
+from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.typing import PathLike, Tensor
 from keras_cfebm.utils.validation import check_count
 
@@ -52,7 +52,9 @@ def reference_statistics(
         batches = data.batches(
             batch_size=size, repeat=False, shuffle=False, as_numpy=True
         )
-        return FeatureStatistics.from_images(batches, encoder, name)
+        with progress_bar(len(data)) as done:
+            counted = _calling(done, batches)
+            return FeatureStatistics.from_images(counted, encoder, name)
 
     folder = default_cache_dir() / "statistics" if cache_dir is None else cache_dir
     try:
@@ -121,6 +123,12 @@ def evaluate_samples(
     }
 
 
+def _calling(done, batches):
+    for batch in batches:
+        yield batch
+        done(len(batch))
+
+
 def _first(batches, limit):
     for batch in batches:
         batch = np.asarray(batch)[:limit]
@@ -137,11 +145,11 @@ def evaluate_generation(
     encoder: Encoder,
     reference: FeatureStatistics,
     *,
-    labels: np.ndarray | None = None,
+    labels: Any = None,
     seed: int = 0,
     batch_size: int = 64,
     shown: int = 64,
-    progress: bool = False,
+    progress: bool | None = None,
     **options: Any,
 ) -> Evaluation:
     """Fréchet and kernel distance of samples, drawn and encoded batch by batch.
@@ -151,11 +159,12 @@ def evaluate_generation(
         count: int of at least 2, number of samples; 50,000 in published figures.
         encoder: `Encoder`.
         reference: `FeatureStatistics` of real images, of the same encoder.
-        labels: of a conditional model, integer array `(count,)`.
+        labels: of a conditional model, an int or the name of a class, or an array of
+            either of shape `(count,)`.
         seed: int, the stream of samples.
         batch_size: int, images per chain; it bounds the memory.
         shown: int, how many of the first samples are returned.
-        progress: bool, show a progress bar.
+        progress: bool, show a progress bar; None shows one after two seconds.
         **options: further arguments of `model.generate`, such as its speed.
 
     Returns:
@@ -166,9 +175,9 @@ def evaluate_generation(
     """
     check_count(count, "count", 2)
     first: list[np.ndarray] = []
+    labels = None if labels is None else np.broadcast_to(labels, (count,))
 
     def batches() -> Iterator[np.ndarray]:
-        bar = keras.utils.Progbar(count, unit_name="image") if progress else None
         for start in range(0, count, batch_size):
             # Always whole batches, so that nothing is compiled twice.
             end = min(start + batch_size, count)
@@ -184,10 +193,10 @@ def evaluate_generation(
             if start < shown:
                 first.append(images[: shown - start])
             yield images
-            if bar is not None:
-                bar.update(end)
+            done(end - start)
 
-    figures = evaluate_samples(batches(), reference, encoder, seed=seed)
+    with progress_bar(count, shown=progress) as done:
+        figures = evaluate_samples(batches(), reference, encoder, seed=seed)
     return Evaluation(figures, {"samples": np.concatenate(first)})
 
 

@@ -85,7 +85,7 @@ def evaluate_restoration(
     labels: Any = None,
     seed: int = 0,
     batch_size: int = 64,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Evaluation:
     """Measures images, restores them, and compares with the originals.
 
@@ -104,7 +104,7 @@ def evaluate_restoration(
         labels: of conditional energies, an int or an integer array `(n,)`.
         seed: int, the stream of masks, noise and chains.
         batch_size: int, images per chain.
-        progress: bool, show a progress bar.
+        progress: bool, show a progress bar; None shows one after two seconds.
 
     Returns:
         `Evaluation`; its figures are `methods`, name (`model`, a sample; `model_mean`,

@@ -5,8 +5,12 @@ import numpy as np
 from keras_cfebm.evaluation.encoders import Encoder
 from keras_cfebm.evaluation.result import Evaluation
 from keras_cfebm.utils.optional import optional_import
+from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_count, check_images
+
+#: Images whose neighbours are looked for at a time.
+_AT_ONCE = 128
 
 
 def nearest_neighbours(
@@ -37,7 +41,12 @@ def nearest_neighbours(
     queries = queries.reshape(len(queries), -1)
     reference = reference.reshape(len(reference), -1)
     rows = search(n_neighbors=k, algorithm="brute").fit(reference)
-    rows = rows.kneighbors(queries, return_distance=False)
+    found = []
+    with progress_bar(len(queries)) as done:
+        for some in np.array_split(queries, -(-len(queries) // _AT_ONCE)):
+            found.append(rows.kneighbors(some, return_distance=False))
+            done(len(some))
+    rows = np.concatenate(found)
     # Again from the differences: exactly 0 for a copy, where |q|² − 2qr + |r|² cancels.
     distances = np.stack(
         [

@@ -14,6 +14,7 @@ from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.chain import Chain
 from keras_cfebm.tasks.inverse_problems import REFINEMENT
 from keras_cfebm.tasks.restoration import DENOISING
+from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.validation import check_images, check_number
 
 #: The noise that `evaluate_denoising` adds by default, standard deviations.
@@ -39,7 +40,7 @@ def evaluate_denoising(
     tuning_labels: Any = None,
     seed: int = 0,
     batch_size: int = 64,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Evaluation:
     """Denoises images by an energy and by filters, all told the noise level σ.
 
@@ -64,7 +65,7 @@ def evaluate_denoising(
         tuning_labels: the same of `tuning_images`.
         seed: int, the stream of noise and chains.
         batch_size: int, images per chain.
-        progress: bool, show progress bars.
+        progress: bool, show a progress bar; None shows one after two seconds.
 
     Returns:
         `Evaluation`; its figures are σ (as str) → method (`noisy`, `model`, the names
@@ -142,10 +143,11 @@ def best_steps(
         labels=labels,
         every=1,
     )
-    quality = {
-        state.step: float(psnr(np.clip(state.images, -1, 1), clean).mean())
-        for state in states
-    }
+    quality = {}
+    with progress_bar(MOST_STEPS, "step") as done:
+        for state in states:
+            quality[state.step] = psnr(np.clip(state.images, -1, 1), clean).mean()
+            done(min(state.step, 1))
     del quality[0]
     return max(quality, key=lambda step: quality[step])
 
@@ -160,7 +162,7 @@ def evaluate_inpainting(
     labels: Any = None,
     seed: int = 0,
     batch_size: int = 64,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Evaluation:
     """Fills holes by energies and by classical methods.
 
@@ -176,7 +178,7 @@ def evaluate_inpainting(
         labels: of conditional energies, an int or an integer array `(n,)`.
         seed: int, the stream of masks and chains.
         batch_size: int, images per chain.
-        progress: bool, show a progress bar.
+        progress: bool, show a progress bar; None shows one after two seconds.
 
     Returns:
         `Evaluation`; its figures are method (`model`, `model_mean`, `mean`,

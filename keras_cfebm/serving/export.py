@@ -24,6 +24,7 @@ def export_saved_model(
     max_rows: int = MAX_ROWS,
     fit: str = "exact",
     signatures: Collection[str] | None = None,
+    dtype: str = "float32",
 ) -> str:
     """Writes `<path>/<version>/`, a SavedModel that needs neither Keras nor Python.
 
@@ -54,14 +55,15 @@ def export_saved_model(
     energy, and there is no `anomalous`. `restore_grey` is for images of three channels.
 
     What the signatures do not say is in `assets.extra/metadata.json`: the limits, the
-    names of the classes, and the detector's threshold with the share of normal images
-    that it was fitted to flag.
+    range of images, the names of the classes, and the detector's threshold with the
+    share of normal images that it was fitted to flag.
 
     - `images`: float32 (n, resolution, resolution, channels), or what was measured of
       them: at half the resolution for `restore_mean_pool_2`, a quarter for
       `restore_mean_pool_4`, of one channel for `restore_grey`. Inputs are of
       `model.value_range`, or else in [-1, 1], but any finite numbers for `denoise` and
-      where there is noise; outputs are in [-1, 1].
+      where there is noise; outputs are in [-1, 1]. Or all of them are bytes, see
+      `dtype`.
     - `masks`: bool (n, resolution, resolution), True where a pixel is missing; in
       `restore` none need be, which is then to denoise.
     - `seeds`: int64 (n,), at least 0. A row with seed s is what the Python function
@@ -94,6 +96,8 @@ def export_saved_model(
             of at most that, then centred on black.
         signatures: names of those to write, beside `energy`, which always is: fewer are
             written, loaded and warmed up sooner. None for all.
+        dtype: `"float32"`, or `"uint8"` for images as bytes, 0 … 255, in requests and
+            answers, whatever the `value_range` is; `noise` and `std` are on that scale.
 
     Returns:
         Path of the SavedModel, str.
@@ -116,4 +120,6 @@ def export_saved_model(
     limits = saved_model.Limits(max_steps, max_rows)
     if detector is None:
         detector = getattr(model, "detector", None)
-    return saved_model.write(model, path, version, detector, limits, fit, signatures)
+    return saved_model.write(
+        model, path, version, detector, limits, fit, signatures, dtype
+    )

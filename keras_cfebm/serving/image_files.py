@@ -143,8 +143,13 @@ def _as_channels(levels, channels):
     return tf.round(tf.reduce_sum(colour * _GREY, axis=-1, keepdims=True))
 
 
+def to_bytes(images: tf.Tensor) -> tf.Tensor:
+    """Images, clipped to [-1, 1], as uint8."""
+    levels = tf.round(to_levels(tf.clip_by_value(images, -1.0, 1.0)))
+    return tf.cast(levels, tf.uint8)
+
+
 def encode(images: tf.Tensor) -> tf.Tensor:
     """Encodes images, clipped to [-1, 1], as PNG: a string tensor of shape `(n,)`."""
-    levels = tf.round(to_levels(tf.clip_by_value(images, -1.0, 1.0)))
-    levels = tf.cast(levels, tf.uint8)
+    levels = to_bytes(images)
     return tf.map_fn(tf.io.encode_png, levels, fn_output_signature=tf.string)

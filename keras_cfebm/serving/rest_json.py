@@ -15,6 +15,7 @@ from keras_cfebm.serving.servable import ServingError
 _TYPES: dict[str, set[type]] = {
     "f": {int, float},
     "i": {int},
+    "u": {int},
     "b": {bool},
     "O": {str, dict},
 }

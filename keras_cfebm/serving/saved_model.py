@@ -14,6 +14,7 @@ from keras_cfebm.serving.request_checks import RANGES, Limits
 from keras_cfebm.serving.signatures import Signatures
 from keras_cfebm.tasks import AnomalyDetector, LadderDetector
 from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.utils.validation import check_count
 
@@ -29,6 +30,7 @@ def write(
     limits: Limits,
     fit: str,
     chosen: Collection[str] | None,
+    dtype: str,
 ) -> str:
     """See `keras_cfebm.serving.export.export_saved_model`."""
     if not isinstance(model, CFEBM):
@@ -39,6 +41,8 @@ def write(
         raise ValueError(
             f"Expected fit to be one of {image_files.FITS}, received {fit!r}."
         )
+    if dtype not in ("float32", "uint8"):
+        raise ValueError(f"Expected dtype 'float32' or 'uint8', received {dtype!r}.")
     if detector is not None:
         _check_detector(detector, model)
     path = pathlib.Path(path)
@@ -50,7 +54,7 @@ def write(
             f"Expected a new version, received {target}, which is never overwritten."
         )
     with atomic_files.new_folder(target) as folder:
-        options = detector, limits, fit, chosen
+        options = detector, limits, fit, chosen, dtype
         _write_signatures(model, folder, path.resolve().name, *options)
     return str(target)
 
@@ -61,7 +65,7 @@ def next_version(path: pathlib.Path) -> int:
     return max(found, default=0) + 1
 
 
-def _write_signatures(model, folder, model_name, detector, limits, fit, chosen):
+def _write_signatures(model, folder, model_name, detector, limits, fit, chosen, dtype):
     # Not keras.export.ExportArchive, which would trace, and store, everything twice.
     module = tf.Module()
     module.energies = [
@@ -72,22 +76,28 @@ def _write_signatures(model, folder, model_name, detector, limits, fit, chosen):
         module.normality = [weight.value for weight in normality.weights]
     # Traced anew inside, so that nothing of it has been compiled by XLA.
     with backend.portable():
-        signatures = Signatures(model, detector, limits, fit).build(chosen)
-        functions = {
-            name: tf.function(
-                signature.function,
-                input_signature=list(signature.inputs.values()),
-                autograph=False,
-            ).get_concrete_function()
-            for name, signature in signatures.items()
-        }
-    functions["serving_default"] = functions["energy"]
-    # What is served is not differentiated: the gradients of its activations stay out.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(module, str(folder), signatures=functions, options=options)
-    darkest = -1.0 if model.value_range is None else model.value_range[0]
-    warmup.write(folder, model_name, signatures, darkest)
-    text = json.dumps(_metadata(model, detector, limits, fit), ensure_ascii=False)
+        builder = Signatures(model, detector, limits, fit, dtype)
+        signatures = builder.build(chosen)
+        functions = {}
+        with progress_bar(len(signatures) + 1, "signature") as done:
+            for name, signature in signatures.items():
+                functions[name] = tf.function(
+                    signature.function,
+                    input_signature=list(signature.inputs.values()),
+                    autograph=False,
+                ).get_concrete_function()
+                done(1)
+            functions["serving_default"] = functions["energy"]
+            # Nobody differentiates what is served: gradients of activations stay out.
+            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+            tf.saved_model.save(module, str(folder), functions, options)
+            done(1)
+    warmup.write(folder, model_name, signatures, builder.value_range[0])
+    found = {
+        **_metadata(model, detector, limits, fit),
+        "value_range": builder.value_range,
+    }
+    text = json.dumps(found, ensure_ascii=False)
     (folder / METADATA).write_text(text, encoding="utf-8")
 
 

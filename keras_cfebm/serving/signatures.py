@@ -38,6 +38,8 @@ class Signature(NamedTuple):
     image_shape: tuple[int, ...]
 
 
+#: The range of images as bytes.
+_BYTES = (0.0, 255.0)
 #: What every chain is given, and every restoration.
 _CHAIN = ("seeds", "steps", "speed")
 _RESTORATION = ("noise", "samples", *_CHAIN)
@@ -52,11 +54,15 @@ class Signatures:
         detector: AnomalyDetector | LadderDetector | None,
         limits: Limits,
         fit: str,
+        dtype: str = "float32",
     ):
+        images = tf.TensorSpec(SPECS["images"].shape, dtype, "images")
+        self.specs = {**SPECS, "images": images}
+        self.as_bytes = dtype == "uint8"
         self.energy = model.sampling_network
         self.image_shape = model.image_shape
         self.num_classes = model.num_classes
-        self.value_range = model.value_range or INNER
+        self.value_range = _BYTES if self.as_bytes else model.value_range or INNER
         self.detector = detector
         if isinstance(detector, LadderDetector):
             # Traced once, for images and for files of them.
@@ -129,9 +135,10 @@ class Signatures:
             given = self._check(given, image_shape, in_range)
             if "guidance" in given:
                 given["labels"] = given["labels"], given.pop("guidance")
-            return function(**given)
+            outputs = function(**given)
+            return _with_levels(outputs) if self.as_bytes else outputs
 
-        inputs = {name: SPECS[name] for name in names}
+        inputs = {name: self.specs[name] for name in names}
         return Signature(checked, inputs, image_shape)
 
     # --- Inputs ---------------------------------------------------------------------
@@ -146,7 +153,9 @@ class Signatures:
             # What was measured with noise may leave the range.
             exact = None if "noise" not in given else tf.equal(given["noise"], 0)
             images = refuse_bad_images(
-                given["images"], self.value_range if in_range else None, exact
+                tf.cast(given["images"], tf.float32),
+                self.value_range if in_range else None,
+                exact,
             )
             given["images"] = rescaled(images, self.value_range)
         if "noise" in given:
@@ -241,6 +250,15 @@ def _keys(seeds):
     low_word = tf.constant(0xFFFFFFFF, tf.int64)
     words = [tf.cast(tf.bitwise.bitwise_and(w, low_word), tf.uint32) for w in words]
     return random.fold_in(tf.stack(words, axis=-1), 0)
+
+
+def _with_levels(outputs):
+    """Outputs with images as bytes, and their deviation on the same scale."""
+    converted = {
+        **dict.fromkeys(("images", "sample", "mean"), image_files.to_bytes),
+        "std": lambda std: std * 127.5,
+    }
+    return {name: converted.get(name, tf.identity)(x) for name, x in outputs.items()}
 
 
 def _as_png(function):

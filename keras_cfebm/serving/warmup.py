@@ -43,17 +43,18 @@ def write(
 def _request_of(signature, darkest):
     """A row of its own kind for every input; all that is a number is 1, or 0."""
     black = np.full((1, *signature.image_shape), -1, "float32")
+    dtypes = {
+        name: spec.dtype.as_numpy_dtype for name, spec in signature.inputs.items()
+    }
     given = {
-        "images": lambda: np.full_like(black, darkest),
+        "images": lambda: np.full(black.shape, darkest, dtypes["images"]),
         "masks": lambda: np.zeros(black.shape[:3], bool),
         "image_bytes": lambda: image_files.encode(black).numpy(),
     }
     ones = ("steps", "speed", "samples")
     return {
-        name: given[name]()
-        if name in given
-        else np.full(1, name in ones, spec.dtype.as_numpy_dtype)
-        for name, spec in signature.inputs.items()
+        name: given[name]() if name in given else np.full(1, name in ones, dtype)
+        for name, dtype in dtypes.items()
     }
 
 

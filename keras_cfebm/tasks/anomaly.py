@@ -27,7 +27,7 @@ def anomaly_scores(
     batch_size: int = 64,
     *,
     reference: float | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> np.ndarray:
     """Scores images by how unlike the training data they are: **high = anomalous**.
 
@@ -48,7 +48,7 @@ def anomaly_scores(
         batch_size: int, images at a time; it bounds the memory.
         reference: float, of `"typicality"` only: the mean energy of normal data that
             the energy was not trained on. `AnomalyDetector` fits it.
-        progress: bool, show a progress bar.
+        progress: bool, show a progress bar; None shows one after two seconds.
 
     Returns:
         float32 NumPy array of shape `(n,)`.
@@ -155,7 +155,7 @@ class AnomalyDetector:
         return self
 
     def scores(
-        self, images: np.ndarray, labels: Any = None, *, progress: bool = False
+        self, images: np.ndarray, labels: Any = None, *, progress: bool | None = None
     ) -> np.ndarray:
         """Scores `(n,)` of images, high = anomalous; see `anomaly_scores`."""
         return self._typical(self._run(images, labels, progress))
@@ -193,7 +193,7 @@ class AnomalyDetector:
         detector.false_positive_rate = state["false_positive_rate"]
         return detector
 
-    def _run(self, images, labels, progress=False):
+    def _run(self, images, labels, progress=None):
         arrays = check_energy_inputs(self.energy, images, labels)
         return run_batches(self._compiled, arrays, self.batch_size, progress)
 

@@ -5,11 +5,11 @@ import random as python_random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops, tree
 
 from keras_cfebm.backend import random
+from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.validation import check_count, check_images, check_labels
 
 #: Streams of an image's key; those of chains and training are in `sampling`, `model`.
@@ -17,7 +17,10 @@ MASK, WHITE_NOISE, SMOOTHING, SAMPLE = 8, 9, 10, 11
 
 
 def run_batches(
-    function: Callable, arrays: Sequence[Any], batch_size: int, progress: bool = False
+    function: Callable,
+    arrays: Sequence[Any],
+    batch_size: int,
+    progress: bool | None = None,
 ) -> Any:
     """Calls a function on equal batches of arrays and puts the results together.
 
@@ -32,28 +35,27 @@ def run_batches(
         arrays: NumPy arrays of shape `(n, …)`, the first of which is not None; in place
             of the others, None is handed through.
         batch_size: int of at least 1, the largest number of rows of one call.
-        progress: bool, whether a Keras progress bar is shown.
+        progress: bool, whether a progress bar is shown, see `progress_bar`.
     """
     count = len(arrays[0])
     batch_size = check_count(batch_size, "batch_size")
     size = math.ceil(count / math.ceil(count / batch_size))
-    bar = keras.utils.Progbar(count, unit_name="image") if progress else None
     results = None
-    for first in range(0, count, size):
-        rows = np.minimum(np.arange(first, first + size), count - 1)
-        batch = [None if a is None else ops.convert_to_tensor(a[rows]) for a in arrays]
-        outputs = tree.map_structure(ops.convert_to_numpy, function(*batch))
-        if results is None:
-            results = tree.map_structure(
-                lambda output: np.empty((count, *output.shape[1:]), output.dtype),
-                outputs,
-            )
-        end = min(first + size, count)
-        parts = zip(tree.flatten(results), tree.flatten(outputs), strict=True)
-        for result, output in parts:
-            result[first:end] = output[: end - first]
-        if bar is not None:
-            bar.update(end)
+    with progress_bar(count, shown=progress) as done:
+        for first in range(0, count, size):
+            rows = np.minimum(np.arange(first, first + size), count - 1)
+            batch = [a if a is None else ops.convert_to_tensor(a[rows]) for a in arrays]
+            outputs = tree.map_structure(ops.convert_to_numpy, function(*batch))
+            if results is None:
+                results = tree.map_structure(
+                    lambda output: np.empty((count, *output.shape[1:]), output.dtype),
+                    outputs,
+                )
+            end = min(first + size, count)
+            parts = zip(tree.flatten(results), tree.flatten(outputs), strict=True)
+            for result, output in parts:
+                result[first:end] = output[: end - first]
+            done(end - first)
     return results
 
 

@@ -14,6 +14,7 @@ from keras_cfebm import backend
 from keras_cfebm.datasets.pixels import downsample
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.tasks.batches import run_batches
+from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.validation import check_count, check_images
 
 _TINY = 1e-6
@@ -78,8 +79,9 @@ def _distances(features, bank, reach):
     spread = np.maximum(bank.std(axis=(0, 1, 2)), _TINY)
     features, bank = features / spread, bank / spread
     found = np.empty(features.shape[:3], "float32")
-    for row in range(found.shape[1]):
-        for column in range(found.shape[2]):
+    places = list(np.ndindex(found.shape[1:]))
+    with progress_bar(len(places), "place") as done:
+        for row, column in places:
             near = bank[
                 :,
                 max(row - reach, 0) : row + reach + 1,
@@ -88,4 +90,5 @@ def _distances(features, bank, reach):
             here = features[:, row, column]
             squares = np.square(near).sum(axis=1) - 2 * here @ near.T
             found[:, row, column] = squares.min(axis=1) + np.square(here).sum(axis=1)
+            done(1)
     return np.sqrt(np.maximum(found, 0.0))

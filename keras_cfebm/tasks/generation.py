@@ -9,6 +9,7 @@ from keras import ops
 from keras_cfebm.sampling import Langevin, over_pixels
 from keras_cfebm.tasks.batches import run_batches
 from keras_cfebm.tasks.chain import ChainState, chain_of
+from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.validation import check_count, check_images
 
 
@@ -23,7 +24,7 @@ def generate(
     *,
     image_shape: Sequence[int] | None = None,
     saliency: bool = False,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Any:
     """Draws images by Langevin from noise, coarse to fine (Alg. 2).
 
@@ -40,7 +41,7 @@ def generate(
         image_shape: shape `(height, width, channels)` of the coarsest images; needed
             where `energies[0]` has no attribute of that name.
         saliency: bool, return the generative saliency too.
-        progress: bool, show a progress bar.
+        progress: bool, show a progress bar; None shows one after two seconds.
 
     Returns:
         float32 NumPy array of the finest images `(count, h, w, c)`, within
@@ -73,6 +74,7 @@ def generate_with_chain(
     *,
     every: int = 5,
     image_shape: Sequence[int] | None = None,
+    progress: bool | None = None,
 ) -> tuple[np.ndarray, list[ChainState]]:
     """The images of `generate`, and the states on the way to them.
 
@@ -86,6 +88,7 @@ def generate_with_chain(
         start: int, index in the stream of the first image.
         every: int, steps between two records within a level.
         image_shape: see `generate`.
+        progress: see `generate`.
 
     Returns:
         Pair of the images and of a list of `ChainState`s of all of them, see
@@ -99,18 +102,20 @@ def generate_with_chain(
     batch_size = check_count(batch_size, "batch_size")
     labels = chain.check_labels(labels, count)
     batches: list[list[ChainState]] = []
-    for first in range(0, count, batch_size):
-        rows = slice(first, min(first + batch_size, count))
-        states = chain_states(
-            chain,
-            rows.stop - first,
-            chain.last_seed if first else seed,
-            labels=None if labels is None else labels[rows],
-            every=every,
-            start=start + first,
-            image_shape=image_shape,
-        )
-        batches.append(list(states))
+    with progress_bar(count, shown=progress) as done:
+        for first in range(0, count, batch_size):
+            rows = slice(first, min(first + batch_size, count))
+            states = chain_states(
+                chain,
+                rows.stop - first,
+                chain.last_seed if first else seed,
+                labels=None if labels is None else labels[rows],
+                every=every,
+                start=start + first,
+                image_shape=image_shape,
+            )
+            batches.append(list(states))
+            done(rows.stop - first)
     joined = [
         ChainState(
             parts[0].resolution,
@@ -134,7 +139,7 @@ def interpolate(
     start: int = 0,
     *,
     image_shape: Sequence[int] | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> np.ndarray:
     """Interpolates between the starts of chains: x = √(1 − t²) · x₀ + t · x₁.
 
@@ -155,7 +160,7 @@ def interpolate(
         batch_size: int, images per chain.
         start: int, index in the stream of the first row's left end.
         image_shape: see `generate`.
-        progress: bool, show a progress bar.
+        progress: bool, show a progress bar; None shows one after two seconds.
 
     Returns:
         float32 NumPy array of shape `(rows, columns, h, w, c)`.

@@ -68,7 +68,7 @@ def restore(
     initial: np.ndarray | None = None,
     temperature: float = TEMPERATURE,
     image_shape: Sequence[int] | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Restoration:
     """Restores images of which y = A x + noise was measured.
 
@@ -98,7 +98,7 @@ def restore(
             no influence if `noise` is 0.
         image_shape: shape of one of the finest images; needed where the finest energy
             has no attribute of that name and y is smaller.
-        progress: bool, show a progress bar.
+        progress: bool, show a progress bar; None shows one after two seconds.
 
     Returns:
         `Restoration`, images within `settings.clip`.

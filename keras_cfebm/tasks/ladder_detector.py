@@ -143,7 +143,7 @@ class LadderDetector:
         return self
 
     def measurements(
-        self, images: np.ndarray, *, progress: bool = False
+        self, images: np.ndarray, *, progress: bool | None = None
     ) -> Measurements:
         """What is measured of images `(n, h, w, c)`, as NumPy arrays.
 
@@ -155,14 +155,14 @@ class LadderDetector:
         return Measurements(*found)
 
     def scores(
-        self, images: np.ndarray, labels: None = None, *, progress: bool = False
+        self, images: np.ndarray, labels: None = None, *, progress: bool | None = None
     ) -> np.ndarray:
         """Scores −log p of images, high = anomalous.
 
         Args:
             images: float array of shape `(n, h, w, c)` in [-1, 1].
             labels: None, as other detectors have it.
-            progress: bool, show a progress bar.
+            progress: bool, show a progress bar; None shows one after two seconds.
 
         Returns:
             float32 NumPy array of shape `(n,)`.

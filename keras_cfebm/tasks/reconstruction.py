@@ -42,7 +42,7 @@ def reconstruct(
     iterations: int = 100,
     learning_rate: float = 0.05,
     image_shape: Sequence[int] | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Reconstruction:
     """Optimises the start of chains so that they end at given images.
 
@@ -65,7 +65,7 @@ def reconstruct(
         iterations: int, steps of Adam; 0 leaves the starts as they are.
         learning_rate: float, of Adam, on the scale of the images.
         image_shape: see `generate`.
-        progress: bool, show a progress bar.
+        progress: bool, show a progress bar; None shows one after two seconds.
 
     Returns:
         `Reconstruction`.

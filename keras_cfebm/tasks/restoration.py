@@ -62,7 +62,7 @@ def denoise(
     start: int = 0,
     *,
     saliency: bool = False,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Any:
     """Removes noise: a few steps at the finest level that start at the noisy images.
 
@@ -76,7 +76,7 @@ def denoise(
         batch_size: int, images per chain; it bounds the memory.
         start: int, index in the stream of the first image.
         saliency: bool, return the generative saliency too, see `generate`.
-        progress: bool, show a progress bar.
+        progress: bool, show a progress bar; None shows one after two seconds.
 
     Returns:
         float32 NumPy array of shape `(n, h, w, c)` within `settings.clip`; with
@@ -102,7 +102,7 @@ def inpaint(
     *,
     fill: str = "noise",
     saliency: bool = False,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Any:
     """Fills missing pixels: after each Langevin step the known ones are put back.
 
@@ -126,7 +126,7 @@ def inpaint(
             `"image"`, what is there.
         saliency: bool, return the generative saliency too, see `generate`; it is 0 at
             known pixels.
-        progress: bool, show a progress bar.
+        progress: bool, show a progress bar; None shows one after two seconds.
 
     Returns:
         float32 NumPy array of shape `(n, h, w, c)`; with `saliency` a pair of it and of

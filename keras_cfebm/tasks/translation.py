@@ -25,7 +25,7 @@ def translate(
     *,
     faithfulness: float = 0.0,
     saliency: bool = False,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Any:
     """Translates images: a chain at the finest level that starts at them.
 
@@ -47,7 +47,7 @@ def translate(
             1 / (2η), where each step begins at the source again.
         saliency: bool, return the generative saliency too, where and how much the
             translation changed the images, see `generate`.
-        progress: bool, show a progress bar.
+        progress: bool | None, show a progress bar; None shows one after two seconds.
 
     Returns:
         float32 NumPy array of shape `(n, h, w, c)` within `settings.clip`; with
@@ -95,7 +95,7 @@ def run_from(
     batch_size: int,
     start: int,
     saliency: bool,
-    progress: bool,
+    progress: bool | None,
     faithfulness: float = 0.0,
 ) -> Any:
     """Runs a chain that starts at images, in batches; see `translate`."""

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cfebm.utils.labels import named_labels
+from keras_cfebm.utils.labels import class_index, named_labels
 from keras_cfebm.utils.validation import check_labels
 from keras_cfebm.utils.value_range import check_inputs
 
@@ -25,6 +25,29 @@ def numbered(model: keras.Model, labels: Any) -> Any:
     if model.num_classes is None or not isinstance(labels, (np.ndarray, list)):
         return labels
     return named_labels(labels, model.class_names, model.num_classes)
+
+
+def numbered_options(model: keras.Model, options: dict[str, Any]) -> dict[str, Any]:
+    """Further arguments of `fit`, with numbers where they name classes.
+
+    Args:
+        model: `EnergyLadder`.
+        options: dict, of which `validation_data` and `class_weight` may name classes.
+
+    Raises:
+        ValueError: if a name is of no class.
+    """
+    options = dict(options)
+    validation, weights = map(options.get, ("validation_data", "class_weight"))
+    if isinstance(validation, (tuple, list)) and len(validation) > 1:
+        x, y, *rest = validation
+        options["validation_data"] = (x, numbered(model, y), *rest)
+    if weights is not None and model.num_classes is not None:
+        options["class_weight"] = {
+            class_index(label, model.class_names, model.num_classes): weight
+            for label, weight in weights.items()
+        }
+    return options
 
 
 def check_arrays(

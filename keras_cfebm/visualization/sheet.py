@@ -141,7 +141,7 @@ def caption_font(tile_width: int) -> ImageFont.FreeTypeFont:
     unlike Pillow's own it has the σ, β and → of this field.
     """
     file = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    return ImageFont.truetype(file, min(max(tile_width // 7, 12), 20))
+    return ImageFont.truetype(str(file), min(max(tile_width // 7, 12), 20))
 
 
 def _room_for(texts, font):

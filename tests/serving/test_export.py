@@ -22,10 +22,16 @@ from keras_cfebm import tasks
 from keras_cfebm.datasets.pixels import to_float
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.serving import export_saved_model, image_files, saved_model, warmup
+from keras_cfebm.serving import (
+    export_saved_model,
+    image_files,
+    rest_json,
+    saved_model,
+    warmup,
+)
 from keras_cfebm.serving.request_checks import Limits
 from keras_cfebm.serving.servable import Servable, ServingError
-from keras_cfebm.serving.signatures import Signatures
+from keras_cfebm.serving.signatures import Signature, Signatures
 from keras_cfebm.utils import atomic_files
 
 HERE = pathlib.Path(__file__).parent
@@ -155,6 +161,44 @@ def test_signatures_take_the_declared_range(ladder, images, monkeypatch):
     checked = signatures._check(noisy, ladder.image_shape, in_range=True)
     np.testing.assert_allclose(checked["noise"], 0.2, rtol=1e-6)
     np.testing.assert_allclose(checked["images"], images + 30 / 127.5, atol=1e-5)
+
+
+def test_images_may_be_bytes(served, ladder, tmp_path):
+    path = export_saved_model(
+        ladder, tmp_path / "m", signatures=["restore"], dtype="uint8"
+    )
+    given = {name: x[:1] for name, x in served.requests["restore"].items()}
+    assert given["noise"] == 0 and given["masks"].any()
+    levels = given["images"] = export_cases.levels_of(given["images"])
+    functions = tf.saved_model.load(path).signatures
+    inputs = {name: tf.constant(x) for name, x in given.items()}
+    found = functions["restore"](**inputs)
+    expected = {name: x[:1] for name, x in served.expected["restore"].items()}
+    known = ~given["masks"]
+    for name in ("sample", "mean"):
+        image = found[name].numpy()
+        assert image.dtype == np.uint8
+        np.testing.assert_array_equal(image[known], levels[known])
+        difference = image.astype(int) - export_cases.levels_of(expected[name])
+        assert np.abs(difference).mean() < 1
+    np.testing.assert_allclose(found["std"], 127.5 * expected["std"], atol=2)
+    energy = functions["energy"](images=inputs["images"])["energy"]
+    wanted = ladder.sampling_network(to_float(levels))
+    np.testing.assert_allclose(energy, wanted, rtol=1e-4, atol=1e-4)
+    metadata = json.loads((pathlib.Path(path) / saved_model.METADATA).read_text())
+    assert metadata["value_range"] == [0, 255]
+    warm = Servable(pathlib.Path(path)).signatures["energy"].inputs["images"]
+    assert warm.dtype == tf.uint8.as_datatype_enum
+    specs = {"images": tf.TensorSpec(None, tf.uint8)}
+    warming = warmup._request_of(Signature(None, specs, (16, 16, 1)), 0.0)["images"]
+    np.testing.assert_array_equal(warming, np.zeros_like(levels), strict=True)
+    body = {"instances": levels.tolist()}
+    asked = rest_json.arrays(body, {"images": warm})["images"]
+    np.testing.assert_array_equal(asked, levels, strict=True)
+    with pytest.raises(ServingError, match="images as uint8"):
+        rest_json.arrays({"instances": [[256]]}, {"images": warm})
+    with pytest.raises(ValueError, match="'float32' or 'uint8', received 'int8'"):
+        export_saved_model(ladder, tmp_path / "m", dtype="int8")
 
 
 def test_what_the_signatures_do_not_say_is_exported(with_classes, served):
