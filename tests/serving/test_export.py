@@ -24,7 +24,7 @@ from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.serving import export_saved_model, image_files, saved_model, warmup
 from keras_cfebm.serving.request_checks import Limits
-from keras_cfebm.serving.servable import Servable, ServingError
+from keras_cfebm.serving.served_model import Servable, ServingError
 from keras_cfebm.serving.signatures import Signatures
 from keras_cfebm.utils import atomic_files
 
