@@ -1,13 +1,14 @@
 """Latency and throughput of an exported model: which engine, and whether to merge.
 
 The first table has one small request by REST, an energy of one row, of `cfebm serve`
-and, where they are installed, of a FastAPI application of 17 lines and of Ray Serve
+and, where they are installed, of a FastAPI application of 20 lines and of Ray Serve
 with its batching: seconds until the first answer, latency of one client, answers to 64
 clients that ask at the same moment on new connections, thrice, memory of the processes,
 what they share counted once. The second one has gRPC requests to two servers of ours,
 with and without `--max_batch_size`, asked in turn. Servers and clients share the
 processor: a client that only waits takes little of it. TensorFlow Serving runs the same
-graph without Python around it.
+graph without Python around it. The last line is what the rows beside it make of a
+sample: pixels of the same seeds alone and among 16.
 
 Run from the repository's root, on an idle machine:
 
@@ -20,7 +21,6 @@ import functools
 import http.client
 import importlib.util
 import json
-import pathlib
 import sys
 import threading
 import time
@@ -36,7 +36,7 @@ from keras_cfebm.utils.optional import optional_import
 
 #: Name → the package that it needs, and the module that runs it.
 _PEERS = {
-    "FastAPI, 17 lines": ("fastapi", "benchmarks._serving_fastapi"),
+    "FastAPI, 20 lines": ("fastapi", "benchmarks._serving_fastapi"),
     "Ray Serve": ("ray", "benchmarks._serving_ray"),
 }
 #: Clients at the same moment, and how often.
@@ -143,23 +143,30 @@ def figures(rounds, rows):
     }
 
 
-def image_shape_of(path):
-    """`(height, width, channels)` of the images that a SavedModel generates."""
-    found = ServedModel(path).current.run("generate", chain(1, steps=1), timeout=600)
-    return found["images"].shape[1:]
+def by_company(servable, rows=16, seeds=4):
+    """Steps → the largest difference that other rows make to a sample's pixels."""
+    found = {}
+    for steps in (1, 10, servable.metadata["max_steps"]):
+        inputs = chain(rows, steps)
+        alone = [{k: v[i : i + 1] for k, v in inputs.items()} for i in range(seeds)]
+        images, *others = [
+            servable.run("generate", given, timeout=600)["images"]
+            for given in (inputs, *alone)
+        ]
+        found[steps] = float(np.abs(images[:seeds] - np.concatenate(others)).max())
+    return found
 
 
 def _cells(values):
     return [f"{x:.1f}" if isinstance(x, float) else str(x) for x in values]
 
 
-def engines(path, body, seconds):
+def engines(path, version, body, seconds):
     """Name → figures of the first table, of ours and of what else is installed."""
-    version = str(pathlib.Path(path, str(ServedModel(path).current.version)))
     commands = {"cfebm serve": _servers.ours(path, "--max_batch_size=64")}
     for name, (package, module) in _PEERS.items():
         if importlib.util.find_spec(package) is not None:
-            command = [sys.executable, "-m", module, version]
+            command = [sys.executable, "-m", module, f"{path}/{version}"]
             commands[name] = lambda rest, _, command=command: [*command, str(rest)]
         else:
             print(f"Left out, as {package} is not installed: {name}")
@@ -234,14 +241,19 @@ def run(options):
         Dict of JSON values.
     """
     description = _common.machine(("tensorflow", "grpcio"))
-    image_shape = image_shape_of(options.model)
+    servable = ServedModel(options.model).current
+    image_shape = servable.metadata["image_shape"]
+    company = by_company(servable)
     rng = np.random.default_rng(0)
     images = rng.uniform(-1, 1, (1, *image_shape)).round(3)
     body = json.dumps({"instances": images.tolist()}).encode()
-    compared = engines(options.model, body, options.seconds)
+    compared = engines(options.model, servable.version, body, options.seconds)
     found = merging(options, image_shape, body)
+    text = ", ".join(f"{x:.0e} at {steps} steps" for steps, x in company.items())
+    print(f"\nPixels alone and in company differ by {text} per level.")
     print(f"\n{_common.machine_line(description)}")
-    return {"machine": description, "engines": compared, "results": found}
+    results = {"engines": compared, "results": found, "company": company}
+    return {"machine": description, **results}
 
 
 if __name__ == "__main__":

@@ -78,28 +78,28 @@ class Application:
             *names, verb = found.groups(default="")
             match request.method, verb.lower():
                 case "GET", "":
-                    return json.dumps(_plain(self.model.status(_spec(*names)))).encode()
+                    return _json(self.model.status(_spec(*names)))
                 case "GET", "/metadata":
-                    return json.dumps(self._metadata(_spec(*names))).encode()
-                case "POST", ":predict":
-                    return await self._predict(request, _spec(*names))
-                case "POST", ":classify" | ":regress":
-                    raise ServingError(f"Expected :predict, received {verb}.")
+                    return self._metadata(_spec(*names))
+                case "POST", ":predict" | ":classify" | ":regress":
+                    return await self._predict(request, names, verb.lower())
         known = path.lower().startswith("/v1/")
         code = "INVALID_ARGUMENT" if known else "NOT_FOUND"
         raise ServingError(f"Malformed request: {request.method} {path}", code)
 
     def _metadata(self, spec):
         """The signatures, and what `export_saved_model` notes, as `keras_cfebm`."""
-        answer = _plain(self.model.metadata(spec))
+        answer = json.loads(_json(self.model.metadata(spec)))
         del answer["metadata"]["signature_def"]["@type"]
         if own := self.model.find(spec).metadata:
             answer["metadata"]["keras_cfebm"] = own
-        return answer
+        return json.dumps(answer).encode()
 
-    async def _predict(self, request, spec):
+    async def _predict(self, request, names, verb):
         async with self._body(request) as body:
-            servable = self.model.find(spec)
+            servable = self.model.find(_spec(*names))
+            if verb != ":predict":
+                raise ServingError(f"Expected :predict, received {verb}.")
             parsed = await self._apply(rest_json.parse, body)
             signature, definition = servable.find(parsed.get("signature_name"))
             inputs = await self._apply(rest_json.arrays, parsed, definition.inputs)
@@ -160,12 +160,12 @@ def _spec(name, version, label):
         raise ServingError("Expected a version below 2^63.") from error
 
 
-def _plain(message):
-    return json_format.MessageToDict(
+def _json(message):
+    return json_format.MessageToJson(
         message,
         preserving_proto_field_name=True,
         always_print_fields_with_no_presence=True,
-    )
+    ).encode()
 
 
 async def _unless_gone(request, answer):

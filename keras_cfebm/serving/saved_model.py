@@ -57,12 +57,6 @@ def write(
     return str(target)
 
 
-def next_version(path: pathlib.Path) -> int:
-    """One more than the largest version in a folder; 1 in an empty one."""
-    found = (int(p.name) for p in path.iterdir() if p.name.isdecimal())
-    return max(found, default=0) + 1
-
-
 def versions(path: pathlib.Path) -> list[int]:
     """Numbers of the versions in a folder that can be served, the newest first.
 
@@ -71,6 +65,12 @@ def versions(path: pathlib.Path) -> list[int]:
     """
     names = (file.parent.name for file in path.glob("*/saved_model.pb"))
     return sorted((int(n) for n in names if _VERSION.fullmatch(n)), reverse=True)
+
+
+def next_version(path: pathlib.Path) -> int:
+    """One more than the largest version in a folder; 1 in an empty one."""
+    found = (int(p.name) for p in path.iterdir() if p.name.isdecimal())
+    return max(found, default=0) + 1
 
 
 def _write_signatures(model, folder, model_name, detector, limits, fit, chosen):

@@ -547,6 +547,7 @@ def test_the_benchmark_asks_servers(server, monkeypatch, capsys):
     assert ours["answered"] == "192 of 192" and ours["processes"] == 1
     assert server.memory() / 2 < ours["memory_mib"] <= server.memory() + 50
     shown = capsys.readouterr().out
+    assert max(found["company"].values()) < 1e-4
     assert "| generate " in shown and "not installed: another" in shown
 
 
