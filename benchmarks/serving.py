@@ -3,12 +3,12 @@
 The first table has one small request by REST, an energy of one row, of `cfebm serve`
 and, where they are installed, of a FastAPI application of 20 lines and of Ray Serve
 with its batching: seconds until the first answer, latency of one client, answers to 64
-clients that ask at the same moment on new connections, thrice, memory of the processes,
-what they share counted once. The second one has gRPC requests to two servers of ours,
-with and without `--max_batch_size`, asked in turn. Servers and clients share the
-processor: a client that only waits takes little of it. TensorFlow Serving runs the same
-graph without Python around it. The last line is what the rows beside it make of a
-sample: pixels of the same seeds alone and among 16.
+clients that ask at the same moment on new connections, memory of the processes, what
+they share counted once. The second one has gRPC requests to two servers of ours, with
+and without `--max_batch_size`. The servers of a table are asked in turn. They and their
+clients share the processor: a client that only waits takes little of it. TensorFlow
+Serving runs the same graph without Python around it. The last line is what the rows
+beside it make of a sample: pixels of the same seeds alone and among 16.
 
 Run from the repository's root, on an idle machine:
 
@@ -39,8 +39,8 @@ _PEERS = {
     "FastAPI, 20 lines": ("fastapi", "benchmarks._serving_fastapi"),
     "Ray Serve": ("ray", "benchmarks._serving_ray"),
 }
-#: Clients at the same moment, and how often.
-_CROWD, _ROUNDS = 64, 3
+#: Clients at the same moment.
+_CROWD = 64
 
 
 def define_flags():
@@ -54,33 +54,18 @@ def define_flags():
     flags.DEFINE_string("json", None, "File for all the numbers.")
 
 
-def engine(running, body, seconds):
-    """The figures of the first table, of one server."""
-    client = http.client.HTTPConnection("127.0.0.1", running.rest)
-    latencies, _ = measure(functools.partial(_servers.ask, client, body), 1, seconds)
+def crowd(port, body):
+    """Answers to clients that ask at the same moment, and how many a second."""
     together = threading.Barrier(_CROWD)
 
     def one(_):
         together.wait()
         begin = time.perf_counter()
-        return _servers.answers(running.rest, body), begin, time.perf_counter()
+        return _servers.answers(port, body), begin, time.perf_counter()
 
-    answers, rates = 0, []
-    for _ in range(_ROUNDS):
-        with futures.ThreadPoolExecutor(_CROWD) as threads:
-            done, begins, ends = zip(*threads.map(one, range(_CROWD)), strict=True)
-        answers += sum(done)
-        rates.append(sum(done) / (max(ends) - min(begins)))
-    processes = _servers.family(running.process)
-    return {
-        "ready_s": running.ready,
-        "p50_ms": float(1e3 * np.percentile(latencies, 50)),
-        "p99_ms": float(1e3 * np.percentile(latencies, 99)),
-        "answered": f"{answers} of {_ROUNDS * _CROWD}",
-        "per_second": float(np.median(rates)),
-        "memory_mib": _servers.memory(processes),
-        "processes": len(processes),
-    }
+    with futures.ThreadPoolExecutor(_CROWD) as threads:
+        done, begins, ends = zip(*threads.map(one, range(_CROWD)), strict=True)
+    return sum(done), sum(done) / (max(ends) - min(begins))
 
 
 def chain(rows, steps=0):
@@ -161,7 +146,7 @@ def _cells(values):
     return [f"{x:.1f}" if isinstance(x, float) else str(x) for x in values]
 
 
-def engines(path, version, body, seconds):
+def engines(path, version, body, seconds, repeats):
     """Name → figures of the first table, of ours and of what else is installed."""
     commands = {"cfebm serve": _servers.ours(path, "--max_batch_size=64")}
     for name, (package, module) in _PEERS.items():
@@ -170,10 +155,32 @@ def engines(path, version, body, seconds):
             commands[name] = lambda rest, _, command=command: [*command, str(rest)]
         else:
             print(f"Left out, as {package} is not installed: {name}")
-    found = {}
-    for name, command in commands.items():
-        with _servers.server(command, body) as running:
-            found[name] = engine(running, body, seconds)
+    rounds, found = {name: [] for name in commands}, {}
+    with contextlib.ExitStack() as stack:
+        servers = {
+            name: stack.enter_context(_servers.server(command, body))
+            for name, command in commands.items()
+        }
+        for _ in range(repeats):
+            for name, running in servers.items():
+                client = http.client.HTTPConnection("127.0.0.1", running.rest)
+                ask = functools.partial(_servers.ask, client, body)
+                alone, _ = measure(ask, 1, seconds)
+                rounds[name].append((alone, *crowd(running.rest, body)))
+                client.close()
+        for name, running in servers.items():
+            latencies, answers, rates = zip(*rounds[name], strict=True)
+            latencies = 1e3 * np.concatenate(latencies)
+            processes = _servers.family(running.process)
+            found[name] = {
+                "ready_s": running.ready,
+                "p50_ms": float(np.percentile(latencies, 50)),
+                "p99_ms": float(np.percentile(latencies, 99)),
+                "answered": f"{sum(answers)} of {repeats * _CROWD}",
+                "per_second": float(np.median(rates)),
+                "memory_mib": _servers.memory(processes),
+                "processes": len(processes),
+            }
     header = ["a small request by REST", "ready s", "p50 ms", "p99 ms"]
     header += [f"{_CROWD} at once", "requests/s", "MiB", "processes"]
     table = [[name, *_cells(values.values())] for name, values in found.items()]
@@ -247,7 +254,9 @@ def run(options):
     rng = np.random.default_rng(0)
     images = rng.uniform(-1, 1, (1, *image_shape)).round(3)
     body = json.dumps({"instances": images.tolist()}).encode()
-    compared = engines(options.model, servable.version, body, options.seconds)
+    compared = engines(
+        options.model, servable.version, body, options.seconds, options.repeats
+    )
     found = merging(options, image_shape, body)
     text = ", ".join(f"{x:.0e} at {steps} steps" for steps, x in company.items())
     print(f"\nPixels alone and in company differ by {text} per level.")
