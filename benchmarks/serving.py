@@ -1,19 +1,28 @@
-"""Latency and throughput of an exported model, with and without merging of requests.
+"""Latency and throughput of an exported model: which engine, and whether to merge.
 
-Starts `cfebm serve` twice on one SavedModel, with and without `--max_batch_size`, and
-sends gRPC requests from threads of this process, to one server and the other in turn.
-Server and clients share the processor: a client that only waits takes little of it.
-TensorFlow Serving itself runs the same graph without Python around it.
+The first table has one small request by REST, an energy of one row, of `cfebm serve`
+and, where they are installed, of a FastAPI application of 20 lines and of Ray Serve
+with its batching: seconds until the first answer, latency of one client, answers to 64
+clients that ask at the same moment on new connections, memory of the processes, what
+they share counted once. The second one has gRPC requests to two servers of ours, with
+and without `--max_batch_size`. The servers of a table are asked in turn. They and their
+clients share the processor: a client that only waits takes little of it. TensorFlow
+Serving runs the same graph without Python around it. The last line is what the rows
+beside it make of a sample: pixels of the same seeds alone and among 16.
 
 Run from the repository's root, on an idle machine:
 
+    pip install "ray[serve]"  # for the rows of FastAPI and Ray Serve, 0.4 GB
     python -m benchmarks.serving --model=saved_models/fashion_mnist/serving
 """
 
 import contextlib
-import re
-import subprocess
+import functools
+import http.client
+import importlib.util
+import json
 import sys
+import threading
 import time
 from concurrent import futures
 
@@ -21,11 +30,17 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from benchmarks import _common
+from benchmarks import _common, _servers
 from keras_cfebm.serving.served_model import ServedModel
 from keras_cfebm.utils.optional import optional_import
 
-_NAME = "model"
+#: Name → the package that it needs, and the module that runs it.
+_PEERS = {
+    "FastAPI, 20 lines": ("fastapi", "benchmarks._serving_fastapi"),
+    "Ray Serve": ("ray", "benchmarks._serving_ray"),
+}
+#: Clients at the same moment.
+_CROWD = 64
 
 
 def define_flags():
@@ -39,25 +54,18 @@ def define_flags():
     flags.DEFINE_string("json", None, "File for all the numbers.")
 
 
-@contextlib.contextmanager
-def server(path, *arguments):
-    """Runs `cfebm serve`; yields a gRPC stub of its service."""
-    grpc = optional_import("grpc", "serve")
-    services = optional_import(
-        "tensorflow_serving.apis.prediction_service_pb2_grpc", "serve"
-    )
-    command = [sys.executable, "-m", "keras_cfebm", "serve", f"--model={path}"]
-    command += [f"--name={_NAME}", "--grpc_port=0", "--rest_port=0", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        lines = iter(process.stdout.readline, "")
-        address = next(filter(None, (re.search(r"gRPC: (\S+)", x) for x in lines)))
-        options = [("grpc.max_receive_message_length", -1)]
-        with grpc.insecure_channel(address[1], options=options) as channel:
-            yield services.PredictionServiceStub(channel)
-    finally:
-        process.terminate()
-        process.wait()
+def crowd(port, body):
+    """Answers to clients that ask at the same moment, and how many a second."""
+    together = threading.Barrier(_CROWD)
+
+    def one(_):
+        together.wait()
+        begin = time.perf_counter()
+        return _servers.answers(port, body), begin, time.perf_counter()
+
+    with futures.ThreadPoolExecutor(_CROWD) as threads:
+        done, begins, ends = zip(*threads.map(one, range(_CROWD)), strict=True)
+    return sum(done), sum(done) / (max(ends) - min(begins))
 
 
 def chain(rows, steps=0):
@@ -73,7 +81,7 @@ def request(signature, rows, image_shape):
     """A `PredictRequest` of so many rows."""
     predict_pb2 = optional_import("tensorflow_serving.apis.predict_pb2", "serve")
     message = predict_pb2.PredictRequest()
-    message.model_spec.name = _NAME
+    message.model_spec.name = _servers.NAME
     message.model_spec.signature_name = signature
     if signature == "generate":
         inputs = chain(rows)
@@ -86,8 +94,8 @@ def request(signature, rows, image_shape):
     return message
 
 
-def measure(stub, message, clients, seconds):
-    """Sends a request from so many threads for some time.
+def measure(ask, clients, seconds):
+    """Calls a function from so many threads for some time.
 
     Returns:
         Pair of the latencies in seconds and of the seconds that it took.
@@ -97,7 +105,7 @@ def measure(stub, message, clients, seconds):
 
     def client(_):
         while (begin := time.perf_counter()) < start + seconds:
-            stub.Predict(message)
+            ask()
             latencies.append(time.perf_counter() - begin)
 
     with futures.ThreadPoolExecutor(clients) as threads:
@@ -120,14 +128,118 @@ def figures(rounds, rows):
     }
 
 
-def image_shape_of(path):
-    """`(height, width, channels)` of the images that a SavedModel generates."""
-    found = ServedModel(path).current.run("generate", chain(1, steps=1), timeout=600)
-    return found["images"].shape[1:]
+def by_company(servable, rows=16, seeds=4):
+    """Steps → the largest difference that other rows make to a sample's pixels."""
+    found = {}
+    for steps in (1, 10, servable.metadata["max_steps"]):
+        inputs = chain(rows, steps)
+        alone = [{k: v[i : i + 1] for k, v in inputs.items()} for i in range(seeds)]
+        images, *others = [
+            servable.run("generate", given, timeout=600)["images"]
+            for given in (inputs, *alone)
+        ]
+        found[steps] = float(np.abs(images[:seeds] - np.concatenate(others)).max())
+    return found
+
+
+def _cells(values):
+    return [f"{x:.1f}" if isinstance(x, float) else str(x) for x in values]
+
+
+def engines(path, version, body, seconds, repeats):
+    """Name → figures of the first table, of ours and of what else is installed."""
+    commands = {"cfebm serve": _servers.ours(path, "--max_batch_size=64")}
+    for name, (package, module) in _PEERS.items():
+        if importlib.util.find_spec(package) is not None:
+            command = [sys.executable, "-m", module, f"{path}/{version}"]
+            commands[name] = lambda rest, _, command=command: [*command, str(rest)]
+        else:
+            print(f"Left out, as {package} is not installed: {name}")
+    rounds, found = {name: [] for name in commands}, {}
+    with contextlib.ExitStack() as stack:
+        servers = {
+            name: stack.enter_context(_servers.server(command, body))
+            for name, command in commands.items()
+        }
+        for _ in range(repeats):
+            for name, running in servers.items():
+                client = http.client.HTTPConnection("127.0.0.1", running.rest)
+                ask = functools.partial(_servers.ask, client, body)
+                alone, _ = measure(ask, 1, seconds)
+                rounds[name].append((alone, *crowd(running.rest, body)))
+                client.close()
+        for name, running in servers.items():
+            latencies, answers, rates = zip(*rounds[name], strict=True)
+            latencies = 1e3 * np.concatenate(latencies)
+            processes = _servers.family(running.process)
+            found[name] = {
+                "ready_s": running.ready,
+                "p50_ms": float(np.percentile(latencies, 50)),
+                "p99_ms": float(np.percentile(latencies, 99)),
+                "answered": f"{sum(answers)} of {repeats * _CROWD}",
+                "per_second": float(np.median(rates)),
+                "memory_mib": _servers.memory(processes),
+                "processes": len(processes),
+            }
+    header = ["a small request by REST", "ready s", "p50 ms", "p99 ms"]
+    header += [f"{_CROWD} at once", "requests/s", "MiB", "processes"]
+    table = [[name, *_cells(values.values())] for name, values in found.items()]
+    print(f"{_common.markdown_table(header, table)}\n")
+    return found
+
+
+def merging(options, image_shape, body):
+    """The figures of the second table."""
+    grpc = optional_import("grpc", "serve")
+    services = optional_import(
+        "tensorflow_serving.apis.prediction_service_pb2_grpc", "serve"
+    )
+    merge = f"--max_batch_size={options.max_batch_size}"
+    commands = {
+        "each by itself": _servers.ours(options.model),
+        "merged": _servers.ours(options.model, merge),
+    }
+    found, stubs = [], {}
+    unbounded = [("grpc.max_receive_message_length", -1)]
+    with contextlib.ExitStack() as stack:
+        for name, command in commands.items():
+            running = stack.enter_context(_servers.server(command, body))
+            address = f"127.0.0.1:{running.grpc}"
+            channel = grpc.insecure_channel(address, options=unbounded)
+            stubs[name] = services.PredictionServiceStub(stack.enter_context(channel))
+        for signature in options.signatures:
+            for rows in map(int, options.rows):
+                message = request(signature, rows, image_shape)
+                asks = {
+                    name: functools.partial(stub.Predict, message)
+                    for name, stub in stubs.items()
+                }
+                for clients in map(int, options.clients):
+                    rounds = {name: [] for name in asks}
+                    for ask in asks.values():
+                        measure(ask, clients, seconds=0.01)
+                    for _ in range(options.repeats):
+                        for name, ask in asks.items():
+                            rounds[name].append(measure(ask, clients, options.seconds))
+                    settings = {"signature": signature, "rows": rows}
+                    measured = {k: figures(v, rows) for k, v in rounds.items()}
+                    found.append({**settings, "clients": clients, **measured})
+    header = ["signature", "rows", "clients"]
+    header += ["requests", "p50 ms", "p99 ms", "rows/s"]
+    header += ["merged: requests", "p50 ms", "p99 ms", "rows/s"]
+    table = [
+        _cells(
+            [entry[key] for key in header[:3]]
+            + [value for name in stubs for value in entry[name].values()]
+        )
+        for entry in found
+    ]
+    print(_common.markdown_table(header, table))
+    return found
 
 
 def run(options):
-    """Measures and prints the table.
+    """Measures and prints both tables.
 
     Args:
         options: the command line's flags.
@@ -136,48 +248,21 @@ def run(options):
         Dict of JSON values.
     """
     description = _common.machine(("tensorflow", "grpcio"))
-    image_shape = image_shape_of(options.model)
-    merging = f"--max_batch_size={options.max_batch_size}"
-    found = []
-    with server(options.model) as plain, server(options.model, merging) as merged:
-        stubs = {"each by itself": plain, "merged": merged}
-        for signature in options.signatures:
-            for rows in map(int, options.rows):
-                message = request(signature, rows, image_shape)
-                for clients in map(int, options.clients):
-                    rounds = {name: [] for name in stubs}
-                    for stub in stubs.values():
-                        measure(stub, message, clients, seconds=0.01)
-                    for _ in range(options.repeats):
-                        for name, stub in stubs.items():
-                            rounds[name].append(
-                                measure(stub, message, clients, options.seconds)
-                            )
-                    found.append(
-                        {
-                            "signature": signature,
-                            "rows": rows,
-                            "clients": clients,
-                            **{k: figures(v, rows) for k, v in rounds.items()},
-                        }
-                    )
-    header = ["signature", "rows", "clients"]
-    header += ["requests", "p50 ms", "p99 ms", "rows/s"]
-    header += ["merged: requests", "p50 ms", "p99 ms", "rows/s"]
-    table = [
-        [
-            *(str(entry[key]) for key in header[:3]),
-            *(
-                f"{value:.1f}" if isinstance(value, float) else str(value)
-                for name in stubs
-                for value in entry[name].values()
-            ),
-        ]
-        for entry in found
-    ]
-    print(_common.markdown_table(header, table))
+    servable = ServedModel(options.model).current
+    image_shape = servable.metadata["image_shape"]
+    company = by_company(servable)
+    rng = np.random.default_rng(0)
+    images = rng.uniform(-1, 1, (1, *image_shape)).round(3)
+    body = json.dumps({"instances": images.tolist()}).encode()
+    compared = engines(
+        options.model, servable.version, body, options.seconds, options.repeats
+    )
+    found = merging(options, image_shape, body)
+    text = ", ".join(f"{x:.0e} at {steps} steps" for steps, x in company.items())
+    print(f"\nPixels alone and in company differ by {text} per level.")
     print(f"\n{_common.machine_line(description)}")
-    return {"machine": description, "results": found}
+    results = {"engines": compared, "results": found, "company": company}
+    return {"machine": description, **results}
 
 
 if __name__ == "__main__":

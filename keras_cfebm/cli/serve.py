@@ -6,7 +6,7 @@ import pathlib
 
 from absl import flags
 
-from keras_cfebm.serving.servable import versions
+from keras_cfebm.serving.saved_model import versions
 from keras_cfebm.utils.model_files import find_model
 from keras_cfebm.utils.optional import optional_import
 from keras_cfebm.utils.paths import user_path

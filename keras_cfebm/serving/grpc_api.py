@@ -2,7 +2,6 @@
 
 import functools
 import math
-from typing import Any
 
 import grpc
 import tensorflow as tf
@@ -12,10 +11,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from keras_cfebm.serving import messages
 from keras_cfebm.serving.scheduler import Scheduler
-from keras_cfebm.serving.servable import ServingError
-from keras_cfebm.serving.served_model import ServedModel
+from keras_cfebm.serving.served_model import ServedModel, ServingError
 
 #: Bytes of a message, and of the tensors that it stands for.
 MAX_MESSAGE = 2**26
@@ -71,11 +68,7 @@ class _Service(
 
     @_explained
     async def GetModelStatus(self, request, context):
-        return messages.status_message(self.model, *_spec(request))
-
-    @_explained
-    async def HandleReloadConfigRequest(self, request, context):
-        raise ServingError("Expected a server of many models.", "UNIMPLEMENTED")
+        return self.model.status(_spec(request))
 
     @_explained
     async def GetModelMetadata(self, request, context):
@@ -83,7 +76,30 @@ class _Service(
             raise ServingError(
                 f"Expected the metadata_field signature_def, received {fields}."
             )
-        return messages.metadata_message(self.model, *_spec(request))
+        return self.model.metadata(_spec(request))
+
+    @_explained
+    async def Predict(self, request, context):
+        spec = _spec(request)
+        servable = self.model.find(spec)
+        signature, definition = servable.find(spec.signature_name)
+        inputs = _arrays(request.inputs, definition.inputs)
+        wanted, outputs = list(request.output_filter), list(definition.outputs)
+        if not set(wanted) <= set(outputs) or len(set(wanted)) < len(wanted):
+            raise ServingError(
+                f"Expected output_filter to name some of {sorted(outputs)}, each once, "
+                f"received {wanted}."
+            )
+        found = await self.scheduler.run(
+            servable, signature, inputs, context.time_remaining()
+        )
+        response = predict_pb2.PredictResponse()
+        for key in wanted or outputs:
+            response.outputs[key].CopyFrom(tf.make_tensor_proto(found[key]))
+        response.model_spec.name = spec.name
+        response.model_spec.version.value = servable.version
+        response.model_spec.signature_name = signature
+        return response
 
     @_explained
     async def Classify(self, request, context):
@@ -92,42 +108,14 @@ class _Service(
     Regress = MultiInference = Classify
 
     @_explained
-    async def Predict(self, request, context):
-        name, version = _spec(request)
-        servable = self.model.find(name, version)
-        signature, definition = servable.find(request.model_spec.signature_name)
-        inputs = _arrays(request.inputs, definition.inputs)
-        wanted = _filtered(request.output_filter, definition.outputs)
-        found = await self.scheduler.run(
-            servable, signature, inputs, context.time_remaining()
-        )
-        response = predict_pb2.PredictResponse()
-        for key in wanted:
-            response.outputs[key].CopyFrom(tf.make_tensor_proto(found[key]))
-        response.model_spec.name = name
-        response.model_spec.version.value = servable.version
-        response.model_spec.signature_name = signature
-        return response
+    async def HandleReloadConfigRequest(self, request, context):
+        raise ServingError("Expected a server of many models.", "UNIMPLEMENTED")
 
 
-def _spec(request: Any) -> tuple[str, int | None]:
-    """Name and version that a request asks for."""
+def _spec(request):
     if not request.HasField("model_spec"):
         raise ServingError("Expected a model_spec, received none.")
-    spec = request.model_spec
-    if spec.HasField("version_label"):
-        raise ServingError(f"Unknown version label: {spec.version_label}")
-    return spec.name, spec.version.value if spec.HasField("version") else None
-
-
-def _filtered(names, outputs):
-    """The outputs that are asked for; all if none is named."""
-    if not set(names) <= set(outputs) or len(set(names)) < len(names):
-        raise ServingError(
-            f"Expected output_filter to name some of {sorted(outputs)}, each once, "
-            f"received {list(names)}."
-        )
-    return list(names) or list(outputs)
+    return request.model_spec
 
 
 def _arrays(given, inputs):

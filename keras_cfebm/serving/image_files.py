@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from keras_cfebm.datasets.pixels import from_levels, to_levels
 from keras_cfebm.serving import image_headers
+from keras_cfebm.serving.request_checks import checked
 
 FITS = ("exact", "pad")
 #: Of red, green and blue (ITU-R BT.601).
@@ -55,37 +56,32 @@ def _checked(file, height, width, fit):
     """What to decode of a file, once it may be; its kind and its orientation."""
     most, length = max_bytes(height, width), tf.strings.length(file)
     message = f"Expected image files of at most {most} bytes, received:"
-    file = _once(file, length <= most, message, length)
+    file = checked(file, (length <= most, message, [length]))
     codes = image_headers.codes_of(file)
     begins = [image_headers.starts_with(codes, magic) for magic, _ in _KINDS.values()]
     message = f"Expected image files, {_NAMES}, received bytes:"
-    codes = _once(codes, tf.reduce_any(begins), message, codes[:16])
+    codes = checked(codes, (tf.reduce_any(begins), message, [codes[:16]]))
     kind = tf.argmax(begins, output_type=tf.int32)
     readers = [read for _, read in _KINDS.values()]
     header = tf.switch_case(kind, [lambda r=r: r(file, codes) for r in readers])
     message = "Expected whole image files, received one cut off after bytes:"
-    file = _once(header.file, header.whole, message, length)
+    file = checked(header.file, (header.whole, message, [length]))
+    orientation = image_headers.orientation(codes)
+    size = tf.where(orientation >= 5, header.size[::-1], header.size)
+    compare = tf.less_equal if fit == "pad" else tf.equal
+    fits = tf.reduce_all(compare(size, [height, width]) & (size > 0))
     at_most = "at most " if fit == "pad" else ""
     message = (
         f"Expected image files of {at_most}{height} x {width} pixels, received "
         "(height, width):"
     )
-    orientation = image_headers.orientation(codes)
-    size = tf.where(orientation >= 5, header.size[::-1], header.size)
-    compare = tf.less_equal if fit == "pad" else tf.equal
-    fits = compare(size, [height, width]) & (size > 0)
-    file = _once(file, tf.reduce_all(fits), message, size)
+    file = checked(file, (fits, message, [size]))
     message = (
         "Expected BMP files of 8 grey, 24 or 32 bits, not packed, and GIF files whose "
         "first frame fills the screen, received another of kind:"
     )
     names = tf.constant(list(_KINDS))
-    return _once(file, header.plain, message, names[kind]), kind, orientation
-
-
-def _once(x, condition, message, received):
-    with tf.control_dependencies([tf.debugging.Assert(condition, [message, received])]):
-        return tf.identity(x)
+    return checked(file, (header.plain, message, [names[kind]])), kind, orientation
 
 
 def _png(file):

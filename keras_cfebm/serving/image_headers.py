@@ -11,8 +11,8 @@ import tensorflow as tf
 _ZEROS = 4096
 #: Entries of an EXIF directory that are looked at.
 _ENTRIES = 64
-#: Extensions and parts of a GIF up to the end of its first frame.
-_GIF_BLOCKS = 4096
+#: Of a GIF: extensions before its first frame, parts of each, and of the frame.
+_EXTENSIONS, _EXTENSION_PARTS, _FRAME_PARTS = 16, 256, 4096
 
 
 class Header(NamedTuple):
@@ -94,57 +94,47 @@ def gif(file: tf.Tensor, codes: tf.Tensor) -> Header:
     A decoder would read all frames, of whatever sizes, and show the colour as it is. A
     frame that does not fill the screen is not plain.
     """
-    flags = codes[10]
-    first = 13 + _palette_length(flags)
+    first = _within(13 + _palette_length(codes[10]), file)
 
-    def step(place, kind, frame, clear):
-        code = codes[place]
-        at_block = tf.equal(kind, _BLOCK)
-        is_extension = at_block & tf.equal(code, 0x21)
-        is_frame = at_block & tf.equal(code, 0x2C)
+    def extension(place, clear):
         # The label F9 has a flag and the index of the transparent colour.
-        has_clear = is_extension & tf.equal(codes[place + 1], 0xF9)
-        has_clear &= tf.equal(codes[place + 3] & 1, 1)
-        clear = tf.where(has_clear, codes[place + 6], clear)
-        frame = tf.where(is_frame, place, frame)
-        is_end = ~at_block & tf.equal(code, 0)
-        forward = tf.where(at_block, 1, code + 1)
-        forward = tf.where(is_extension, 2, forward)
-        table = _palette_length(codes[place + 9])
-        forward = tf.where(is_frame, 11 + table, forward)
-        after = tf.where(tf.equal(kind, _IN_FRAME), _DONE, _BLOCK)
-        kind = tf.where(is_end, after, kind)
-        kind = tf.where(is_extension, _IN_EXTENSION, kind)
-        kind = tf.where(is_frame, _IN_FRAME, kind)
-        kind = tf.where(at_block & ~is_extension & ~is_frame, _WRONG, kind)
-        return _within(place + forward, file), kind, frame, clear
+        is_clear = tf.equal(codes[place + 1], 0xF9) & tf.equal(codes[place + 3] & 1, 1)
+        clear = tf.where(is_clear, codes[place + 6], clear)
+        return _after_parts(codes, place + 2, _EXTENSION_PARTS), clear
 
-    end, kind, frame, clear = tf.while_loop(
-        lambda place, kind, *_: kind < _DONE,
-        step,
-        (_within(first, file), _BLOCK, 0, -1),
-        maximum_iterations=_GIF_BLOCKS,
+    frame, clear = tf.while_loop(
+        lambda place, _: tf.equal(codes[place], 0x21),
+        extension,
+        (first, -1),
+        maximum_iterations=_EXTENSIONS,
     )
-    whole = tf.equal(kind, _DONE)
+    data = frame + 11 + _palette_length(codes[frame + 9])
+    end = _after_parts(codes, data, _FRAME_PARTS)
+    whole = tf.equal(codes[frame], 0x2C) & tf.equal(codes[end - 1], 0)
+    whole &= end <= tf.strings.length(file)
     numbers = [_number(codes, frame + place, 2, "little") for place in (1, 3, 7, 5)]
     left, top, height, width = numbers
     screen = [_number(codes, 8, 2, "little"), _number(codes, 6, 2, "little")]
     fills = tf.equal(left + top, 0) & tf.reduce_all(tf.equal(screen, [height, width]))
     size = tf.maximum(tf.stack([height, width]), tf.stack(screen))
     has_own = codes[frame + 9] >= 0x80
-    colours = tf.where(has_own, 10, 13)
-    in_header = ~has_own & (clear >= 0)
-    in_frame = has_own & (clear >= 0)
-    place = colours + 3 * tf.maximum(clear, 0)
-    header = _whitened(
-        tf.strings.substr(file, 0, _within(first, file)), place, in_header
-    )
-    image = tf.strings.substr(file, frame, tf.maximum(end - frame, 0))
-    image = _whitened(image, place, in_frame)
+    place = tf.where(has_own, 10, 13) + 3 * tf.maximum(clear, 0)
+    header = tf.strings.substr(file, 0, first)
+    header = _whitened(header, place, ~has_own & (clear >= 0))
+    image = tf.strings.substr(file, _within(frame, file), end - frame)
+    image = _whitened(image, place, has_own & (clear >= 0))
     return Header(size, whole, fills, tf.strings.join([header, image, b";"]))
 
 
-_BLOCK, _IN_EXTENSION, _IN_FRAME, _DONE, _WRONG = range(5)
+def _after_parts(codes, place, most):
+    """The place behind parts of a GIF that begin with their length, the last with 0."""
+    (last,) = tf.while_loop(
+        lambda place: codes[place] > 0,
+        lambda place: [place + codes[place] + 1],
+        [place],
+        maximum_iterations=most,
+    )
+    return last + 1
 
 
 def _palette_length(flags):

@@ -32,6 +32,16 @@ class Limits(NamedTuple):
     rows: int
 
 
+def checked(x: tf.Tensor, *checks: tuple) -> tf.Tensor:
+    """A tensor, once all checks, `(condition, message, what to show)`, have passed."""
+    assertions = [
+        tf.debugging.Assert(condition, [message, *shown], summarize=8)
+        for condition, message, shown in checks
+    ]
+    with tf.control_dependencies(assertions):
+        return tf.identity(x)
+
+
 def check_request(
     given: dict[str, tf.Tensor],
     image_shape: tuple[int, ...],
@@ -43,63 +53,45 @@ def check_request(
     Only what images hold is not looked at here, see `refuse_bad_images`.
     """
     shapes = {"images": [None, *image_shape], "masks": [None, *image_shape[:2]]}
-    given = {
-        name: check_shape(x, shapes.get(name, [None]), name, limits.rows)
-        for name, x in given.items()
-    }
-    first, *others = given
-    rows = tf.shape(given[first])[0]
-    for name in others:
-        given[name] = check_rows(given[name], rows, name)
     ranges = RANGES | {
         "noise": (0, None),
         "seeds": (0, None),
         "steps": (0, limits.steps),
         "labels": (0, (num_classes or 1) - 1),
     }
-    for name, (low, high) in ranges.items():
-        if name in given:
-            given[name] = check_between(given[name], low, high, name)
-    return given
+    found: dict[str, tf.Tensor] = {}
+    for name, x in given.items():
+        x = _shaped(x, shapes.get(name, [None]), name, limits.rows)
+        rows = [tf.shape(one)[0] for one in (x, next(iter(found.values()), x))]
+        message = f"Expected {name} with one row per row of the other inputs, received:"
+        checks: list[tuple] = [(tf.equal(*rows), message, rows)]
+        if name in ranges:
+            low, high = ranges[name]
+            wanted = f"of at least {low}" if high is None else f"from {low} to {high}"
+            most = x.dtype.max if high is None else high  # no infinity
+            inside = tf.reduce_all((x >= low) & (x <= most))
+            message = f"Expected {name} {wanted}, received smallest and largest value:"
+            checks.append((inside, message, [tf.reduce_min(x), tf.reduce_max(x)]))
+        found[name] = checked(x, *checks)
+    return found
 
 
-def _checked(x, *checks):
-    """`x`, once the checks `(condition, message, what to show)` have passed."""
-    assertions = [
-        tf.debugging.Assert(condition, [message, *shown], summarize=8)
-        for condition, message, shown in checks
-    ]
-    with tf.control_dependencies(assertions):
-        return tf.identity(x)
-
-
-def check_shape(x: tf.Tensor, shape: list, name: str, most: int) -> tf.Tensor:
-    """Returns the tensor, its shape certain; a server checks none before the graph.
+def _shaped(x, shape, name, most):
+    """The tensor, its shape certain; a server checks none before the graph.
 
     A None in `shape` stands for any size from 1; there may be `most` rows.
     """
     received = tf.shape(x)
     rank = len(shape)
-    wanted = ", ".join("n" if size is None else str(size) for size in shape)
     # Counted, because tf.rank would be the one that is declared.
     right_rank = tf.equal(tf.reduce_sum(tf.cast(received >= 0, tf.int32)), rank)
     padded = tf.concat([received, tf.fill([rank], -1)], 0)[:rank]
-    sizes = [
-        tf.constant(True) if size is None else tf.equal(padded[axis], size)
-        for axis, size in enumerate(shape)
-    ]
-    fits = tf.reduce_all([right_rank, *sizes])
-    message = f"Expected {name} of shape ({wanted}), n from 1 to {most}, received:"
-    some = tf.reduce_all(received > 0) & tf.reduce_all(received[:1] <= most)
-    x = _checked(x, (fits & some, message, [received]))
-    return tf.ensure_shape(x, shape)
-
-
-def check_rows(x: tf.Tensor, rows: tf.Tensor, name: str) -> tf.Tensor:
-    """Returns the tensor if it has as many rows as the other inputs."""
-    received = tf.shape(x)[0]
-    message = f"Expected {name} with one row per row of the other inputs, received:"
-    return _checked(x, (tf.equal(received, rows), message, [received, rows]))
+    wanted = [-1 if size is None else size for size in shape]
+    fits = right_rank & tf.reduce_all((padded == wanted) | tf.equal(wanted, -1))
+    fits &= tf.reduce_all(received > 0) & tf.reduce_all(received[:1] <= most)
+    shown = ", ".join("n" if size is None else str(size) for size in shape)
+    message = f"Expected {name} of shape ({shown}), n from 1 to {most}, received:"
+    return tf.ensure_shape(checked(x, (fits, message, [received])), shape)
 
 
 def refuse_bad_images(
@@ -126,12 +118,4 @@ def refuse_bad_images(
             "value:"
         )
         checks.append((inside | ~finite, message, [low, high]))
-    return _checked(x, *checks)
-
-
-def check_between(x: tf.Tensor, low: int, high: int | None, name: str) -> tf.Tensor:
-    """Returns numbers if they lie from `low` to `high`, None for any finite one."""
-    wanted = f"of at least {low}" if high is None else f"from {low} to {high}"
-    inside = tf.reduce_all((x >= low) & (x <= (x.dtype.max if high is None else high)))
-    message = f"Expected {name} {wanted}, received smallest and largest value:"
-    return _checked(x, (inside, message, [tf.reduce_min(x), tf.reduce_max(x)]))
+    return checked(x, *checks)

@@ -11,22 +11,31 @@ import zlib
 from collections.abc import AsyncIterator
 from concurrent import futures
 
+from google.protobuf import json_format
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+from tensorflow_serving.apis import model_pb2
 
-from keras_cfebm.serving import messages, rest_json
+from keras_cfebm.serving import rest_json
 from keras_cfebm.serving.scheduler import Scheduler
-from keras_cfebm.serving.servable import ServingError
-from keras_cfebm.serving.served_model import ServedModel
+from keras_cfebm.serving.served_model import ServedModel, ServingError
 
-_MODEL = r"(?i:/v1/models/)([^/:]+)(?:(?i:/versions/)(\d+)|(?i:/labels/)([^/:]+))?"
-_PREDICT = re.compile(rf"{_MODEL}:(?i:(predict|classify|regress))")
-_STATUS = re.compile(rf"{_MODEL}(?i:(/metadata))?")
+#: Name, version or label, and what is asked of them.
+_PATH = re.compile(
+    r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
+    r"(/metadata|:predict|:classify|:regress)?",
+    re.IGNORECASE,
+)
 #: Bytes of a request, unpacked; Python's lists of its numbers take twenty times that.
 MAX_BODY = 2**25
 #: Bytes of all requests that are being read or answered.
 _MAX_BODIES = 2**28
+_TOO_LARGE = (
+    f"Expected a request of at most {MAX_BODY:,} bytes: send fewer rows, or use gRPC.",
+    "TOO_LARGE",
+)
+_TOO_MANY = "Too many large requests: try again.", "UNAVAILABLE"
 #: Seconds in which a request has to have arrived.
 _ARRIVAL = 60
 _HTTP_CODES = {
@@ -65,22 +74,32 @@ class Application:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request, path: str) -> bytes:
-        predict, status = _PREDICT.fullmatch(path), _STATUS.fullmatch(path)
-        if request.method == "POST" and predict:
-            return await self._predict(request, *predict.groups())
-        if request.method == "GET" and status:
-            *spec, metadata = status.groups()
-            ask = messages.metadata if metadata else messages.status
-            return json.dumps(ask(self.model, *_spec(*spec))).encode()
+        if found := _PATH.fullmatch(path):
+            *names, verb = found.groups(default="")
+            match request.method, verb.lower():
+                case "GET", "":
+                    return _json(self.model.status(_spec(*names)))
+                case "GET", "/metadata":
+                    return self._metadata(_spec(*names))
+                case "POST", ":predict" | ":classify" | ":regress":
+                    return await self._predict(request, names, verb.lower())
         known = path.lower().startswith("/v1/")
         code = "INVALID_ARGUMENT" if known else "NOT_FOUND"
         raise ServingError(f"Malformed request: {request.method} {path}", code)
 
-    async def _predict(self, request, name, version, label, method):
+    def _metadata(self, spec):
+        """The signatures, and what `export_saved_model` notes, as `keras_cfebm`."""
+        answer = json.loads(_json(self.model.metadata(spec)))
+        del answer["metadata"]["signature_def"]["@type"]
+        if own := self.model.find(spec).metadata:
+            answer["metadata"]["keras_cfebm"] = own
+        return json.dumps(answer).encode()
+
+    async def _predict(self, request, names, verb):
         async with self._body(request) as body:
-            servable = self.model.find(*_spec(name, version, label))
-            if method.lower() != "predict":
-                raise ServingError(f"Expected :predict, received :{method}.")
+            servable = self.model.find(_spec(*names))
+            if verb != ":predict":
+                raise ServingError(f"Expected :predict, received {verb}.")
             parsed = await self._apply(rest_json.parse, body)
             signature, definition = servable.find(parsed.get("signature_name"))
             inputs = await self._apply(rest_json.arrays, parsed, definition.inputs)
@@ -106,48 +125,47 @@ class Application:
         is_gzip = "gzip" in request.headers.get("content-encoding", "")
         unpack = zlib.decompressobj(31).decompress if is_gzip else lambda part, _: part
         try:
-            try:
-                async with asyncio.timeout(_ARRIVAL):
-                    async for part in request.stream():
-                        if refused:
-                            continue
-                        body += (part := unpack(part, MAX_BODY + 1 - size))
-                        size += len(part)
-                        self._held += len(part)
-                        if refused := _refused(size, self._held):
-                            body.clear()
-            except zlib.error as error:
-                raise ServingError(f"No gzip: {error}.") from error
-            except TimeoutError as error:
-                raise ServingError(
-                    f"The body took more than {_ARRIVAL} seconds.", "DEADLINE_EXCEEDED"
-                ) from error
+            async with asyncio.timeout(_ARRIVAL):
+                async for part in request.stream():
+                    if refused:
+                        continue
+                    body += (part := unpack(part, MAX_BODY + 1 - size))
+                    size += len(part)
+                    self._held += len(part)
+                    if size > MAX_BODY:
+                        body, refused = bytearray(), _TOO_LARGE
+                    elif self._held > _MAX_BODIES:
+                        body, refused = bytearray(), _TOO_MANY
             if refused:
-                raise refused
+                raise ServingError(*refused)
             yield body
+        except zlib.error as error:
+            raise ServingError(f"No gzip: {error}.") from error
+        except TimeoutError as error:
+            raise ServingError(
+                f"The body took more than {_ARRIVAL} seconds.", "DEADLINE_EXCEEDED"
+            ) from error
         finally:
             self._held -= size
 
 
 def _spec(name, version, label):
-    if label is not None:
-        raise ServingError(f"Unknown version label: {label}")
-    number = None if version is None else int(version[:20])
-    if number is not None and number >= 2**63:
-        raise ServingError("Expected a version of at most 2^63.")
-    return name, number
-
-
-def _refused(size, held):
-    if size > MAX_BODY:
-        return ServingError(
-            f"Expected a request of at most {MAX_BODY:,} bytes: send fewer rows, or "
-            "use gRPC.",
-            "TOO_LARGE",
+    """The `ModelSpec` of a path's parts, of which some are empty."""
+    try:
+        number = {"value": int(version)} if version else None
+        return model_pb2.ModelSpec(
+            name=name, version=number, version_label=label or None
         )
-    if held > _MAX_BODIES:
-        return ServingError("Too many large requests: try again.", "UNAVAILABLE")
-    return None
+    except ValueError as error:
+        raise ServingError("Expected a version below 2^63.") from error
+
+
+def _json(message):
+    return json_format.MessageToJson(
+        message,
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+    ).encode()
 
 
 async def _unless_gone(request, answer):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_cfebm.serving.servable import ServingError
+from keras_cfebm.serving.served_model import ServingError
 
 #: Kind of a NumPy type → the JSON values that it is made of. True is no number.
 _TYPES: dict[str, set[type]] = {
@@ -19,13 +19,13 @@ _TYPES: dict[str, set[type]] = {
     "b": {bool},
     "O": {str, dict},
 }
+_short = reprlib.repr
 
 
 def parse(body: bytes | bytearray) -> dict[str, Any]:
     """The JSON object that a request begins with; what follows it is ignored."""
     try:
-        text = body.decode().lstrip()
-        request, _ = json.JSONDecoder().raw_decode(text)
+        request, _ = json.JSONDecoder().raw_decode(body.decode().lstrip())
     except (ValueError, RecursionError) as error:
         raise ServingError(f"Expected JSON, received what is none: {error}.") from error
     if not isinstance(request, dict):
@@ -77,10 +77,10 @@ def _columns(rows, names):
     if not isinstance(rows, list) or not rows:
         raise ServingError("Expected 'instances' as a list of at least one row.")
     named = list(map(_is_named, rows))
-    if any(named) != all(named):
-        raise ServingError("Expected 'instances' as objects or values, received both.")
-    if not all(named):
+    if not any(named):
         return rows
+    if not all(named):
+        raise ServingError("Expected 'instances' as objects or values, received both.")
     if wrong := [row for row in rows if sorted(row) != names]:
         raise ServingError(
             f"Expected each of the 'instances' as an object of {names}, received one "
@@ -100,12 +100,15 @@ def _array(value, name, dtype):
             f"Expected {name} as {wanted.name} in lists of equal size, received "
             f"{_short(wrong[0])}."
         )
-    if wanted == tf.string:
-        items = np.array(list(map(_bytes, items)), object)
     try:
+        if wanted == tf.string:
+            items = np.array(list(map(_bytes, items)), object)
         return items.astype(wanted.as_numpy_dtype).reshape(nested.shape)
-    except OverflowError as error:
-        raise ServingError(f"Expected {name} as {wanted.name}: {error}.") from error
+    except (OverflowError, ValueError) as error:
+        hint = ', or as {"b64": "base64 text"}' if wanted == tf.string else ""
+        raise ServingError(
+            f"Expected {name} as {wanted.name}{hint}: {error}."
+        ) from error
 
 
 def _is_named(value):
@@ -118,18 +121,13 @@ def _is_bytes(value):
 
 
 def _bytes(value):
-    try:
-        if isinstance(value, str):
-            return value.encode()
-        if not _is_bytes(value):
-            raise ValueError(f"received {_short(value)}")
-        # Line ends are allowed, and the padding may be missing.
-        text = "".join(value["b64"].split()).rstrip("=")
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except ValueError as error:
-        raise ServingError(
-            f'Expected bytes as {{"b64": "base64 text"}}: {error}.'
-        ) from error
+    if isinstance(value, str):
+        return value.encode()
+    if not _is_bytes(value):
+        raise ValueError(f"received {_short(value)}")
+    # Line ends are allowed, and the padding may be missing.
+    text = "".join(value["b64"].split()).rstrip("=")
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
 def _plain(name, value):
@@ -138,6 +136,3 @@ def _plain(name, value):
     if name.endswith("_bytes"):
         return [{"b64": base64.b64encode(item).decode()} for item in value]
     return [item.decode() for item in value]
-
-
-_short = reprlib.repr

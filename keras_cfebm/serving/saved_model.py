@@ -3,6 +3,7 @@
 import json
 import math
 import pathlib
+import re
 from collections.abc import Collection
 
 import tensorflow as tf
@@ -20,6 +21,7 @@ from keras_cfebm.utils.validation import check_count
 
 #: What a client may want to know of the model, see `_metadata`.
 METADATA = warmup.PATH.with_name("metadata.json")
+_VERSION = re.compile("0|[1-9][0-9]{0,17}")
 
 
 def write(
@@ -57,6 +59,16 @@ def write(
         options = detector, limits, fit, chosen, dtype
         _write_signatures(model, folder, path.resolve().name, *options)
     return str(target)
+
+
+def versions(path: pathlib.Path) -> list[int]:
+    """Numbers of the versions in a folder that can be served, the newest first.
+
+    Such a version is a folder with a `saved_model.pb`, named by its number alone:
+    neither `01` nor a file called `2` is one.
+    """
+    names = (file.parent.name for file in path.glob("*/saved_model.pb"))
+    return sorted((int(n) for n in names if _VERSION.fullmatch(n)), reverse=True)
 
 
 def next_version(path: pathlib.Path) -> int:

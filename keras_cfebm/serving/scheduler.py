@@ -1,7 +1,6 @@
 """Scheduler: requests wait in one bounded queue, and those of a kind run together."""
 
 import asyncio
-import dataclasses
 import functools
 import os
 import time
@@ -10,30 +9,25 @@ from concurrent import futures
 
 import numpy as np
 
-from keras_cfebm.serving.servable import Servable, ServingError
+from keras_cfebm.serving.served_model import Servable, ServingError
 
 Arrays = dict[str, np.ndarray]
 
 
-@dataclasses.dataclass(eq=False)
 class _Request:
-    servable: Servable
-    signature: str
-    inputs: Arrays
-    deadline: float
-    answer: asyncio.Future
-
-    def __post_init__(self):
-        shapes = [np.shape(value) for value in self.inputs.values()]
-        rows = {shape[:1] for shape in shapes}
-        #: Of those that can be merged; one of malformed shapes is with its like.
-        self.kind = (
-            self.servable,
-            self.signature,
-            *((n, np.shape(v)[1:]) for n, v in sorted(self.inputs.items())),
-            None if len(rows) == 1 and rows != {()} else self,
-        )
-        self.rows = max((shape[0] for shape in shapes if shape), default=0)
+    def __init__(
+        self, servable: Servable, signature: str, inputs: Arrays, timeout: float
+    ):
+        self.servable, self.signature, self.inputs = servable, signature, inputs
+        self.deadline = time.monotonic() + timeout
+        self.answer: asyncio.Future = asyncio.get_running_loop().create_future()
+        shapes = [(name, np.shape(value)) for name, value in sorted(inputs.items())]
+        counts = {shape[:1] for _, shape in shapes}
+        # Those of a kind can be merged; one of malformed shapes is of its own.
+        merges = len(counts) == 1 and counts != {()}
+        alike = tuple((name, shape[1:]) for name, shape in shapes) if merges else self
+        self.kind = servable, signature, alike
+        self.rows = max((shape[0] for _, shape in shapes if shape), default=0)
 
 
 class Scheduler:
@@ -73,16 +67,7 @@ class Scheduler:
         inputs: Arrays,
         timeout: float | None = None,
     ) -> Arrays:
-        """Answers one request; cancel it to take it out of the queue.
-
-        Args:
-            servable: `Servable`.
-            signature: str.
-            inputs: dict of name → NumPy array.
-            timeout: float, seconds in which this one has to be answered.
-
-        Returns:
-            Dict of name → NumPy array.
+        """Answers one request, within so many seconds; cancel it to take it back.
 
         Raises:
             ServingError: `UNAVAILABLE` if too many wait, `DEADLINE_EXCEEDED` if the
@@ -94,26 +79,22 @@ class Scheduler:
                 f"Expected at most {self.max_waiting} waiting requests: try again.",
                 "UNAVAILABLE",
             )
-        answer = asyncio.get_running_loop().create_future()
-        deadline = time.monotonic() + timeout
-        self._waiting.append(_Request(servable, signature, inputs, deadline, answer))
+        request = _Request(servable, signature, inputs, timeout)
+        self._waiting.append(request)
         self._start()
         try:
             async with asyncio.timeout(timeout):
-                return await answer
+                return await request.answer
         except TimeoutError as error:
             raise ServingError(
                 f"No answer within {timeout:g} seconds.", "DEADLINE_EXCEEDED"
             ) from error
 
     def _start(self) -> None:
-        while self._free and self._waiting:
-            batch = self._next_batch()
-            if batch:
-                self._free -= 1
-                loop = asyncio.get_running_loop()
-                run = loop.run_in_executor(self._pool, _answers, batch)
-                run.add_done_callback(functools.partial(self._finish, batch))
+        while self._free and (batch := self._next_batch()):
+            self._free -= 1
+            run = asyncio.wrap_future(self._pool.submit(_answers, batch))
+            run.add_done_callback(functools.partial(self._finish, batch))
 
     def _next_batch(self) -> list[_Request]:
         batch: list[_Request] = []
@@ -144,27 +125,21 @@ class Scheduler:
 
 def _answers(batch: list[_Request]) -> Sequence[Arrays | Exception]:
     """The answers to requests of one kind, or what is wrong with each."""
-    try:
-        return _merged(batch)
-    except Exception as error:  # for the client to see, whatever it is
-        if len(batch) == 1:
-            return [error]
-    # One of them may be bad; each is told what is wrong with it.
-    return [answer for request in batch for answer in _answers([request])]
-
-
-def _merged(batch: list[_Request]) -> list[Arrays]:
     first, *others = batch
-    inputs = first.inputs
-    if others:
+    left = max(request.deadline for request in batch) - time.monotonic()
+    try:
+        if not others:
+            return [first.servable.run(first.signature, first.inputs, left)]
         inputs = {
             name: np.concatenate([request.inputs[name] for request in batch])
-            for name in inputs
+            for name in first.inputs
         }
-    left = max(request.deadline for request in batch) - time.monotonic()
-    outputs = first.servable.run(first.signature, inputs, left)
-    if not others:
-        return [outputs]
-    ends = np.cumsum([request.rows for request in batch])[:-1]
-    parts = zip(*(np.split(value, ends) for value in outputs.values()), strict=True)
-    return [dict(zip(outputs, part, strict=True)) for part in parts]
+        outputs = first.servable.run(first.signature, inputs, left)
+        ends = np.cumsum([request.rows for request in batch])[:-1]
+        parts = zip(*(np.split(value, ends) for value in outputs.values()), strict=True)
+        return [dict(zip(outputs, part, strict=True)) for part in parts]
+    except Exception as error:  # for the client to see, whatever it is
+        if not others:
+            return [error]
+        # One of them may be bad; each is told what is wrong with it.
+        return [answer for request in batch for answer in _answers([request])]

@@ -12,11 +12,6 @@ from keras_cfebm.serving import grpc_api, rest_api
 from keras_cfebm.serving.scheduler import Scheduler
 from keras_cfebm.serving.served_model import ServedModel
 
-#: Seconds between two looks for a new version.
-_PAUSE = 1.0
-#: Connections that may wait to be accepted.
-_BACKLOG = 2048
-
 
 def serve(
     model: ServedModel,
@@ -62,35 +57,28 @@ async def _serve(model, scheduler, host, rest_port, grpc_port, started):
                 log_level="warning",
                 access_log=False,
                 timeout_graceful_shutdown=round(scheduler.timeout) + 1,
+                callback_notify=lambda: asyncio.to_thread(model.refresh),
+                timeout_notify=1,
             )
         )
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        signals = signal.SIGINT, signal.SIGTERM
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        for number in signals:
             loop.add_signal_handler(number, stop.set)
         await remote.start()
         answering = asyncio.create_task(rest.serve([listener]))
-        watching = asyncio.create_task(_watch(model))
         started(listener.getsockname()[1], grpc_port)
         await stop.wait()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals:
             loop.remove_signal_handler(number)
-        watching.cancel()
         rest.should_exit = True
         await asyncio.gather(answering, remote.stop(scheduler.timeout))
-
-
-async def _watch(model):
-    while True:
-        await asyncio.sleep(_PAUSE)
-        with contextlib.suppress(OSError):  # files that vanish while they are looked at
-            await asyncio.to_thread(model.refresh)
 
 
 def _listening(host, port):
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        server = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        server = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise OSError(
             f"Cannot listen at {host}:{port} for REST: {error.strerror}. Choose "

@@ -519,12 +519,15 @@ def test_memory_is_flat(server):
     assert server.memory() < before + 10
 
 
-def test_the_benchmark_asks_servers(server, stub, monkeypatch, capsys):
+def test_the_benchmark_asks_servers(server, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import _servers
     from benchmarks import serving as benchmark
 
-    monkeypatch.setattr(benchmark, "_NAME", "small")
-    monkeypatch.setattr(benchmark, "server", lambda *_: contextlib.nullcontext(stub))
+    running = _servers.Running(server.port, server.grpc_port, server.process.pid, 1.0)
+    monkeypatch.setattr(_servers, "NAME", "small")
+    monkeypatch.setattr(_servers, "server", lambda *_: contextlib.nullcontext(running))
+    monkeypatch.setattr(benchmark, "_PEERS", {"another": ("no_package", "")})
     options = types.SimpleNamespace(
         model=str(server.folder),
         signatures=["energy", "generate"],
@@ -534,13 +537,18 @@ def test_the_benchmark_asks_servers(server, stub, monkeypatch, capsys):
         repeats=1,
         max_batch_size=8,
     )
-    results = benchmark.run(options)["results"]
-    assert [entry["signature"] for entry in results] == options.signatures
-    for entry in results:
+    found = benchmark.run(options)
+    assert [entry["signature"] for entry in found["results"]] == options.signatures
+    for entry in found["results"]:
         for name in ("each by itself", "merged"):
             assert entry[name]["p99_ms"] >= entry[name]["p50_ms"] > 0
             assert entry[name]["rows_per_second"] > 0
-    assert "| generate " in capsys.readouterr().out
+    (ours,) = found["engines"].values()
+    assert ours["answered"] == "64 of 64" and ours["processes"] == 1
+    assert server.memory() / 2 < ours["memory_mib"] <= server.memory() + 50
+    shown = capsys.readouterr().out
+    assert max(found["company"].values()) < 1e-4
+    assert "| generate " in shown and "not installed: another" in shown
 
 
 def test_a_port_that_is_taken_is_named(server):

@@ -30,7 +30,7 @@ from keras_cfebm.serving import (
     warmup,
 )
 from keras_cfebm.serving.request_checks import Limits
-from keras_cfebm.serving.servable import Servable, ServingError
+from keras_cfebm.serving.served_model import Servable, ServingError
 from keras_cfebm.serving.signatures import Signature, Signatures
 from keras_cfebm.utils import atomic_files
 

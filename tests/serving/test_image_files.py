@@ -147,6 +147,12 @@ REFUSED = {
         "61440",
     ),
     "wide BMP": (changed("colour BMP", 18, 0, 255), "received"),
+    "GIF extensions": (
+        FILES["grey GIF"].replace(
+            b"\x2c\0\0\0\0", b"\x21\xfe\0" * 17 + b"\x2c\0\0\0\0"
+        ),
+        "cut off",
+    ),
     "BMP palette": (written(COLOUR, "BMP", "P"), "8 grey"),
     "packed BMP": (changed("grey BMP", 30, 1), "not packed"),
     **{

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_cfebm.serving.scheduler import Scheduler
-from keras_cfebm.serving.servable import ServingError
+from keras_cfebm.serving.served_model import ServingError
 
 
 class Doubling:

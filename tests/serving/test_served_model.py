@@ -5,8 +5,11 @@ import shutil
 import pytest
 import tensorflow as tf
 
-from keras_cfebm.serving.servable import ServingError, versions
-from keras_cfebm.serving.served_model import ServedModel
+pytest.importorskip("tensorflow_serving.apis")
+from tensorflow_serving.apis import model_pb2
+
+from keras_cfebm.serving.saved_model import versions
+from keras_cfebm.serving.served_model import ServedModel, ServingError
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +60,13 @@ def test_a_damaged_version_is_reported_and_the_one_before_is_served(folder, capl
     caplog.clear()
     model.refresh()
     assert not caplog.records  # once
-    states = model.states("m")
-    assert states[1] == "" and "Read less bytes" in states[2]
+    found = model.status(model_pb2.ModelSpec(name="m")).model_version_status
+    states = {one.version: one for one in found}
+    assert states[1].state == found[0].AVAILABLE and not states[1].status.error_message
+    assert states[2].state == found[0].END
+    assert "Read less bytes" in states[2].status.error_message
     with pytest.raises(ServingError, match="m, version 2"):
-        model.find("m", 2)
+        model.find(model_pb2.ModelSpec(name="m", version={"value": 2}))
 
 
 def test_a_new_version_is_taken_up_once_it_is_sound(folder):
