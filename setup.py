@@ -57,7 +57,7 @@ setup(
     # An installed package has the pretrained models of the checkout inside.
     package_dir={"keras_cfebm.saved_models": "saved_models"},
     package_data={
-        "keras_cfebm": ["py.typed", "*.pyi", "assets/*.*"],
+        "keras_cfebm": ["py.typed", "*.pyi", "assets/*.*", "serving/web/*"],
         "keras_cfebm.saved_models": ["*/model.keras", "*/README.md", "*/samples.png"],
     },
     install_requires=[
