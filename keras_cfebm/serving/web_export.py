@@ -40,8 +40,8 @@ def export_web(
     """Writes a folder with which a web page runs the model in the reader's browser.
 
     In it are our JavaScript modules, TensorFlow.js and the weights: as float16 where
-    that is exact, else as float32. So image i
-    of seed s is that of `model.generate`, to about 1e-3. There is no page yet.
+    that is exact, else as float32. So image i of seed s is that of `model.generate`, to
+    about 1e-3. There is no page yet.
 
     A folder may hold several models, named in `models.json`. A model of a name
     that is there already is replaced.
