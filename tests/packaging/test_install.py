@@ -1,4 +1,4 @@
-"""A notebook's first cells in a fresh environment, as Colab has it: `make test-install`."""
+"""A notebook's first cells in a fresh environment, as Colab has one."""
 
 import json
 import os
