@@ -384,11 +384,12 @@ def test_a_new_model_takes_single_batches_as_fit_and_evaluate_do(
     found = stepped.test_on_batch(images, names, return_dict=True)
     assert found == stepped.evaluate(images, names, batch_size=4, **options)
     assert stepped.step == 0
+    stepped.reset_metrics()  # Keras 3.8 averages over batches
     logs = stepped.train_on_batch(images, names, return_dict=True)
     history = fit(fitted, images, labels=[1, 0, 0, 1]).history
     assert stepped.step == 1
     assert_equal(values(stepped), values(fitted))
-    assert logs["gap"] == pytest.approx(history["gap"][0], rel=1e-5)
+    assert float(logs["gap"]) == pytest.approx(float(history["gap"][0]), rel=1e-5)
     with pytest.raises(ValueError, match="Did you mean 'dog'"):
         stepped.train_on_batch(images, ["dogs"] * 4)
 

@@ -58,6 +58,7 @@ def names(noise_images, make_network):
         "load": keras_cfebm.datasets.load,
         "keras_cfebm": keras_cfebm,
         "np": np,
+        "pathlib": pathlib,
         "tasks": tasks,
         "EnergyNetwork": lambda **given: EnergyNetwork(**{**given, **arguments}),
         "mean_pool": mean_pool,
