@@ -765,7 +765,7 @@ def test_bad_labels_are_explained(make_model, noise_images):
     ):
         with pytest.raises(ValueError, match=message):
             model.fit(images, labels, verbose=0)
-    with pytest.raises(ValueError, match="pairs of images and labels"):
+    with pytest.raises(ValueError, match="from 0 to 2, received None"):
         model.train_on_batch(images)
 
 
