@@ -197,7 +197,8 @@ def curve(scores: np.ndarray) -> np.ndarray:
 def along(curve: Tensor, scores: Tensor) -> Tensor:
     """−log p of scores by a curve, at least 0; nothing is checked."""
     points, surprises, slopes = curve[0], curve[1], curve[2]
-    index = ops.searchsorted(points, scores, side="right") - 1
-    index = ops.clip(index, 0, _POINTS - 1)
+    # Counted, as `searchsorted` of Keras 3.8 takes no tensors of unknown length.
+    below = ops.cast(ops.expand_dims(scores, -1) >= points, "int32")
+    index = ops.clip(ops.sum(below, axis=-1) - 1, 0, _POINTS - 1)
     beyond = (scores - ops.take(points, index)) * ops.take(slopes, index)
     return ops.maximum(ops.take(surprises, index) + beyond, 0.0)
