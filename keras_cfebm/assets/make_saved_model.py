@@ -6,8 +6,8 @@
 writes `saved_models/fashion_mnist/` anew, with `model.keras`, `serving/1/`,
 `samples.png` and `README.md`, whose figures are measured now, of weights that are
 rounded to half precision. Models of Fashion-MNIST only: the figures are those of its
-classifier. `keras_cfebm.assets.model_figures` adds those of all tasks. After a change
-of the signatures
+classifier; those of the single tasks are from `keras_cfebm.assets.model_figures`. After
+a change of the signatures
 
     python -m keras_cfebm.assets.make_saved_model --only_serving --name=fashion_mnist
 
@@ -25,7 +25,7 @@ import numpy as np
 from absl import app, flags
 
 from keras_cfebm import configs, datasets, evaluation, tasks, visualization
-from keras_cfebm.assets import half_precision
+from keras_cfebm.assets import half_precision, model_figures
 from keras_cfebm.runs.run_folder import RunFolder, load_ladder, read_metrics
 from keras_cfebm.runs.train import held_out_split, load_data
 from keras_cfebm.serving.export import export_saved_model
@@ -186,6 +186,8 @@ def main(argv):
     visualization.image_grid(images[:_SHOWN], path=folder / "samples.png")
     (folder / "README.md").write_text(text, encoding="utf-8")
     print(f"{folder}: classifier FID %.2f, control %.2f" % distances)
+    shipped = load_ladder(folder / "model.keras")
+    model_figures.write(folder, model_figures.measured(name, shipped))
     if blind := evaluation.blind_to_detail(images, held_out):
         print(blind)
 

@@ -35,6 +35,15 @@ def images_of(split: str, classes: Any = None, limit: int | None = None) -> np.n
     return data.subset(classes=classes, limit=limit, seed=0).images()
 
 
+def reference_of(classes: Any = None) -> evaluation.FeatureStatistics:
+    """Statistics of the embedded training images of some classes."""
+    return evaluation.FeatureStatistics.from_images(
+        [images_of("train", classes)],
+        evaluation.fashion_classifier().encoder,
+        "training images",
+    )
+
+
 def checked(model: CFEBM) -> dict[str, list[float]]:
     """A few numbers that follow from the file alone, in seconds."""
     images = images_of("test", limit=_CHECKED)
@@ -53,9 +62,7 @@ def checked(model: CFEBM) -> dict[str, list[float]]:
 def generation(model: CFEBM, classes: Any, count: int) -> list[dict[str, Any]]:
     """Classifier FID and time of `count` samples at each speed, beside those at 1."""
     encoder = evaluation.fashion_classifier().encoder
-    reference = evaluation.FeatureStatistics.from_images(
-        [images_of("train", classes)], encoder, "training images"
-    )
+    reference = reference_of(classes)
     labels = None if model.num_classes is None else np.arange(count) % model.num_classes
     rows: list[dict[str, Any]] = []
     levels = len(model.ladder)
@@ -83,9 +90,7 @@ def guidance(model: CFEBM, count: int) -> list[dict[str, Any]]:
     classifier = evaluation.fashion_classifier()
     names = classifier.class_names
     labels = np.arange(count) % len(names)
-    reference = evaluation.FeatureStatistics.from_images(
-        [images_of("train")], classifier.encoder, "training images"
-    )
+    reference = reference_of()
     rows = []
     for weight in (0.0, 0.5, 1.0, 2.0):
         images = model.generate(count, 0, labels, batch_size=100, guidance=weight)
@@ -188,7 +193,9 @@ def soundness(model: CFEBM, classes: Any) -> dict[str, Any]:
     return evaluation.diagnose(model, test, train, encoder).figures["checks"]
 
 
-def measured(name: str, model: CFEBM, samples: int, reference: int) -> dict[str, Any]:
+def measured(
+    name: str, model: CFEBM, samples: int = 2000, reference: int = 2000
+) -> dict[str, Any]:
     """All figures of a model.
 
     Args:

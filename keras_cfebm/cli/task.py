@@ -148,12 +148,9 @@ class Trained:
         options: dict[str, Any] = {}
         if name != datasets.EMBEDDED and not name.endswith((".npy", ".npz")):
             options["channels"] = self.model.image_shape[-1]
-            if (
-                not is_image_folder(name)
-                and own is not None
-                and "data_dir" in own.options
-            ):
-                options["data_dir"] = own.options["data_dir"]
+            ours = {} if own is None or is_image_folder(name) else own.options
+            if "data_dir" in ours:
+                options["data_dir"] = ours["data_dir"]
         return DataConfig(
             name, resolution=self.model.resolution, fit=fit, options=options
         )

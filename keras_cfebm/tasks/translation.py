@@ -47,7 +47,7 @@ def translate(
             1 / (2η), where each step begins at the source again.
         saliency: bool, return the generative saliency too, where and how much the
             translation changed the images, see `generate`.
-        progress: bool | None, show a progress bar; None shows one after two seconds.
+        progress: bool, show a progress bar; None shows one after two seconds.
 
     Returns:
         float32 NumPy array of shape `(n, h, w, c)` within `settings.clip`; with

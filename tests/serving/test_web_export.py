@@ -1,17 +1,20 @@
-"""The exported JavaScript draws what Python draws."""
+"""The exported JavaScript makes what Python makes."""
 
+import json
 import shutil
 import subprocess
 
 import numpy as np
 import pytest
 
+from keras_cfebm import tasks
 from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.serving.web_export import export_web
 from keras_cfebm.serving.web_runtime import FILES, write_runtime
 
 SCRIPT = __file__.replace("test_web_export.py", "web_chain.mjs")
+SEED, LABEL, GUIDANCE, SPEED, SIGMA = 2**40 + 7, 1, 0.5, 2.0, 0.3
 
 
 def test_runtime_of_another_content_is_refused(make_model, tmp_path):
@@ -22,28 +25,90 @@ def test_runtime_of_another_content_is_refused(make_model, tmp_path):
     assert not (tmp_path / "out" / "runtime").exists()
 
 
-@pytest.mark.skipif(
-    not (shutil.which("node") and shutil.which("npm")),
-    reason="node or npm is not installed",
-)
-def test_image_of_a_seed_is_that_of_python(make_network, tmp_path):
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory):
+    """A folder with TensorFlow.js."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("node or npm is not installed")
+    folder = tmp_path_factory.mktemp("runtime")
+    try:
+        write_runtime(folder)
+    except OSError as error:
+        pytest.skip(f"TensorFlow.js cannot be had: {error}")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def model(make_network, noise_images):
+    """A ladder of colours and classes, with a detector."""
     ladder = [make_network(side, num_classes=3, channels=2) for side in (8, 16)]
     settings = Langevin(
         (3, 5), (0.5, 0.2), 0.02, start_noise="truncated_normal", transition_noise=0.3
     )
     model = CFEBM(ladder, settings)
-    runtime = tmp_path / "runtime"
-    runtime.mkdir()
-    try:
-        write_runtime(runtime)
-    except OSError as error:
-        pytest.skip(f"TensorFlow.js cannot be had: {error}")
-    export_web(model, tmp_path / "out", runtime=str(runtime))
-    given = [str(tmp_path / "out"), str(2**40 + 7), "2", "2", "1", "0.5"]
-    (tmp_path / "package.json").write_text('{"type": "module"}')
-    done = subprocess.run(["node", SCRIPT, *given], check=True, capture_output=True)
-    # TensorFlow.js greets in node by lines of text before the images.
-    drawn = np.frombuffer(done.stdout[-2 * 16 * 16 * 2 * 4 :], "float32")
-    expected = model.generate(2, 2**40 + 7, labels=1, guidance=0.5, speed=2.0)
-    np.testing.assert_allclose(drawn, expected.ravel(), atol=1e-3)
+    detector = tasks.LadderDetector(model.sampling_ladder, settings)
+    images = 0.3 * noise_images(120, 16, 2)
+    model.detector = detector.fit(images[:80], held_out=images[80:])
+    return model
+
+
+@pytest.fixture(scope="module")
+def asked(noise_images):
+    """An image `(1, 16, 16, 2)` and the mask of its hole."""
+    missing = np.zeros((1, 16, 16), bool)
+    missing[:, 4:11, 3:12] = True  # parts of coarse pixels, too
+    return 0.4 * noise_images(1, 16, 2, seed=5), missing
+
+
+@pytest.fixture(scope="module")
+def made(runtime, model, asked, tmp_path_factory):
+    """What JavaScript makes, by name, as flat arrays."""
+    folder = tmp_path_factory.mktemp("web")
+    export_web(model, folder / "out", runtime=runtime)
+    (folder / "package.json").write_text('{"type": "module"}')
+    image, missing = asked
+    request = {
+        "seed": SEED,
+        "label": LABEL,
+        "guidance": GUIDANCE,
+        "speed": SPEED,
+        "sigma": SIGMA,
+        "image": image.ravel().tolist(),
+        "missing": missing.ravel().tolist(),
+    }
+    done = subprocess.run(
+        ["node", SCRIPT, str(folder / "out")],
+        input=json.dumps(request),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    # TensorFlow.js greets in node by lines of text before that.
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_image_of_a_seed_is_that_of_python(made, model):
+    options = {"labels": LABEL, "guidance": GUIDANCE, "speed": SPEED}
+    expected = model.generate(2, SEED, **options)
     assert expected.std() > 0.1
+    np.testing.assert_allclose(made["samples"], expected.ravel(), atol=1e-3)
+
+
+def test_a_hole_is_filled_as_python_fills_it(made, model, asked):
+    image, missing = (np.repeat(array, 2, axis=0) for array in asked)
+    ladder = model.sampling_ladder
+    expected = tasks.inpaint(ladder, image, missing, seed=SEED, labels=LABEL)
+    filled = np.reshape(made["filled"], image.shape)
+    np.testing.assert_allclose(filled, expected, atol=1e-3)
+    np.testing.assert_array_equal(filled[~missing].astype("float32"), image[~missing])
+
+
+def test_noise_is_that_of_python(made, asked):
+    expected = tasks.add_noise(asked[0], SIGMA, SEED)
+    np.testing.assert_allclose(made["noisy"], expected.ravel(), atol=1e-6)
+
+
+def test_the_detector_scores_as_in_python(made, model, asked):
+    (expected,) = model.detector.scores(asked[0])
+    assert expected > 0
+    assert made["score"] == pytest.approx(expected, rel=1e-2, abs=1e-2)
