@@ -9,6 +9,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -50,7 +51,9 @@ class Chain:
 
     Args:
         energies: an energy, or a sequence of them, coarsest first, each of twice the
-            resolution of the one before; see `keras_cfebm.sampling.bind`.
+            resolution of the one before; see `keras_cfebm.sampling.bind`. Networks,
+            and what `tasks.energies` makes of them, share a batch among the processor
+            cores; a plain function, which may know the whole batch, gets it whole.
         settings: `Langevin`; None for its defaults.
 
     Attributes:
@@ -300,8 +303,18 @@ def chain_of(
     return energies
 
 
-def _in_parallel(function, *given):
-    return backend.in_parallel(functools.partial(function, *given))
+def _in_parallel(function, energy, *given):
+    function = functools.partial(function, energy, *given)
+    return backend.in_parallel(function) if _sees_single_images(energy) else function
+
+
+def _sees_single_images(energy):
+    """Whether an energy surely treats each image by itself.
+
+    A plain function need not: it may hold the observation of each image of a batch.
+    """
+    is_model = hasattr(energy, "bind") or isinstance(energy, keras.layers.Layer)
+    return is_model and all(map(_sees_single_images, getattr(energy, "terms", ())))
 
 
 def _score(energy, x, labels):

@@ -30,10 +30,12 @@ class ComposedEnergy:
 
     Args:
         bind: function of labels, a tensor or None, that returns the energy as a
-            function of images; see `keras_cfebm.sampling.bind`.
+            function of images; see `keras_cfebm.sampling.bind`. It treats each image by
+            itself, unless one of `terms` does not.
         image_shape: tuple of ints, shape of one image; None if it is not known.
         num_classes: int; None if it takes no labels.
         class_names: tuple of str, the names of the classes; None without any.
+        terms: tuple of the energies it is made of, where they may be any functions.
 
     Call arguments:
         images: tensor of shape `(batch, height, width, channels)`.
@@ -47,6 +49,7 @@ class ComposedEnergy:
     image_shape: tuple[int, ...] | None = None
     num_classes: int | None = None
     class_names: tuple[str, ...] | None = None
+    terms: tuple[Any, ...] = ()
 
     def __call__(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.bind(labels)(images)
@@ -100,6 +103,7 @@ def weighted(terms: Iterable[tuple[Any, float]]) -> ComposedEnergy:
         _common(energies, "image_shape"),
         _common(energies, "num_classes"),
         _common(energies, "class_names"),
+        tuple(energies),
     )
 
 
@@ -123,7 +127,8 @@ def of_class(energy: Any, label: int | str) -> ComposedEnergy:
     def bound(labels: Tensor | None = None) -> Energy:
         return bind(energy, ops.convert_to_tensor(number))  # serves all images
 
-    return ComposedEnergy(bound, getattr(energy, "image_shape", None))
+    shape = getattr(energy, "image_shape", None)
+    return ComposedEnergy(bound, shape, terms=(energy,))
 
 
 def any_class(network: Any) -> ComposedEnergy:

@@ -16,7 +16,8 @@ import tensorflow as tf
 from keras_cfebm import backend
 from keras_cfebm.backend import tensorflow_parts
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.tasks import AnomalyDetector
+from keras_cfebm.tasks import AnomalyDetector, denoise
+from keras_cfebm.tasks.energies import weighted
 
 
 @pytest.fixture
@@ -77,6 +78,23 @@ def test_chains_and_scores_do_not_depend_on_the_parts(make_model, parts):
     np.testing.assert_allclose(samples[2], samples[1], atol=1e-5)
     np.testing.assert_allclose(energies[2], energies[1], atol=1e-5)
     np.testing.assert_allclose(single[2], energies[1][1][:1], atol=1e-5)
+
+
+@pytest.mark.parametrize("composed", [False, True])
+def test_a_function_that_knows_the_batch_gets_it_whole(
+    make_network, noise_images, parts, composed
+):
+    parts(2)
+    observed = 0.5 * noise_images(5, 8)
+
+    def energy(x):  # ½ ‖x − y‖², which a step of η = 1 brings to its minimum
+        return 0.5 * tf.reduce_sum(tf.square(x - observed), axis=(1, 2, 3))
+
+    if composed:
+        energy = weighted([(make_network(8), 0.0), (energy, 1.0)])
+    settings = Langevin(steps=1, noise_scale=0.0)
+    found = denoise(energy, noise_images(5, 8, seed=1), seed=0, settings=settings)
+    np.testing.assert_allclose(found, observed, atol=1e-6)
 
 
 @pytest.mark.parametrize(
