@@ -89,12 +89,13 @@ print(evaluation.evaluate_interpolations(interpolations))
 visualization.image_grid(interpolations.reshape(-1, *model.image_shape), columns=shown)
 
 # %% [markdown]
-# Every image is the end of a chain of its own; nothing is blended in pixels. Most of
-# the change happens on the right: at $t = 0.5$ the left start still has the weight
-# $\sqrt{0.75} \approx 0.87$. If the figure `step` (the difference of neighbours) is
-# well below `ends` (that of both ends), the change is gradual. `largest_step` shows how
-# far a row *jumps*, where the start crosses from the valley of one garment to that of
-# another.
+# Every image is the end of a chain of its own; nothing is blended in pixels. The images
+# of a row are even steps of an angle $\theta$ apart, $t = \sin\theta$: at $t = 0.5$ the
+# left start still has the weight $\sqrt{0.75} \approx 0.87$, so that even steps of $t$
+# would leave most of the change to the end of the row. If the figure `step` (the
+# difference of neighbours) is well below `ends` (that of both ends), the change is
+# gradual. `largest_step` shows how far a row *jumps*, where the start crosses from the
+# valley of one garment to that of another.
 #
 # ## A wanted class
 #

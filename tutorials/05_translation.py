@@ -36,7 +36,7 @@ training_images = 6400  # @param {type:"integer"}
 # ## Two domains, unpaired
 #
 # The source domain is the class Sneaker, the target domain Ankle boot. The energy has
-# been trained on 1,000 images of each. The images below are test images. What stands in
+# been trained on 6,000 images of each. The images below are test images. What stands in
 # one column has nothing to do with each other.
 
 # %%
