@@ -6,6 +6,7 @@ negative log-likelihood, ∂θ of  mean E(x⁺) − mean E(x⁻).
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_cfebm import backend
+from keras_cfebm import backend, tasks
 from keras_cfebm.backend import random
 from keras_cfebm.configs.stages import learning_rate_at
 from keras_cfebm.ladder import EnergyLadder
@@ -31,7 +32,7 @@ from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_count, check_data_chains, check_number
 
 #: Streams of the training key; those of an image's own key are in `sampling`.
-_TRAIN, _TEST, _DATA_NOISE, _SOURCE_NOISE = 2, 3, 4, 5
+_TRAIN, _TEST, _DATA_NOISE, _SOURCE_NOISE, _POOL = 2, 3, 4, 5, 12
 _LOSSES = ("loss", "data_energy", "sample_energy", "gap")
 #: Arguments that a `RunConfig` has under the same names.
 _SHARED = (
@@ -42,6 +43,7 @@ _SHARED = (
     "chain_start_noise",
     "data_chains",
     "data_chain_steps",
+    "coarse_pool",
 )
 _METRICS = (*_LOSSES, "gradient_norm", "beta")
 
@@ -82,6 +84,10 @@ class CFEBM(EnergyLadder):
             beyond the trained length. Batches, and the parts of `accumulation`, should
             be multiples of n.
         data_chain_steps: int, Langevin steps of those chains.
+        coarse_pool: int, number of samples of the frozen, coarser levels that are drawn
+            once, before the first step. Training's chains then start at them, each at
+            one that is chosen anew in each step, and a step costs the finest level's
+            chain alone. 0 lets all chains start at noise, as the paper does.
         value_range: see `EnergyLadder`.
 
     Raises:
@@ -106,6 +112,7 @@ class CFEBM(EnergyLadder):
 
     #: Index of the stage in training; `fit_progressively` sets it.
     stage = 0
+    train_function: Any
 
     def __init__(
         self,
@@ -122,6 +129,7 @@ class CFEBM(EnergyLadder):
         chain_start_noise: float = 0.0,
         data_chains: float = 0.0,
         data_chain_steps: int = 60,
+        coarse_pool: int = 0,
         value_range: tuple[float, float] | None = None,
         **kwargs: Any,
     ):
@@ -135,6 +143,7 @@ class CFEBM(EnergyLadder):
         check_number(chain_start_noise, "chain_start_noise", "[0, inf)")
         check_data_chains(data_chains, chain_start)
         check_count(data_chain_steps, "data_chain_steps")
+        check_count(coarse_pool, "coarse_pool", minimum=0)
         if ema_decay is not None:
             check_number(ema_decay, "ema_decay", "[0, 1)")
         self.fade_steps = fade_steps
@@ -145,6 +154,8 @@ class CFEBM(EnergyLadder):
         self.chain_start_noise = chain_start_noise
         self.data_chains = data_chains
         self.data_chain_steps = data_chain_steps
+        self.coarse_pool = coarse_pool
+        self._pool: Tensor | None = None  # drawn anew after a resume, the same again
         self.seed = seed
         # Weights, so that checkpoints hold them and the guard can change them.
         self.noise_key = self._state("noise_key", (2,), random.key(seed))
@@ -269,7 +280,8 @@ class CFEBM(EnergyLadder):
     def negatives_beside(self, positives: Tensor, part: Batch, keys: Tensor) -> Tensor:
         """The negatives of a training step: see `negatives` and `data_chains`."""
         if not self.data_chains:
-            return self.negatives(keys, part.labels, part.sources)
+            start = self.from_pool(keys, part.labels)
+            return self.negatives(keys, part.labels, part.sources, start=start)
 
         def from_data(keys, labels, images):
             settings = self.finest_settings.replace(steps=self.data_chain_steps)
@@ -277,7 +289,7 @@ class CFEBM(EnergyLadder):
             return ops.stop_gradient(settings.clipped(images))
 
         def from_noise(keys, labels, _):
-            return self.negatives(keys, labels)
+            return self.negatives(keys, labels, start=self.from_pool(keys, labels))
 
         arguments = keys, part.labels, positives
         return one_in(self._one_in, from_data, from_noise, *arguments)
@@ -292,6 +304,7 @@ class CFEBM(EnergyLadder):
         labels: Tensor | None = None,
         sources: Tensor | None = None,
         network: EnergyNetwork | None = None,
+        start: Tensor | None = None,
     ) -> Tensor:
         """The negatives x⁻: samples of the ladder by Langevin, constants of the loss.
 
@@ -300,6 +313,8 @@ class CFEBM(EnergyLadder):
             labels: int32 tensor of shape `(batch,)`; with classes only.
             sources: source images, of a model whose chains start there.
             network: the finest `EnergyNetwork`; None for the one in training.
+            start: images `(batch, r / 2, r / 2, c)` of the level below, from which the
+                chains go on at the finest; None for chains from noise.
 
         Returns:
             float32 tensor of images `(batch, r, r, c)`.
@@ -307,15 +322,46 @@ class CFEBM(EnergyLadder):
         network = self.network if network is None else network
         if sources is None:
             ladder = self.langevin.of_chain([*self.ladder[:-1], network])
-            energies = [n.bind(labels) for n in ladder]
-            start = noise_start(keys, ladder[0].image_shape, self.langevin)
-            images = coarse_to_fine(energies, start, keys, self.langevin)
+            first = 0 if start is None else len(ladder) - 1
+            if start is None:
+                start = noise_start(keys, ladder[0].image_shape, self.langevin)
+            energies = [None] * first + [n.bind(labels) for n in ladder[first:]]
+            options = {"first_level": first}
+            images = coarse_to_fine(energies, start, keys, self.langevin, **options)
         else:
             settings = self.finest_settings
             sources = self._noisy(sources, keys, self.chain_start_noise, _SOURCE_NOISE)
             images = langevin(network.bind(), sources, keys, settings)
             images = settings.clipped(images)
         return ops.stop_gradient(images)
+
+    def from_pool(self, keys: Tensor, labels: Tensor | None) -> Tensor | None:
+        """Samples of the level below the finest, of the classes, chosen by the keys.
+
+        Returns:
+            float32 tensor `(batch, r / 2, r / 2, c)`, or None without a `coarse_pool`.
+        """
+        if self._pool is None:
+            return None
+        chosen = random.uniform(random.fold_in(keys, 0, _POOL), (), 0.0, 1.0)
+        rows, *_ = self._pool.shape
+        classes = self.num_classes or 1  # of which sample i has the class i % classes
+        index = ops.cast(chosen * (rows // classes), "int32") * classes
+        return ops.take(self._pool, index if labels is None else index + labels, axis=0)
+
+    def _draw_pool(self):
+        """Draws the `coarse_pool`, if there is to be one, and is none yet."""
+        levels = len(self.langevin.of_chain(self.ladder))
+        from_noise = self.chain_start == "noise" and levels > 1
+        if self._pool is not None or not (self.coarse_pool and from_noise):
+            return
+        classes = self.num_classes or 1
+        each = math.ceil(self.coarse_pool / classes)
+        labels = None if self.num_classes is None else list(range(classes)) * each
+        keys = random.fold_in(random.key(self.seed), self.resolution, _POOL)
+        keys = random.fold_in(keys, ops.arange(each * classes))
+        pool = tasks.coarse_samples(self.ladder, keys, self.langevin, labels)
+        self._pool = ops.convert_to_tensor(pool)
 
     def losses(
         self,
@@ -481,6 +527,7 @@ class CFEBM(EnergyLadder):
         # Files of 0.1.0 hold no number of training steps, the last of these weights.
         values = {key: store[key] for key in store.keys()}  # noqa: SIM118, no dict
         super().load_own_variables({"2": 0, **values})
+        self._pool = self.train_function = None  # of other coarse samples
 
     def make_train_function(self, force=False):
         # A step that creates variables is traced twice: half a minute for a large
@@ -493,7 +540,17 @@ class CFEBM(EnergyLadder):
             )
         with backend.scope(self):
             self.optimizer.build(weights)
-        return super().make_train_function(force)
+        if self.train_function is not None and not force:
+            return
+        super().make_train_function(force)
+        train = self.train_function
+
+        def train_function(*arguments):
+            # Here, so that logs count its time with that of the first step.
+            self._draw_pool()
+            return train(*arguments)
+
+        self.train_function = train_function
 
     # --- Growth ---------------------------------------------------------------------
 
@@ -552,6 +609,7 @@ class CFEBM(EnergyLadder):
             "chain_start_noise": self.chain_start_noise,
             "data_chains": self.data_chains,
             "data_chain_steps": self.data_chain_steps,
+            "coarse_pool": self.coarse_pool,
             "seed": self.seed,
         }
 

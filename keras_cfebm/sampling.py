@@ -316,6 +316,7 @@ def coarse_to_fine_states(
     steps: Sequence[Tensor] | None = None,
     constraints: Sequence[Callable[[Tensor], Tensor] | None] | None = None,
     every: int | None = None,
+    first_level: int = 0,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Runs one chain up a ladder of energies and shows it on its way (Alg. 2).
 
@@ -335,6 +336,8 @@ def coarse_to_fine_states(
             after each of its steps and after the clipping.
         every: int, steps between two states within a level, or None for no state but
             the last one of each level.
+        first_level: int, the level at which to go on, of a chain whose images of the
+            level below are `x`. Energies of the levels before are not used.
 
     Yields:
         Tuple of the level, the steps made since the chain began, and the images. The
@@ -343,8 +346,8 @@ def coarse_to_fine_states(
     steps = steps or [settings.steps_at(level) for level in range(len(energies))]
     constraints = constraints or [None] * len(energies)
     total = sum(steps)
-    done = 0 * total  # an int, or one per image
-    for level, energy in enumerate(energies):
+    done = sum(steps[:first_level], 0 * total)  # an int, or one per image
+    for level in range(first_level, len(energies)):
         constraint = constraints[level]
         x = _constrained(
             x if level == 0 else _entered(x, keys, settings, level), constraint
@@ -353,7 +356,7 @@ def coarse_to_fine_states(
             if first:
                 yield level, done + first, x
             x = run(
-                energy,
+                energies[level],
                 x,
                 keys,
                 settings.at_level(level),

@@ -196,6 +196,13 @@ CONFIG_FLAGS = {
             usual="0.0",
         ),
         integer("data_chain_steps", None, "Steps of those chains.", usual="60"),
+        integer(
+            "coarse_pool",
+            None,
+            "Samples of the coarser levels that chains of training start at; 0 for "
+            "chains from noise.",
+            usual="0",
+        ),
         number("energy_l2", None, "Weight of the L2 penalty on energies.", usual="0.0"),
         number("ema_decay", None, "Decay of the average of weights.", usual="0.99"),
         integer(

@@ -128,6 +128,7 @@ class RunConfig:
         chain_start_noise: float, see `CFEBM`.
         data_chains: float, see `CFEBM`.
         data_chain_steps: int, see `CFEBM`.
+        coarse_pool: int, see `CFEBM`.
 
     Raises:
         ValueError: if a value is out of range, the stages are others than said above,
@@ -150,6 +151,7 @@ class RunConfig:
     chain_start_noise: float = 0.0
     data_chains: float = 0.0
     data_chain_steps: int = 60
+    coarse_pool: int = 0
 
     def __post_init__(self):
         check_count(self.report_steps, "report_steps")
@@ -160,6 +162,7 @@ class RunConfig:
             check_number(self.ema_decay, "ema_decay", "[0, 1)")
         check_data_chains(self.data_chains, "source" if self.source else "noise")
         check_count(self.data_chain_steps, "data_chain_steps")
+        check_count(self.coarse_pool, "coarse_pool", minimum=0)
         self._check_stages()
         if self.source is not None:
             self._check_source(self.source)

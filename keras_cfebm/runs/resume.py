@@ -54,6 +54,7 @@ def _set_arguments(restored, given, stages):
         "accumulation",
         "data_chains",
         "data_chain_steps",
+        "coarse_pool",
     ):
         setattr(restored, name, getattr(given, name))
     if None not in (restored.ema_decay, given.ema_decay):

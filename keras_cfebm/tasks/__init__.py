@@ -21,6 +21,7 @@ from keras_cfebm.tasks.chain import Chain, ChainState
 from keras_cfebm.tasks.defects import neighbour_map
 from keras_cfebm.tasks.generation import (
     chain_states,
+    coarse_samples,
     generate,
     generate_with_chain,
     interpolate,
@@ -57,6 +58,7 @@ __all__ = [
     "add_noise",
     "anomaly_scores",
     "chain_states",
+    "coarse_samples",
     "denoise",
     "energies",
     "generate",

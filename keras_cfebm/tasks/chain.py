@@ -6,6 +6,7 @@ them are a film of the same sample.
 """
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -192,6 +193,28 @@ class Chain:
         states = self._states(x, keys, labels, saliency, measured, steps, near, speed)
         *_, (_, _, images) = states
         return images, saliency.map[..., 0]
+
+    def below_finest(self, x: Any, keys: Any, labels: Any = None) -> Any:
+        """The images of `run` as they leave the level below the finest.
+
+        Args:
+            x: the start, see `run`.
+            keys: the images' keys.
+            labels: labels or None.
+
+        Returns:
+            float32 tensor of shape `(batch, height / 2, width / 2, channels)`; the
+            finest energy is not used.
+
+        Raises:
+            ValueError: if there is one level only.
+        """
+        levels = len(self.energies)
+        if levels == 1:
+            raise ValueError("Expected energies of two levels or more, received one.")
+        states = self._states(x, keys, labels, _Saliency())
+        _, _, images = next(itertools.islice(states, levels - 2, None))
+        return images
 
     def states(
         self, x: Any, keys: Any, labels: Any = None, every: int = 1
