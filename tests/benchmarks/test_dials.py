@@ -122,6 +122,26 @@ def test_chains_differ_in_one_setting_each(make_network, tmp_path, monkeypatch, 
     assert found[0] == found[1] and len(set(found)) == len(found) - 1
 
 
+def test_levels_are_measured_apart(make_network, tmp_path, monkeypatch, capsys):
+    from benchmarks import levels
+
+    monkeypatch.setattr(levels, "classifier_fid", lambda images: float(images.mean()))
+    still = LANGEVIN.replace(step_size=0.0, noise_scale=0.0)
+    model = CFEBM([make_network(8), make_network(16)], langevin=still)
+    model.save(tmp_path / "model.keras")
+    options = types.SimpleNamespace(
+        model=str(tmp_path / "model.keras"), samples=35, batch=10, seed=0
+    )
+    coarse, fine = levels.run(options)["levels"].values()
+    assert "| 16×16 " in capsys.readouterr().out
+    # Chains that do not move end where they start: at noise, and at held-out images.
+    assert abs(coarse["generated"]) < 0.1 > abs(fine["generated"])
+    assert fine["from_images"] == fine["enlarged"]
+    assert fine["enlarged"] == pytest.approx(coarse["held_out"], abs=1e-5)
+    assert fine["enlarged"] == pytest.approx(fine["held_out"], abs=1e-5)
+    assert fine["enlarged"] < -0.2
+
+
 @pytest.mark.filterwarnings("ignore:The covariance of 4 images")
 def test_restoration_has_a_row_for_each_method(
     make_network, tmp_path, monkeypatch, capsys

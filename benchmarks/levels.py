@@ -1,0 +1,107 @@
+"""Which level costs a model its quality: classifier FID, level by level.
+
+Chains of each level start once at the model's own samples of the level below, once at
+held-out images of it. What the second costs is the level's own fault, and what the
+first costs beyond it comes from below. Beside both stand what scales them: the held-out
+images themselves, and those of the level below, enlarged. Each level is compared with
+training images of its own resolution, so that perfect samples are at 0.
+
+Run from the repository's root:
+
+    python -m benchmarks.levels --model=runs/demo
+"""
+
+import numpy as np
+from absl import flags
+
+from benchmarks import _common
+from benchmarks._fashion import SIDE, classifier_fid
+from keras_cfebm import backend, datasets, load_ladder, tasks
+from keras_cfebm.backend import random
+from keras_cfebm.sampling import coarse_to_fine, upsample
+
+_COLUMNS = {
+    "held_out": "held-out images",
+    "enlarged": "enlarged from below",
+    "from_images": "from held-out images below",
+    "generated": "from samples below",
+}
+
+
+def define_flags():
+    flags.DEFINE_string("model", "fashion_mnist", "Model of 32 pixels that generates.")
+    flags.DEFINE_integer("samples", 2000, "Samples of a figure.", lower_bound=35)
+    flags.DEFINE_integer("batch", 128, "Images of a batch.", lower_bound=1)
+    flags.DEFINE_integer("seed", 0, "Of the noise.", lower_bound=0)
+    flags.DEFINE_string("json", None, "File for all the numbers.")
+
+
+def held_out(levels, count):
+    """Dict of level → the first held-out images, `(count, level, level, 1)`."""
+    data = datasets.load(datasets.EMBEDDED, split="test", resolution=SIDE, fit="pad")
+    options = {"repeat": False, "shuffle": False, "as_numpy": True}
+    return {
+        level: np.concatenate(list(data.batches(level, 100, **options)))[:count]
+        for level in levels
+    }
+
+
+def ends(ladder, settings, keys, batch, below=None):
+    """Where chains end at the last level of a ladder.
+
+    Args:
+        ladder: list of energies, coarsest first.
+        settings: `Langevin` of the whole model.
+        keys: uint32 array `(n, 2)`.
+        batch: int.
+        below: images of the level below, at which chains go on; None for noise.
+    """
+    first = 0 if below is None else len(ladder) - 1
+    starts = below if below is not None else tasks.Chain(ladder, settings).noise(keys)
+
+    @backend.compiled
+    def run(x, keys):
+        energies = [energy.bind() for energy in ladder]
+        return coarse_to_fine(energies, x, keys, settings, first_level=first)
+
+    return tasks.batches.run_batches(run, (np.asarray(starts), keys), batch)
+
+
+def measured(model, options):
+    """Dict of level → figures."""
+    images = held_out([network.resolution for network in model.ladder], options.samples)
+    keys = np.asarray(random.image_keys(options.seed, options.samples))
+    figures, below = {}, None
+    for count, level in enumerate(images, start=1):
+        ladder = model.sampling_ladder[:count]
+        chain = ladder, model.langevin, keys, options.batch
+        own = {
+            "held_out": classifier_fid(images[level]),
+            "generated": classifier_fid(ends(*chain)),
+        }
+        if below is not None:
+            own["enlarged"] = classifier_fid(np.asarray(upsample(below)))
+            own["from_images"] = classifier_fid(ends(*chain, below))
+        figures[level], below = own, images[level]
+    return figures
+
+
+def run(options):
+    """Draws the chains and prints the table."""
+    machine = _common.machine()
+    figures = measured(load_ladder(options.model), options)
+    rows = [
+        [f"{level}×{level}"]
+        + [f"{own[name]:.2f}" if name in own else "" for name in _COLUMNS]
+        for level, own in figures.items()
+    ]
+    print(_common.markdown_table(["level", *_COLUMNS.values()], rows))
+    print(
+        f"\n{options.samples} images of a figure, seed {options.seed}, "
+        f"{options.model}.\n{_common.machine_line(machine)}"
+    )
+    return {"machine": machine, "levels": figures}
+
+
+if __name__ == "__main__":
+    _common.main(run, define_flags)
