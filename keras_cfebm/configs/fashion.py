@@ -28,10 +28,10 @@ _QUICK = RunConfig(
 )
 
 #: Of what was tried at ten minutes of training this had the best samples: few and large
-#: steps of the chain, larger still at finer levels, where a pixel's gradient is a quarter
-#: of that one level below; most of the time for the coarse levels, whose faults the finer
-#: ones cannot mend. On a small colour set a chain of η = 2 diverged: other images had
-#: better start from `_QUICK`.
+#: steps of the chain, larger still at finer levels, where a pixel's gradient is a
+#: quarter of that one level below; most of the time for the coarse levels, whose faults
+#: finer ones cannot mend. On a small colour set a chain of η = 2 diverged: other images
+#: had better start from `_QUICK`.
 _DEMO = _QUICK.replace(
     langevin=Langevin(steps=(8, 8, 4), step_size=(2.0, 8.0, 32.0), noise_scale=0.005),
     stages=tuple(

@@ -191,3 +191,30 @@ def test_a_worker_answers_reports_errors_and_takes_another_package(
             worker.ask("end")
     finally:
         worker.close()
+
+
+def test_the_first_row_of_each_stage_is_timed(monkeypatch, tmp_path, capsys):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import first_step
+
+    clock = iter([0.0, 1.0, 5.0, 6.0, 9.0, 10.0, 0.0, 2.0, 8.0, 8.5, 9.5, 10.0])
+    commands = []
+
+    def lines(checkout, *arguments):
+        commands.append((checkout, arguments))
+        yield "Stage 1 of 2: 8 × 8 pixels\n"
+        yield "    1/2  1.00    1/2    -0.03   0.02   0.3   5    0:00:06\n"
+        yield "    1/2  1.00    2/2    -0.03   0.02   0.3   5    0:00:06\n"
+        yield "Stage 2 of 2: 16 × 16 pixels\n"
+        yield "    2/2  1.00    1/2    -0.03   0.02   0.3   5    0:00:06\n"
+
+    monkeypatch.setattr(first_step, "_lines", lines)
+    monkeypatch.setattr(first_step, "_output", lambda *_: "--settle_images")
+    monkeypatch.setattr(first_step.time, "perf_counter", lambda: next(clock))
+    given = {"preset": "tiny", "batch": 4, "repeats": 1, "baseline": str(tmp_path)}
+    seconds = first_step.run(types.SimpleNamespace(**given))["seconds"]
+    # From the command, and from the last row of the stage before.
+    assert list(seconds.values()) == [[[5.0, 4.0]], [[8.0, 1.5]]]
+    assert f"keras_cfebm of {tmp_path.name} |" in capsys.readouterr().out
+    assert [checkout for checkout, _ in commands] == [ROOT, tmp_path]
+    assert "--settle_images=4" in commands[0][1]
