@@ -17,7 +17,7 @@ QUICK := --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.pytest_cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 JAX_TESTS := tests/backend tests/layers/test_blocks.py \
-	$(patsubst %,tests/test_%.py,network sampling model growing) \
+	$(patsubst %,tests/test_%.py,network sampling model growing coarse_pool) \
 	tests/tasks/test_tasks.py \
 	tests/callbacks/test_checkpoints.py::test_resumed_run_is_bitwise_the_uninterrupted_one[1] \
 	tests/callbacks/test_guard.py::test_a_diverging_run_is_turned_back_and_recorded
