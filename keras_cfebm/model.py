@@ -351,10 +351,10 @@ class CFEBM(EnergyLadder):
 
     def _draw_pool(self):
         """Draws the `coarse_pool`, if there is to be one, and is none yet."""
-        levels = len(self.langevin.of_chain(self.ladder))
-        from_noise = self.chain_start == "noise" and levels > 1
-        if self._pool is not None or not (self.coarse_pool and from_noise):
+        if self._pool is not None or not self.coarse_pool:
             return
+        if self.chain_start == "source" or len(self.langevin.of_chain(self.ladder)) < 2:
+            return  # no coarser level is passed through
         classes = self.num_classes or 1
         each = math.ceil(self.coarse_pool / classes)
         labels = None if self.num_classes is None else list(range(classes)) * each

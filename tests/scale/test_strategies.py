@@ -51,6 +51,7 @@ def runs(tmp_path_factory, noise_images):
     folder = tmp_path_factory.mktemp("strategies")
     np.save(folder / "images.npy", noise_images(16, 16))
     plain = configs.config("tiny").to_dict()
+    plain["coarse_pool"] = 20
     plain["data"] = {"name": str(folder / "images.npy"), "resolution": 16}
     plain["langevin"]["steps"] = 2
     plain["data_noise"] = 0.1
