@@ -32,11 +32,11 @@ VARIANTS = {
     "equalised 1×1 and linear layers": ({"equalized": True}, {}, {}),
     "truncated normal starts": ({}, {"start_noise": "truncated_normal"}, {}),
     "chains from one level below": ({}, {"chain_levels": 2}, {}),
-    "5, 10 and 15 steps": ({}, {"steps": (5, 10, 15)}, {}),
+    "5 + 10 + 15 steps": ({}, {"steps": (5, 10, 15)}, {}),
     "noise ρ = 0.1 at transitions": ({}, {"transition_noise": 0.1}, {}),
     "1/4 of the chains from data": ({}, {}, {"data_chains": 0.25}),
-    "10,000 coarse samples drawn once": ({}, {}, {"coarse_pool": 10_000}),
-    "η of 1, 4 and 16": ({}, {"step_size": (1.0, 4.0, 16.0)}, {}),
+    "a pool of 10000 coarse samples": ({}, {}, {"coarse_pool": 10_000}),
+    "η × 4 at each level": ({}, {"step_size": (1.0, 4.0, 16.0)}, {}),
 }
 #: Levels, with their share of the time.
 STAGES = {4: 1 / 7, 8: 2 / 7, 16: 4 / 7}
