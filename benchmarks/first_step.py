@@ -115,6 +115,12 @@ def run(options):
         for name, runs in times.items()
     }
     stages = range(1, 1 + len(medians["keras_cfebm"]))
+    for name, own in medians.items():
+        if len(own) != len(stages):
+            raise _common.BenchmarkError(
+                f"expected a row of each of {len(stages)} stages, received {len(own)} "
+                f"of {name}: its rows have another form."
+            )
     header = ["version", *(f"first row of stage {stage}, s" for stage in stages)]
     rows = [[name, *(f"{s:.1f}" for s in own)] for name, own in medians.items()]
     print(_common.markdown_table(header, rows))
