@@ -6,7 +6,6 @@ negative log-likelihood, ∂θ of  mean E(x⁺) − mean E(x⁻).
 """
 
 import functools
-import math
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -32,7 +31,7 @@ from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_count, check_data_chains, check_number
 
 #: Streams of the training key; those of an image's own key are in `sampling`.
-_TRAIN, _TEST, _DATA_NOISE, _SOURCE_NOISE, _POOL = 2, 3, 4, 5, 12
+_TRAIN, _TEST, _DATA_NOISE, _SOURCE_NOISE = 2, 3, 4, 5
 _LOSSES = ("loss", "data_energy", "sample_energy", "gap")
 #: Arguments that a `RunConfig` has under the same names.
 _SHARED = (
@@ -155,7 +154,8 @@ class CFEBM(EnergyLadder):
         self.data_chains = data_chains
         self.data_chain_steps = data_chain_steps
         self.coarse_pool = coarse_pool
-        self._pool: Tensor | None = None  # drawn anew after a resume, the same again
+        # Drawn anew after a resume, the same again.
+        self._pool: tasks.CoarsePool | None = None
         self.seed = seed
         # Weights, so that checkpoints hold them and the guard can change them.
         self.noise_key = self._state("noise_key", (2,), random.key(seed))
@@ -326,8 +326,9 @@ class CFEBM(EnergyLadder):
             if start is None:
                 start = noise_start(keys, ladder[0].image_shape, self.langevin)
             energies = [None] * first + [n.bind(labels) for n in ladder[first:]]
-            options = {"first_level": first}
-            images = coarse_to_fine(energies, start, keys, self.langevin, **options)
+            images = coarse_to_fine(
+                energies, start, keys, self.langevin, first_level=first
+            )
         else:
             settings = self.finest_settings
             sources = self._noisy(sources, keys, self.chain_start_noise, _SOURCE_NOISE)
@@ -336,32 +337,16 @@ class CFEBM(EnergyLadder):
         return ops.stop_gradient(images)
 
     def from_pool(self, keys: Tensor, labels: Tensor | None) -> Tensor | None:
-        """Samples of the level below the finest, of the classes, chosen by the keys.
-
-        Returns:
-            float32 tensor `(batch, r / 2, r / 2, c)`, or None without a `coarse_pool`.
-        """
-        if self._pool is None:
-            return None
-        chosen = random.uniform(random.fold_in(keys, 0, _POOL), (), 0.0, 1.0)
-        rows, *_ = self._pool.shape
-        classes = self.num_classes or 1  # of which sample i has the class i % classes
-        index = ops.cast(chosen * (rows // classes), "int32") * classes
-        return ops.take(self._pool, index if labels is None else index + labels, axis=0)
+        """Where chains start below the finest level; None for all from noise."""
+        return None if self._pool is None else self._pool.take(keys, labels)
 
     def _draw_pool(self):
-        """Draws the `coarse_pool`, if there is to be one, and is none yet."""
-        if self._pool is not None or not self.coarse_pool:
-            return
-        if self.chain_start == "source" or len(self.langevin.of_chain(self.ladder)) < 2:
-            return  # no coarser level is passed through
-        classes = self.num_classes or 1
-        each = math.ceil(self.coarse_pool / classes)
-        labels = None if self.num_classes is None else list(range(classes)) * each
-        keys = random.fold_in(random.key(self.seed), self.resolution, _POOL)
-        keys = random.fold_in(keys, ops.arange(each * classes))
-        pool = tasks.coarse_samples(self.ladder, keys, self.langevin, labels)
-        self._pool = ops.convert_to_tensor(pool)
+        levels = self.langevin.of_chain(self.ladder)
+        from_noise = self.chain_start == "noise" and len(levels) > 1
+        if self.coarse_pool and from_noise and self._pool is None:
+            self._pool = tasks.CoarsePool.drawn(
+                self.ladder, self.langevin, self.coarse_pool, self.seed
+            )
 
     def losses(
         self,

@@ -18,10 +18,10 @@ only, never on the images beside it.
 from keras_cfebm.tasks import energies
 from keras_cfebm.tasks.anomaly import AnomalyDetector, anomaly_scores
 from keras_cfebm.tasks.chain import Chain, ChainState
+from keras_cfebm.tasks.coarse_pool import CoarsePool, coarse_samples
 from keras_cfebm.tasks.defects import neighbour_map
 from keras_cfebm.tasks.generation import (
     chain_states,
-    coarse_samples,
     generate,
     generate_with_chain,
     interpolate,
@@ -46,6 +46,7 @@ __all__ = [
     "AnomalyDetector",
     "Chain",
     "ChainState",
+    "CoarsePool",
     "Grey",
     "Identity",
     "LadderDetector",

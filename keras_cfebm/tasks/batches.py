@@ -13,7 +13,7 @@ from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.validation import check_count, check_images, check_labels
 
 #: Streams of an image's key; those of chains and training are in `sampling`, `model`.
-MASK, WHITE_NOISE, SMOOTHING, SAMPLE = 8, 9, 10, 11
+MASK, WHITE_NOISE, SMOOTHING, SAMPLE, POOL = 8, 9, 10, 11, 12
 
 
 def run_batches(

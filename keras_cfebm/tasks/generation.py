@@ -63,41 +63,6 @@ def generate(
     return run_batches(sample, (keys, labels), batch_size, progress)
 
 
-def coarse_samples(
-    energies: Any,
-    keys: Any,
-    settings: Langevin | None = None,
-    labels: Any = None,
-    batch_size: int = 128,
-    progress: bool | None = None,
-) -> np.ndarray:
-    """Draws images as they leave the level below the finest, on their way to it.
-
-    Args:
-        energies: the ladder or a `Chain`, see `generate`.
-        keys: uint32 array `(n, 2)`, a key for each image, see
-            `keras_cfebm.backend.random`.
-        settings: `Langevin`; None for its defaults.
-        labels: see `generate`.
-        batch_size: int, images per chain.
-        progress: see `generate`.
-
-    Returns:
-        float32 NumPy array `(n, h / 2, w / 2, c)`.
-
-    Raises:
-        ValueError: if labels do not fit the energy, or there is one level only.
-    """
-    chain = chain_of(energies, settings)
-    keys = ops.convert_to_numpy(keys)
-    labels = chain.check_labels(labels, len(keys))
-
-    def draw(keys, labels):
-        return chain.below_finest(chain.noise(keys), keys, labels)
-
-    return run_batches(draw, (keys, labels), batch_size, progress)
-
-
 def generate_with_chain(
     energies: Any,
     count: int,
