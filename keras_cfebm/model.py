@@ -19,7 +19,12 @@ from keras_cfebm.configs.stages import learning_rate_at
 from keras_cfebm.ladder import EnergyLadder
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, noise_start
-from keras_cfebm.utils.model_inputs import check_arrays, numbered, numbered_options
+from keras_cfebm.utils.model_inputs import (
+    check_arrays,
+    numbered,
+    numbered_batches,
+    numbered_options,
+)
 from keras_cfebm.utils.training_data import (
     Batch,
     first_batch,
@@ -499,7 +504,7 @@ class CFEBM(EnergyLadder):
 
         The model is compiled, too.
         """
-        y = numbered(self, y)
+        x, y = numbered_batches(self, x), numbered(self, y)
         batch, x = first_batch(x, y)
         if batch is not None:
             check_arrays(self, *batch, once=False)

@@ -8,6 +8,7 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from autodiff import value_and_gradients
 from keras import ops
 
@@ -547,6 +548,11 @@ def test_classes_are_learned_and_generated(make_model, noise_images, tmp_path):
     options = {"batch_size": 4, "verbose": 0, "return_dict": True}
     by_name = model.evaluate(images, list(animals), **options)
     assert by_name == model.evaluate(images, numbers, **options)
+    named = tf.data.Dataset.from_tensor_slices((images, list(animals))).batch(4)
+    assert by_name == model.evaluate(named, verbose=0, return_dict=True)
+    model.fit(named, validation_data=named, verbose=0)
+    with pytest.raises(ValueError, match="the model has no class_names"):
+        make_model(num_classes=3, channels=3).fit(named)
     with pytest.raises(ValueError, match="Did you mean 'dog'"):
         model.fit(ones, np.array(["dogs"] * 4), verbose=0)
     model.save(tmp_path / "model.keras")

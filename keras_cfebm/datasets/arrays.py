@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_cfebm.datasets.image_data import ImageData
 from keras_cfebm.datasets.resize import check_fit, resize_images
+from keras_cfebm.utils.labels import named_labels
 from keras_cfebm.utils.paths import user_path
 from keras_cfebm.utils.typing import PathLike, Tensor
 from keras_cfebm.utils.validation import (
@@ -33,8 +34,9 @@ def from_arrays(
     Args:
         images: `(n, height, width, channels)` with 1 or 3 channels, uint8 or
             floating-point in [-1, 1]. Not copied unless it has to be resized.
-        labels: optional integer array `(n,)`.
-        class_names: optional sequence of str, one per label value.
+        labels: optional array `(n,)` of integers, or of class names.
+        class_names: optional sequence of str, one per label value; None with labels
+            that are names for these in the order of the alphabet.
         resolution: height and width to bring the images to; None keeps theirs.
         fit: `"exact"`, `"pad"`, `"resize"` or `"crop"`, see `resize_images`.
         crop_size: side of the square of `fit="crop"` in pixels, default the largest.
@@ -50,7 +52,11 @@ def from_arrays(
     check_fit(fit, resolution, crop_size)
     images = _checked_images(np.asarray(images), name)
     if labels is not None:
+        labels = np.asarray(labels)
+        if class_names is None and labels.dtype.kind in "OU":
+            class_names = np.unique(labels.astype(str)).tolist()
         num_classes = None if class_names is None else len(class_names)
+        labels = named_labels(labels, class_names, num_classes)
         labels = check_label_array(labels, len(images), num_classes)
     images = resize_images(images, resolution, fit, crop_size)
     return ImageData(name, images, labels, class_names)

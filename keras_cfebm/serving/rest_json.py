@@ -103,6 +103,10 @@ def _array(value, name, dtype):
     try:
         if wanted == tf.string:
             items = np.array(list(map(_bytes, items)), object)
+        elif wanted.is_integer and items.size:  # NumPy 1 wraps what is out of range
+            low, high = items.min(), items.max()
+            if low < wanted.min or high > wanted.max:
+                raise ValueError(f"received {low if low < wanted.min else high}")
         return items.astype(wanted.as_numpy_dtype).reshape(nested.shape)
     except (OverflowError, ValueError) as error:
         hint = ', or as {"b64": "base64 text"}' if wanted == tf.string else ""

@@ -27,6 +27,31 @@ def numbered(model: keras.Model, labels: Any) -> Any:
     return named_labels(labels, model.class_names, model.num_classes)
 
 
+def numbered_batches(model: keras.Model, x: Any) -> Any:
+    """A data set of images and class names with numbers in place of the names.
+
+    Args:
+        model: `EnergyLadder`.
+        x: `tf.data.Dataset`, or anything else, which is returned as it is.
+
+    Raises:
+        ValueError: if the model's classes have no names.
+    """
+    spec = getattr(x, "element_spec", None)
+    is_named = isinstance(spec, tuple) and getattr(spec[1], "dtype", None) == "string"
+    if model.num_classes is None or not is_named:
+        return x
+    if model.class_names is None:
+        raise ValueError(
+            "Expected a data set of numbers as labels: the model has no class_names, "
+            "received one of text."
+        )
+    number = keras.layers.StringLookup(
+        vocabulary=list(model.class_names), num_oov_indices=0
+    )
+    return x.map(lambda images, names, *rest: (images, number(names), *rest))
+
+
 def numbered_options(model: keras.Model, options: dict[str, Any]) -> dict[str, Any]:
     """Further arguments of `fit`, with numbers where they name classes.
 
@@ -42,6 +67,8 @@ def numbered_options(model: keras.Model, options: dict[str, Any]) -> dict[str, A
     if isinstance(validation, (tuple, list)) and len(validation) > 1:
         x, y, *rest = validation
         options["validation_data"] = (x, numbered(model, y), *rest)
+    elif validation is not None:
+        options["validation_data"] = numbered_batches(model, validation)
     if weights is not None and model.num_classes is not None:
         options["class_weight"] = {
             class_index(label, model.class_names, model.num_classes): weight

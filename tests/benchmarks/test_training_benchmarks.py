@@ -4,6 +4,7 @@ import math
 import pathlib
 import types
 
+import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -30,6 +31,32 @@ def test_variants_train_for_their_time(monkeypatch, capsys):
     assert found["steps"] == {8: 1} and set(found["classifier_fid"]) == {1, 3}
     assert min(found["classifier_fid"].values()) > 0
     assert "| 1/4 of the chains from data |" in capsys.readouterr().out
+
+
+def test_the_curve_trains_shorter_runs_beside_a_control(monkeypatch, tmp_path, capsys):
+    from benchmarks import curve
+
+    def train_single(config, data, steps, budget):
+        assert steps == config.langevin.total_steps(2) and data.channels == 1
+        budgets.append(budget.seconds)
+        return types.SimpleNamespace(generate=lambda count, seed: np.full(count, 7.0))
+
+    budgets = []
+    monkeypatch.setattr(curve, "train_single", train_single)
+    monkeypatch.setattr(curve, "classifier_fid", lambda images: images.mean())
+    options = types.SimpleNamespace(
+        preset="tiny",
+        factors=["0.5"],
+        seeds=1,
+        control=True,
+        samples=4,
+        folder=str(tmp_path),
+    )
+    (found,) = curve.run(options)["points"]
+    assert found["steps"] == 4 and abs(found["fid"]) < 1
+    assert found["control_fid"] == 7 and budgets == [found["seconds"]]
+    assert "| 0.5 " in capsys.readouterr().out
+    assert curve.run(options)["points"] == [found]  # not trained again
 
 
 def test_stability_counts_survivors(monkeypatch, capsys):

@@ -320,6 +320,9 @@ def test_labels_are_numbered_anew_by_name():
     # A class without images here does not matter.
     some = data.subset(classes=["horse", "cat"]).relabelled(["horse", "cat"])
     assert some.labels().tolist() == [1, 0]
+    by_name = datasets.from_arrays(images, ["cat", "dog", "horse", "dog"])
+    assert by_name.class_names == data.class_names
+    np.testing.assert_array_equal(by_name.labels(), data.labels())
     unnamed = datasets.from_arrays(images, [0, 1, 2, 1])
     assert unnamed.relabelled(wanted) is unnamed
 

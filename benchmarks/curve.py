@@ -1,0 +1,108 @@
+"""How good a preset's samples are after how many minutes: classifier FID of shorter and
+longer trainings.
+
+Each point is a training of its own, all of whose stages are shorter or longer by one
+factor: samples in the middle of one training would be those of a coarser level. With
+--control, one network of the finest resolution is trained from scratch beside each, for
+the same CPU time, with the Langevin steps of all levels together.
+
+Run from the repository's root; a training that was stopped goes on, and one that is
+finished is not trained again:
+
+    python -m benchmarks.curve --factors=0.25,0.5,1,2 --json=runs/curve/curve.json
+"""
+
+import dataclasses
+import pathlib
+import statistics
+import sys
+import time
+
+from absl import flags
+
+from benchmarks import _common
+from benchmarks._fashion import classifier_fid
+from benchmarks._single_resolution import Budget, train_single, training_time
+from keras_cfebm import configs
+from keras_cfebm.runs.run_folder import RunFolder
+from keras_cfebm.runs.train import load_data, train
+
+
+def define_flags():
+    flags.DEFINE_string("preset", "fashion_mnist_demo", "Preset of grey images.")
+    flags.DEFINE_list("factors", ["0.25", "0.5", "1", "2"], "Lengths, 1 the preset's.")
+    flags.DEFINE_integer("seeds", 1, "Trainings of each length.", lower_bound=1)
+    flags.DEFINE_bool("control", False, "Also train one resolution alone.")
+    flags.DEFINE_integer("samples", 2000, "Samples of a figure.", lower_bound=65)
+    flags.DEFINE_string("folder", "runs/curve", "Folder for the trainings.")
+    flags.DEFINE_string("json", None, "File for all the numbers.")
+
+
+def scaled(config, factor):
+    """A configuration all of whose stages are `factor` times as long."""
+    stages = [
+        dataclasses.replace(
+            stage,
+            fade_images=round(factor * stage.fade_images),
+            stabilise_images=round(factor * stage.stabilise_images),
+        )
+        for stage in config.stages
+    ]
+    return config.replace(stages=tuple(stages))
+
+
+def point(config, folder, options):
+    """One training, and its control.
+
+    Returns:
+        Dict: CPU seconds, training steps, classifier FID; with the control also its
+        steps and FID.
+    """
+    model = train(config, folder, verbose=0)
+    seconds, clock, steps = training_time(RunFolder(folder).metrics)
+
+    def judged(model):
+        return classifier_fid(model.generate(options.samples, seed=config.seed))
+
+    found = {"seconds": seconds, "clock": clock, "steps": steps, "fid": judged(model)}
+    if options.control:
+        levels = len(config.stages)
+        clock = time.process_time if clock == "CPU" else time.monotonic
+        budget = Budget(seconds, clock)
+        chain = config.langevin.total_steps(levels)
+        single = train_single(config, load_data(config.data), chain, budget)
+        found |= {"control_steps": budget.steps, "control_fid": judged(single)}
+    return found
+
+
+def run(options):
+    """Trains every point and prints the table."""
+    machine = _common.machine()
+    preset = configs.find(options.preset).config
+    points, rows = [], []
+    for factor in map(float, options.factors):
+        of_factor = []
+        for seed in range(options.seeds):
+            config = scaled(preset, factor).replace(seed=seed)
+            folder = pathlib.Path(options.folder) / f"{factor:g}_seed_{seed}"
+            found = {"factor": factor, "seed": seed, **point(config, folder, options)}
+            print(found, file=sys.stderr, flush=True)
+            of_factor.append(found)
+        points += of_factor
+        minutes = statistics.mean(found["seconds"] for found in of_factor) / 60
+        row = [f"{factor:g}", f"{minutes:.1f}"]
+        for name in ("fid", "control_fid"):
+            if name in of_factor[0]:
+                row.append(" ".join(f"{found[name]:.2f}" for found in of_factor))
+        rows.append(row)
+    header = ["length", f"{points[0]['clock']} minutes", "classifier FID"]
+    print(_common.markdown_table(header + ["one resolution"] * options.control, rows))
+    print(
+        f"\n{options.preset}, {options.samples} samples, seeds 0 to "
+        f"{options.seeds - 1}.\n{_common.machine_line(machine)}"
+    )
+    return {"machine": machine, "points": points}
+
+
+if __name__ == "__main__":
+    _common.main(run, define_flags)
