@@ -263,7 +263,8 @@ class EnergyNetwork(keras.Model):
 
         Args:
             filepath: path of the file or folder to write.
-            format: str, see `keras.Model.export`; "onnx" takes the extra `onnx`.
+            format: str, see `keras.Model.export`; "onnx" takes the extra `onnx`, and
+                "litert" a Keras newer than 3.8.
             **kwargs: further arguments of `keras.Model.export`.
         """
         with backend.portable():

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -55,6 +56,10 @@ def run_saved_model(path, images):
 )
 @pytest.mark.filterwarnings("ignore:.*(tf.lite.Interpreter is|np.object):Warning")
 def test_the_exported_energy_is_the_models(format, run, make_network, images, tmp_path):
+    if format not in keras.Model.export.__doc__:
+        pytest.skip(f"Keras {keras.__version__} does not export to {format}")
+    if format == "onnx":
+        pytest.importorskip("tf2onnx")
     model = CFEBM([make_network(8), make_network(16)])
     expected = model.predict(images, verbose=0)  # compiled, with XLA
     path = tmp_path / ("energy" + {"litert": ".tflite"}.get(format, ""))
@@ -67,6 +72,9 @@ def test_the_exported_energy_takes_the_declared_range(make_network, images, tmp_
     levels, labels = np.float32(127.5 * (images + 1)), np.int32([0, 1, 1])
     model.export(tmp_path / "energy", verbose=False)
     loaded = tf.saved_model.load(tmp_path / "energy")
-    received = loaded.serve((levels, labels))
+    try:
+        received = loaded.serve((levels, labels))
+    except TypeError:  # the inputs of Keras 3.8 are one list
+        received = loaded.serve([levels, labels])
     expected = model.sampling_network((images, labels))
     np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-4)
