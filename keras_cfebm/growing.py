@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_cfebm import backend
+from keras_cfebm.callbacks.learning_rate import DecayAtEnd
 from keras_cfebm.callbacks.progress import StageProgress
 from keras_cfebm.configs.stages import Stage
 from keras_cfebm.model import CFEBM, paper_adam
@@ -14,7 +15,11 @@ from keras_cfebm.model import CFEBM, paper_adam
 
 def adam(stage: Stage) -> keras.optimizers.Optimizer:
     """The optimizer of a stage: the paper's, see `keras_cfebm.model.paper_adam`."""
-    return paper_adam(stage.learning_rate)
+    rate: Any = stage.learning_rate
+    if stage.decay_steps:
+        start = stage.steps - stage.decay_steps
+        rate = DecayAtEnd(rate, start, stage.decay_steps)
+    return paper_adam(rate)
 
 
 def fit_progressively(

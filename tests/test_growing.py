@@ -33,6 +33,14 @@ def test_the_optimizer_is_adam_of_the_paper():
     assert (optimizer.beta_1, optimizer.beta_2) == (0.5, 0.999)
 
 
+def test_the_learning_rate_falls_at_the_end_of_a_stage():
+    stage = Stage(8, 0, 40, batch_size=4, learning_rate=0.1, decay_images=14)
+    schedule = adam(stage)._learning_rate
+    copy = type(schedule).from_config(schedule.get_config())
+    for step, expected in ((0, 0.1), (6, 0.1), (8, 0.05), (9, 0.025), (11, 0.001)):
+        assert float(copy(step)) == pytest.approx(expected)
+
+
 def test_a_stage_continues_or_doubles_the_resolution(make_model):
     model = make_model()
     assert grown_to(model, STAGES[0]).resolution == 8

@@ -77,6 +77,8 @@ def card(name, run, model, config, distances, details, count):
     stages = "; ".join(
         f"{stage.resolution}: {stage.fade_images + stage.stabilise_images:,} images at "
         f"learning rate {stage.learning_rate:g}"
+        + f", which falls in the last {stage.decay_images:,}"
+        * (stage.decay_images > 0)
         for stage in config.stages
     )
     what, start, measured = _words(config)

@@ -1,9 +1,36 @@
-"""Lowers the learning rate of an optimizer, be it a number or a schedule."""
+"""Learning rates that fall: at the end of a stage, or after a divergence."""
 
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
+
+_LAST = 0.01
+
+
+@keras.saving.register_keras_serializable(package="keras_cfebm")
+class DecayAtEnd(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that is constant, and then falls in a line to a hundredth.
+
+    Args:
+        learning_rate: float.
+        decay_start: int, training step at which it begins to fall.
+        decay_steps: int of at least 1, steps until it has fallen.
+    """
+
+    def __init__(self, learning_rate: float, decay_start: int, decay_steps: int):
+        super().__init__()
+        self.learning_rate = learning_rate
+        self.decay_start, self.decay_steps = decay_start, decay_steps
+
+    def __call__(self, step):
+        left = self.decay_start + self.decay_steps - ops.cast(step, "float32")
+        return self.learning_rate * ops.clip(left / self.decay_steps, _LAST, 1.0)
+
+    def get_config(self):
+        names = ("learning_rate", "decay_start", "decay_steps")
+        return {name: getattr(self, name) for name in names}
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")

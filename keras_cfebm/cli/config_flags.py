@@ -170,6 +170,12 @@ CONFIG_FLAGS = {
             usual="8:0.001,16:0.001,32:0.001,64:0.0012,128:0.0015,256:0.002,512:0.002",
         ),
         string(
+            "decay_images",
+            None,
+            f"Last images, while the learning rate falls: {_BY_LEVEL}",
+            usual="0",
+        ),
+        string(
             "accumulation",
             None,
             f"Parts of a batch, to save memory: {_BY_LEVEL}",

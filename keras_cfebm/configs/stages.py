@@ -27,6 +27,8 @@ class Stage:
         langevin: optional `Langevin` from this stage on.
         accumulation: optional int, parts that a batch is worked on in, one after the
             other, from this stage on; see `CFEBM`.
+        decay_images: int, the last training images of the stage, over which the
+            learning rate falls in a line, to a hundredth.
 
     Raises:
         ValueError: if a number is out of range, or the batch cannot be divided.
@@ -39,6 +41,7 @@ class Stage:
     learning_rate: float = 1e-3
     langevin: Langevin | None = None
     accumulation: int | None = None
+    decay_images: int = 0
 
     def __post_init__(self):
         check_count(self.resolution, "resolution")
@@ -48,6 +51,8 @@ class Stage:
         if self.steps < 1:
             raise ValueError(f"Expected images to train on, received none: {self}.")
         check_number(self.learning_rate, "learning_rate", "(0, inf)")
+        images = self.fade_images + self.stabilise_images
+        check_count(self.decay_images, "decay_images", minimum=0, maximum=images)
         if not isinstance(self.langevin, Langevin | None):
             raise ValueError(
                 f"Expected a Langevin or None, received {self.langevin!r}."
@@ -69,6 +74,11 @@ class Stage:
     def steps(self) -> int:
         """Training steps of the whole stage."""
         return self.fade_steps - (-self.stabilise_images // self.batch_size)
+
+    @property
+    def decay_steps(self) -> int:
+        """Training steps over which the learning rate falls."""
+        return min(self.steps, -(-self.decay_images // self.batch_size))
 
     def epochs(self, report_steps: int) -> tuple[int, int]:
         """Splits the stage for `fit`: `(epochs, steps_per_epoch)`.

@@ -40,6 +40,7 @@ def test_epochs_cover_all_steps(images, report_steps, expected):
         ),
         ({"learning_rate": 0.0}, r"learning_rate in \(0, inf\), received 0"),
         ({"learning_rate": float("nan")}, "received nan"),
+        ({"decay_images": 3}, "decay_images from 0 to 2, received 3"),
         ({"langevin": 3}, "Expected a Langevin or None, received 3"),
         ({"accumulation": 3}, "accumulation=3 divides, received 64"),
     ],

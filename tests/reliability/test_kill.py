@@ -71,6 +71,7 @@ def config(tmp_path, noise_images):
     plain = configs.config("tiny").to_dict()
     plain["data"] = {"name": str(tmp_path / "images.npy"), "resolution": 16}
     plain["langevin"]["steps"] = 1
+    plain["stages"][-1]["decay_images"] = 32
     file = tmp_path / "config.json"
     file.write_text(RunConfig.from_dict(plain).to_json(), encoding="utf-8")
     return file
