@@ -97,7 +97,7 @@ def card(name, run, model, config, distances, details, count):
 |---|---|
 | made by | `cfebm train {train_flags} --run_dir=runs/{name}` |
 | data | {config.data.name}, {_classes(config.data)}; {origin} |
-| chain | {model.langevin.steps} steps per level, from {start}{noise} |
+| chain | {_chain(model.langevin)}, from {start}{noise} |
 | stages | {stages} |
 | seed | {config.seed} |
 | training | {minutes:.0f} minutes, {cpu_minutes:.0f} of processor time, \
@@ -130,6 +130,12 @@ def _words(config):
         return "Removes white noise from garments", start, judged
     start = f"images of {_classes(config.source)}"
     return "Translates garments", start, "translations of test images"
+
+
+def _chain(settings):
+    steps = " + ".join(map(str, np.ravel(settings.steps)))
+    sizes = ", ".join(f"{size:g}" for size in np.ravel(settings.step_size))
+    return f"{steps} steps per level, of η = {sizes}"
 
 
 def _noise_words(config):
