@@ -157,6 +157,28 @@ class EnergyLadder(keras.Model):
         """The `Langevin` of a chain that runs at the finest level alone."""
         return self.langevin.at_level(len(self.langevin.of_chain(self.ladder)) - 1)
 
+    def adapted(self, settings: Langevin) -> Langevin:
+        """Settings for steps of η = 1, such as a task's defaults, for this model.
+
+        η is that of the training at each level. Where chains from noise take n times
+        fewer and larger steps than of η = 1, so do these.
+
+        Args:
+            settings: `Langevin` of a chain up the ladder, or of its last levels.
+
+        Returns:
+            `Langevin`; of a model that was trained with η = 1 everywhere, the same.
+        """
+        trained, wanted = (
+            len(own.of_chain(self.ladder)) for own in (self.langevin, settings)
+        )
+        sizes = tuple(
+            self.langevin.step_size_at(max(trained - wanted + level, 0))
+            for level in range(wanted)
+        )
+        fewer = settings.faster(max(self.langevin.step_size_at(0), 1.0))
+        return fewer.replace(step_size=sizes if len(set(sizes)) > 1 else sizes[0])
+
     def parameters(self) -> dict[int, int]:
         """Number of trainable weights of each level, by its resolution.
 

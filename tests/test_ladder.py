@@ -7,6 +7,7 @@ from keras_cfebm import tasks
 from keras_cfebm.ladder import EnergyLadder
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.energies import guided
+from keras_cfebm.tasks.restoration import DENOISING, LADDER_INPAINTING
 
 LANGEVIN = Langevin(steps=(4, 3), noise_scale=0.02)
 
@@ -95,6 +96,36 @@ def test_dials_that_do_not_fit_are_refused(conditional, translator, noise_images
         conditional.generate(1, labels=0, speed=0)
     with pytest.raises(ValueError, match=r"faithfulness in \[0, 0.25\]"):
         translator.translate(noise_images(1, 8), faithfulness=0.3, speed=2)
+
+
+def test_tasks_take_a_model_with_the_steps_of_its_training(
+    make_network, translator, noise_images
+):
+    networks = [make_network(8), make_network(16)]
+    images = noise_images(2, 16)
+    plain = EnergyLadder(networks)
+    assert plain.adapted(LADDER_INPAINTING) == LADDER_INPAINTING
+    assert plain.adapted(DENOISING) == DENOISING
+    model = EnergyLadder(networks, Langevin(steps=4, step_size=(2.0, 8.0)))
+    of_ladder, of_finest = (
+        model.adapted(settings)
+        for settings in (LADDER_INPAINTING, DENOISING.replace(chain_levels=1))
+    )
+    assert (of_ladder.step_size, of_ladder.steps) == ((2.0, 8.0), (8, 5, 2))
+    assert (of_finest.step_size, of_finest.steps) == (8.0, (10,))
+    for task, network, settings, options in (
+        (tasks.inpaint, networks, of_ladder, {"mask": "center"}),
+        (tasks.denoise, networks[-1], of_finest, {}),
+    ):
+        expected = task(network, images, seed=3, settings=settings, **options)
+        given = task(model, images, seed=3, **options)
+        np.testing.assert_array_equal(given, expected)
+    np.testing.assert_array_equal(
+        tasks.generate(model, 2, seed=3), model.generate(2, seed=3)
+    )
+    moved = tasks.denoise(translator, noise_images(2, 8), seed=3)
+    expected = translator.translate(noise_images(2, 8), seed=3)
+    np.testing.assert_allclose(np.clip(moved, -1, 1), expected, atol=1e-6)
 
 
 def test_guidance_needs_classes(make_network):

@@ -116,7 +116,7 @@ def inpainting(model: CFEBM, classes: Any) -> dict[str, Any]:
     if model.num_classes is not None:
         labels = evaluation.fashion_classifier().predict_classes(images)
     return evaluation.evaluate_inpainting(
-        model.sampling_ladder, images, "center", samples=8, labels=labels
+        model, images, "center", samples=8, labels=labels
     ).figures
 
 
@@ -124,10 +124,9 @@ def denoising(model: CFEBM, classes: Any) -> dict[str, Any]:
     """Noise removed by a model that has learned to, and by filters."""
     images = images_of("test", classes, _RESTORED + 64)
     return evaluation.evaluate_denoising(
-        model.sampling_network,
+        model,
         images[64:],
         tuning_images=images[:64],
-        settings=model.finest_settings,
     ).figures
 
 

@@ -6,6 +6,7 @@ from keras_cfebm import evaluation
 from keras_cfebm.cli.task import Task, two_parts
 from keras_cfebm.cli.text import as_number, print_table
 from keras_cfebm.tasks.restoration import DENOISING
+from keras_cfebm.tasks.translation import single_settings
 
 #: Held-out images on which strengths are chosen.
 TUNING = 64
@@ -16,10 +17,9 @@ def main(values: flags.FlagValues) -> None:
     sigmas = [as_number(float, "sigma", text) for text in values.sigma]
     task = Task("denoise", values)
     test, tuning = two_parts(task.data(), values.count, TUNING, values.seed)
-    own = task.model.finest_settings
-    settings = task.langevin(own if task.model.chain_start == "source" else DENOISING)
+    settings = task.langevin(single_settings(task.model, DENOISING))
     found = evaluation.evaluate_denoising(
-        task.model.sampling_network,
+        task.model,
         test.images(),
         sigmas,
         tuning_images=tuning.images(),

@@ -16,8 +16,8 @@ def main(values: flags.FlagValues) -> None:
     task = Task("inpaint", values)
     model = task.model
     test, _ = two_parts(task.data(), values.count, 1, values.seed)
-    default = RESTORATION if values.ladder else INPAINTING
-    settings = task.langevin(default).faster(values.speed)
+    default = RESTORATION if values.ladder else INPAINTING.replace(chain_levels=1)
+    settings = task.langevin(model.adapted(default)).faster(values.speed)
     found = evaluation.evaluate_inpainting(
         model.sampling_ladder if values.ladder else model.sampling_network,
         test.images(),

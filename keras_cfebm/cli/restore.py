@@ -21,7 +21,7 @@ def main(values: flags.FlagValues) -> None:
         require_noise(task.model)
     test, tuning = two_parts(task.data(), values.count, TUNING, values.seed)
     default = RESTORATION if values.initial is None else REFINEMENT
-    settings = task.langevin(default).faster(values.speed)
+    settings = task.langevin(task.model.adapted(default)).faster(values.speed)
     classifier = task.classifier()
     # A Fréchet distance takes more images than there are features.
     encoder = classifier and len(test) > 64 and classifier.encoder

@@ -27,15 +27,13 @@ def main(values: flags.FlagValues) -> None:
     data = data.subset(limit=values.count, seed=values.seed)
     images, labels = data.images(), task.labels(data)
     network = model.sampling_network
-    settings = model.finest_settings if translates else None
     run = tasks.translate if of == "translate" else tasks.denoise
     if of == "denoise":
         start = tasks.add_noise(images, values.sigma, values.seed)
     else:
         start = images
-    results, generative = run(
-        network, start, values.seed, settings, labels, values.batch_size, saliency=True
-    )
+    of_chain = {"labels": labels, "batch_size": values.batch_size, "saliency": True}
+    results, generative = run(model, start, values.seed, **of_chain)
     figures, maps = evaluation.saliency_maps(
         network, images, generative, labels, values.seed, values.batch_size
     )

@@ -13,8 +13,8 @@ from keras_cfebm.sampling import Langevin
 def _stages(*images, batch_sizes=(128, 64, 64), rates=3 * (1e-3,), decays=(0, 0, 0)):
     """Stages at 8, 16 … pixels, of (images while fading in, images after it)."""
     return tuple(
-        Stage(8 * 2**level, *phases, size, rate, decay_images=decay)
-        for level, (phases, size, rate, decay) in enumerate(
+        Stage(8 * 2**level, fade, stable, size, rate, decay_images=decay)
+        for level, ((fade, stable), size, rate, decay) in enumerate(
             zip(images, batch_sizes, rates, decays, strict=False)
         )
     )

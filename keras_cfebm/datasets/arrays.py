@@ -56,7 +56,8 @@ def from_arrays(
         if class_names is None and labels.dtype.kind in "OU":
             class_names = np.unique(labels.astype(str)).tolist()
         num_classes = None if class_names is None else len(class_names)
-        labels = named_labels(labels, class_names, num_classes)
+        if num_classes is not None:
+            labels = named_labels(labels, class_names, num_classes)
         labels = check_label_array(labels, len(images), num_classes)
     images = resize_images(images, resolution, fit, crop_size)
     return ImageData(name, images, labels, class_names)

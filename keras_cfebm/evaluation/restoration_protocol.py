@@ -11,9 +11,10 @@ from keras_cfebm.evaluation.image_quality import mean_figures, psnr
 from keras_cfebm.evaluation.inverse_protocol import evaluate_restoration
 from keras_cfebm.evaluation.result import Evaluation
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.tasks.chain import Chain
+from keras_cfebm.tasks.chain import chain_of
 from keras_cfebm.tasks.inverse_problems import REFINEMENT
 from keras_cfebm.tasks.restoration import DENOISING
+from keras_cfebm.tasks.translation import single_chain_of
 from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.validation import check_images, check_number
 
@@ -52,7 +53,7 @@ def evaluate_denoising(
     images (`RunConfig.source_noise`) removes it.
 
     Args:
-        energy: the finest energy, see `keras_cfebm.tasks.denoise`.
+        energy: a model, or the finest energy, see `keras_cfebm.tasks.denoise`.
         images: float array of clean images `(n, h, w, c)` in [-1, 1] that the energy
             was not trained on.
         sigmas: standard deviations of the white noise, each above 0.
@@ -83,12 +84,11 @@ def evaluate_denoising(
         check_number(sigma, "sigma", "(0, inf)")
     figures: dict[str, Any] = {}
     shown = {"original": images}
-    refinement = Chain(energy, REFINEMENT)
+    refinement = chain_of(energy, None, REFINEMENT)
+    usual = single_chain_of(energy, settings, DENOISING).settings
     for sigma in sigmas:
         noisy = tasks.add_noise(images, sigma, seed)
-        used = settings or DENOISING
-        if steps is not None:
-            used = used.replace(steps=steps)
+        used = usual if steps is None else usual.replace(steps=steps)
         strengths = {name: choices[0] for name, (_, choices) in FILTERS.items()}
         if tuning_images is not None:
             tuning = tasks.add_noise(tuning_images, sigma, seed, len(images))
@@ -137,7 +137,7 @@ def best_steps(
     images are one batch.
     """
     states = tasks.chain_states(
-        Chain(energy, settings.replace(steps=MOST_STEPS)),
+        single_chain_of(energy, settings.replace(steps=MOST_STEPS), DENOISING),
         images=noisy,
         seed=0,
         labels=labels,
@@ -167,7 +167,7 @@ def evaluate_inpainting(
     """Fills holes by energies and by classical methods.
 
     Args:
-        energies: the finest energy, a ladder or a `Chain`; see
+        energies: a model, the finest energy, a ladder or a `Chain`; see
             `keras_cfebm.tasks.inpaint`.
         images: float array `(n, h, w, c)` in [-1, 1] that the energies were not trained
             on.

@@ -23,6 +23,7 @@ from keras_cfebm.tasks.energies import ComposedEnergy
 from keras_cfebm.tasks.inverse_problems import RESTORATION, TEMPERATURE, restore_batch
 from keras_cfebm.tasks.operators import LUMA, measured_levels, operator_of
 from keras_cfebm.tasks.restoration import DENOISING, LADDER_INPAINTING
+from keras_cfebm.tasks.translation import single_settings
 from keras_cfebm.utils.image_range import INNER
 from keras_cfebm.utils.value_range import rescaled
 
@@ -78,12 +79,11 @@ class Signatures:
         self.ladder = model.sampling_ladder
         if self.num_classes is not None:
             self.ladder = [_guidable(network) for network in self.ladder]
-        settings = model.finest_settings if self.from_source else DENOISING
-        self.finest = Chain(self.ladder[-1], settings)
+        self.finest = Chain(self.ladder[-1], single_settings(model, DENOISING))
         if not self.from_source:
             self.generation = Chain(self.ladder, model.langevin)
-            self.inpainting = Chain(self.ladder, LADDER_INPAINTING)
-            self.restoration = Chain(self.ladder, RESTORATION)
+            self.inpainting = Chain(self.ladder, model.adapted(LADDER_INPAINTING))
+            self.restoration = Chain(self.ladder, model.adapted(RESTORATION))
 
     def build(self, chosen: Collection[str] | None = None) -> dict[str, Signature]:
         """The signatures by name: the default one first, then those chosen, or all."""

@@ -17,6 +17,7 @@ from keras_cfebm.sampling import Langevin
 from keras_cfebm.serving.web_runtime import write_runtime
 from keras_cfebm.tasks import LadderDetector
 from keras_cfebm.tasks.restoration import DENOISING, LADDER_INPAINTING
+from keras_cfebm.tasks.translation import single_settings
 from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.paths import user_path
 from keras_cfebm.utils.typing import PathLike
@@ -120,8 +121,8 @@ class _Numbers:
 def _described(model, detector, examples, put):
     """What the page is told of a model; arrays go to `put`."""
     from_source = model.chain_start == "source"
-    finest = model.finest_settings if from_source else DENOISING
-    tasks = {"image": finest, "inpaint": LADDER_INPAINTING}
+    finest = single_settings(model, DENOISING)
+    tasks = {"image": finest, "inpaint": model.adapted(LADDER_INPAINTING)}
     if from_source:
         tasks.pop("inpaint")
     else:

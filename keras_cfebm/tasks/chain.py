@@ -315,7 +315,15 @@ class Chain:
 def chain_of(
     energies: Any, settings: Langevin | None, default: Langevin | None = None
 ) -> Chain:
-    """The chain that a task was given, or a new one of its energies and settings."""
+    """The chain that a task was given, or a new one of its energies and settings.
+
+    In place of energies it may be a model, which the default settings are adapted to,
+    see `EnergyLadder.adapted`; those of its training are taken where there are none.
+    """
+    if hasattr(energies, "sampling_ladder"):
+        own = energies.langevin if default is None else energies.adapted(default)
+        settings = own if settings is None else settings
+        energies = energies.sampling_ladder
     if not isinstance(energies, Chain):
         return Chain(energies, default if settings is None else settings)
     if settings not in (None, energies.settings):

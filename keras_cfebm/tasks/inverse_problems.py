@@ -78,8 +78,8 @@ def restore(
     exp(−E(x) / τ − ‖A x − y‖² / 2σ²), as far as short chains sample at all.
 
     Args:
-        energies: the ladder, a sequence of energies, coarsest first, or the finest one;
-            or a `Chain`.
+        energies: a model; or the ladder, a sequence of energies, coarsest first, or the
+            finest one; or a `Chain`.
         y: float array `(n, h, w, c)`, what was measured; without noise in [-1, 1].
         operator: `Identity()`, `Mask(mask)`, `MeanPool(factor)` or `Grey()`: A.
         noise: float, standard deviation σ of the noise of y; 0 means that y is exact.
@@ -87,7 +87,7 @@ def restore(
         seed: int, the stream of images, or None for a fresh one, see `generate`; image
             `i` does not depend on the others.
         settings: `Langevin`; None for 15, 10 and then 10 steps at each finer level, or
-            from `initial` images 6 at the finest.
+            from `initial` images 6 at the finest, adapted to a model.
         labels: of conditional energies, an int or an integer array `(n,)`.
         batch_size: int, images per chain; it bounds the memory.
         start: int, index in the stream of the first image.
@@ -111,7 +111,7 @@ def restore(
 
     ```python
     small = tasks.MeanPool(2).forward(images)  # (n, 16, 16, 1)
-    found = tasks.restore(model.sampling_ladder, small, tasks.MeanPool(2), seed=0)
+    found = tasks.restore(model, small, tasks.MeanPool(2), seed=0)
     found.sample, found.mean, found.std
     ```
     """

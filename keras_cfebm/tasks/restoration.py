@@ -67,11 +67,12 @@ def denoise(
     """Removes noise: a few steps at the finest level that start at the noisy images.
 
     Args:
-        energy: the finest energy, or a `Chain` of it.
+        energy: a model; or the finest energy, or a `Chain` of it.
         images: float array of noisy images `(n, h, w, c)`; they may leave [-1, 1].
         seed: int, the stream of images, or None for a fresh one, see `generate`; image
             `i` does not depend on the others.
-        settings: `Langevin`; None for 20 steps with noise from 0.005 to 0.
+        settings: `Langevin`; None for 20 steps with noise from 0.005 to 0, adapted to
+            the model; or those of the training, where that began at images.
         labels: of conditional energies, an int or an integer array `(n,)`.
         batch_size: int, images per chain; it bounds the memory.
         start: int, index in the stream of the first image.
@@ -110,15 +111,15 @@ def inpaint(
     pixels come back bit for bit as they came in (as float32).
 
     Args:
-        energy: the finest energy, as in the paper; or a ladder, coarsest first, to
-            fill from coarse to fine; or a `Chain` of either.
+        energy: a model, or a ladder, coarsest first, to fill from coarse to fine; or
+            the finest energy, as in the paper; or a `Chain` of either.
         images: float array of shape `(n, h, w, c)` in [-1, 1]. What it holds at missing
             pixels is of no influence unless `fill="image"`.
         mask: an array, a name or a path, see `hole_masks`.
         seed: int, the stream of images, or None for a fresh one, see `generate`; image
             `i` does not depend on the others.
         settings: `Langevin`; None for 50 steps, or up a ladder 15, 10 and then 5 at
-            each finer level.
+            each finer level, adapted to a model.
         labels: of conditional energies, an int or an integer array `(n,)`.
         batch_size: int, images per chain; it bounds the memory.
         start: int, index in the stream of the first image.
@@ -135,7 +136,8 @@ def inpaint(
     Raises:
         ValueError: if images, mask or labels do not fit, or `fill` is unknown.
     """
-    is_ladder = isinstance(energy, (list, tuple)) and len(energy) > 1
+    levels = getattr(energy, "sampling_ladder", energy)
+    is_ladder = isinstance(levels, (list, tuple)) and len(levels) > 1
     chain = chain_of(energy, settings, LADDER_INPAINTING if is_ladder else INPAINTING)
     images = check_images(images, chain.image_shape)
     if fill not in ("noise", "image"):

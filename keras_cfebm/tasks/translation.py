@@ -34,11 +34,11 @@ def translate(
     the settings of the training, which are best kept.
 
     Args:
-        energy: the finest energy, or a `Chain` of it.
+        energy: the finest energy, a `Chain` of it, or a model.
         source_images: float array of shape `(n, h, w, c)` in [-1, 1].
         seed: int, the stream of images, or None for a fresh one, see `generate`; image
             `i` does not depend on the others.
-        settings: `Langevin`; None for 50 steps.
+        settings: `Langevin`; None for those of a model's training, or 50 steps.
         labels: of conditional energies, an int or an integer array `(n,)`.
         batch_size: int, images per chain; it bounds the memory.
         start: int, index in the stream of the first image.
@@ -77,7 +77,14 @@ def translate(
 
 
 def single_chain_of(energy: Any, settings: Langevin | None, default: Langevin) -> Chain:
-    """The chain of one energy that a task was given or needs; see `chain_of`."""
+    """The chain of one energy that a task was given or needs; see `chain_of`.
+
+    Of a model it is the finest one, with the settings of its training if that began at
+    images, else with the default ones, adapted to it.
+    """
+    if hasattr(energy, "sampling_network"):
+        settings = single_settings(energy, default) if settings is None else settings
+        energy = energy.sampling_network
     chain = chain_of(energy, settings, default)
     if len(chain.energies) != 1:
         raise ValueError(
@@ -85,6 +92,13 @@ def single_chain_of(energy: Any, settings: Langevin | None, default: Langevin) -
             f"{len(chain.energies)}."
         )
     return chain
+
+
+def single_settings(model: Any, default: Langevin) -> Langevin:
+    """The `Langevin` of a model's chain from images on; see `single_chain_of`."""
+    if model.chain_start == "source":
+        return model.finest_settings
+    return model.adapted(default.replace(chain_levels=1))
 
 
 def run_from(
