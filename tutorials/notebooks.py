@@ -1,5 +1,6 @@
 """How a tutorial's source, a .py file, becomes a notebook: cells, parameters, a run."""
 
+import ast
 import json
 import os
 import pathlib
@@ -237,6 +238,8 @@ def keep_outputs(
 ) -> None:
     """Takes the outputs of an earlier run over, as long as no code has changed.
 
+    Comments may change: those of a solution say why its output is what it is.
+
     Raises:
         ValueError: if a code cell has changed, so that its output may be another one.
     """
@@ -244,7 +247,12 @@ def keep_outputs(
         [cell for cell in n.cells[2:] if cell.cell_type == "code"]
         for n in (notebook, before)
     )
-    if [cell.source for cell in new] != [cell.source for cell in old]:
+    if [_code(cell) for cell in new] != [_code(cell) for cell in old]:
         raise ValueError("Expected the code of the last run; it has to be run again.")
     for cell, earlier in zip(new, old, strict=True):
         cell.outputs = earlier.outputs
+
+
+def _code(cell):
+    """The code of a cell without its comments; a magic counts as a string."""
+    return ast.dump(ast.parse(re.sub(r"^(%.*)$", r'"\1"', cell.source, flags=re.M)))
