@@ -105,11 +105,12 @@ for name, figures in report.figures[f"{sigma:g}"].items():
 
 # %% [markdown]
 # Compare the row `model` with the others. The energy should be well ahead of the
-# Gaussian and the median filter. Non-local means is a strong rival: it averages similar
-# patches of the *same* image, and it is told $\sigma$. The network has to handle every
-# noise level and is never told which one it is; only its number of steps is chosen. The
-# last row combines both: `tasks.restore` starts at the images of non-local means and
-# holds the chain near the noisy ones. It should be the best.
+# Gaussian and the median filter. Non-local means is a strong rival, and who is ahead
+# may depend on the figure, PSNR or SSIM: it averages similar patches of the *same*
+# image, and it is told $\sigma$. The network has to handle every noise level and is
+# never told which one it is; only its number of steps is chosen. The last row combines
+# both: `tasks.restore` starts at the images of non-local means and holds the chain near
+# the noisy ones. It should be the best.
 #
 # ## How many steps, and which energy?
 #

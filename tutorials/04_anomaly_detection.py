@@ -305,7 +305,9 @@ for kind, row in report.figures.items():
 # Read the table by columns. None of these scores that come from the energy is good
 # everywhere. Now think about how you would choose one: whoever picks the best column
 # **after** looking at the anomalies has used them as training data, and the figure is
-# no longer honest.
+# no longer honest. (The library's default score, `tasks.LadderDetector`, stands beside
+# these in docs/tasks.md: 0.93 for the new classes and 0.94 for digits, means over three
+# seeds.)
 #
 # ## Exercises
 #

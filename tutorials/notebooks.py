@@ -219,10 +219,10 @@ def _joined(outputs):
     kept = []
     for output in outputs:
         if output.output_type == "stream":
-            # In a notebook TensorFlow's Python side warns on the standard output. Of
+            # In a notebook TensorFlow's Python side logs to the standard output. Of
             # progress bars every run has others, or none.
             output.text = re.sub(
-                r"^WARNING:tensorflow:.*\n+|^.*━.*\n?", "", output.text, flags=re.M
+                r"^[A-Z]+:tensorflow:.*\n+|^.*━.*\n?", "", output.text, flags=re.M
             )
             if output.name == "stderr" or not output.text.strip():
                 continue
