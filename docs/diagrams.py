@@ -1,12 +1,14 @@
 """Draws the diagrams of the docs, README and notebooks as small SVG files.
 
-    python docs/diagrams.py
+    python docs/diagrams.py            all of them
+    python docs/diagrams.py expand     only this one
 
 Boxes are computations, arrows tensors; orange is what a training step changes.
 """
 
 import itertools
 import pathlib
+import sys
 
 import matplotlib
 
@@ -155,23 +157,24 @@ def training_step():
 
 def tasks():
     """A task is a start and a constraint of one and the same chain."""
-    d = Drawing(96, 34)
+    d = Drawing(96, 39)
     rows = (
         ("generate", "noise, coarsest level", "nothing is held"),
         ("inpaint", "noise in the hole", "known pixels put back"),
         ("denoise", "the noisy image", "few steps"),
         ("translate", "an image of another set", "few steps, or stay near it"),
-        ("detect", "no chain", "the energy is the score"),
+        ("restore", "noise, or a damaged image", "agree with what is known"),
+        ("detect", "the image itself", "how it moves is the score"),
     )
     for x, title in (
         (12, "task"),
         (36, "the chain starts at"),
         (82, "and at each step"),
     ):
-        d.text(x, 31, title, fontweight="bold")
-    d.box(60, 15.5, "the one\ntrained\nenergy", 9, 24, color=ORANGE)
+        d.text(x, 36, title, fontweight="bold")
+    d.box(60, 18, "the one\ntrained\nenergy", 9, 29, color=ORANGE)
     for index, (task, start, constraint) in enumerate(rows):
-        y = 25.5 - 5 * index
+        y = 30.5 - 5 * index
         d.text(12, y, task)
         d.box(36, y, start, 26, 4, color=GREY)
         d.arrow((49, y), (55.5, y))
@@ -182,4 +185,5 @@ def tasks():
 
 if __name__ == "__main__":
     for draw in (expand, chain, training_step, tasks):
-        print(draw())
+        if draw.__name__ in sys.argv[1:] or not sys.argv[1:]:
+            print(draw())

@@ -208,13 +208,14 @@ for panel, temperature in zip(axes, (0.0, 0.1, 1.0, 3.0), strict=True):
 # %% [markdown]
 # At $T = 0$ there is only descent: every point ends in a bottom, and the diversity
 # within a valley is lost. Cold chains give typical points, hot ones blurred points. But
-# look at $D$ too: it falls as $T$ rises, although the widths get worse. Hot points
-# cross the hills sooner, so the weights of the valleys come out better. Cold chains buy
-# local quality and give up the weights.
+# look at $D$ too: it falls as $T$ rises, down to the hottest chain, whose valleys are
+# far too wide. Hot points cross the hills sooner, so the weights of the valleys come
+# out better. Cold chains buy local quality and give up the weights.
 #
 # At $T = 1$ the width is a little above the theory. That is the step size: steps of
-# finite size widen a Gaussian valley by the factor $1/\sqrt{1 - \eta / 2 s^2}$, here
-# 6 %.
+# finite size widen a Gaussian valley by the factor $1/\sqrt{1 - \eta / 2 s^2}$, here 6
+# %. (At $T = 3$ the valleys overlap, and a point's nearest centre may be that of
+# another valley: the measured width is then too small.)
 #
 # The image models of the next notebooks use few, cold steps on purpose: good-looking
 # samples, with no claim to be exact ones.
@@ -370,13 +371,14 @@ for row, persistent in zip(axes, (False, True), strict=True):
 
 # %% [markdown]
 # Upper row, short-run: chains as long as in training give samples that are hard to tell
-# from the data, and the density is badly wrong. The longer chain leaves the data
-# altogether. What was learned is a *sampler of so many steps from noise*: the network
-# shapes the path, not the end of it. Lower row, persistent: the negatives have walked
-# for long. The density has all six valleys, and a chain stays near the data however
-# long it is. Its weights are still off: they are learned as slowly as points cross
-# hills, and the learning rate never falls. From noise, a short chain finds the valleys
-# with wrong weights, as with the true energy above.
+# from the data, and the density is badly wrong. A chain 25 times as long loses most of
+# the valleys, and ends farther from the data than uniform noise is. What was learned is
+# a *sampler of so many steps from noise*: the network shapes the path, not the end of
+# it. Lower row, persistent: the negatives have walked for long. The density has all six
+# valleys, and a chain stays near the data however long it is. Its weights are still
+# off: they are learned as slowly as points cross hills, and the learning rate never
+# falls. From noise, a short chain finds the valleys with wrong weights, as with the
+# true energy above.
 #
 # Neither is the better model. It depends on what you want: samples, or energies that
 # mean something. Keep this for notebook 04, where energies are asked what is likely.
@@ -414,13 +416,14 @@ axes[0].legend(fontsize=7)
 plt.show()
 
 # %% [markdown]
-# Without a cure the run is calm at first; then the largest coordinate leaves the
-# picture and the loss falls without end. A very negative loss is no success: the
+# Without a cure the run is calm at first; then the largest coordinate grows by orders
+# of magnitude and the loss falls without end. A very negative loss is no success: the
 # network lowers the energy of data and raises that of negatives that have flown far
-# away, where this costs nothing. Both cures keep the negatives where they belong. The
-# regulariser gives a usable density although the step stays too large; the small step
-# gives good samples. The last run breaks for another reason: the network moves faster
-# than chains can follow.
+# away, where this costs nothing. Both cures bound the negatives: the small step keeps
+# them among the data, the regulariser within a few times that distance. The regulariser
+# gives a usable density although the step stays too large; the small step gives good
+# samples. The last run ends without a number (`nan`) for another reason: the network
+# moves faster than chains can follow.
 #
 # What to watch in a training, then: the gap of the energies should stay small and the
 # gradient norm bounded. The library does this for you (`DivergenceGuard`), normalises
@@ -449,6 +452,9 @@ for temperature in (0.5, 1.0, 2.0):
     other = log_density(true_energies / temperature)
     kl = np.sum(np.exp(truth) * (truth - other)) * spacing**2
     print(f"T = {temperature}: KL(p ‖ p_T) = {kl:.3f}")
+# Too cold is worse. KL(p ‖ p_T) asks how little p_T gives to what p has: a cold density
+# has thin slopes, and the weights w^(1/T) of its rare valleys all but vanish. Of one
+# Gaussian in the plane it is 1/T − 1 + log T: 0.31 at T = 0.5, and 0.19 at T = 2.
 
 # %%
 # @title Solution 2 {display-mode: "form"}
@@ -480,6 +486,9 @@ for eta in (0.02, 0.1, 0.3):
         accepted.append(accept.mean())
     print(f"η = {eta}: {np.mean(accepted):.0%} accepted, ", end="")
     print(f"D = {energy_distance(x, test_data):.3f}")
+# The larger the step, the worse its straight line fits the energy, and the more
+# proposals are refused. What is accepted is exact, but local: D stays large as long as
+# no step is long enough to cross the hills between valleys. A few at η = 0.3 are.
 
 # %%
 # @title Solutions 3 and 4 {display-mode: "form"}
@@ -490,6 +499,9 @@ print(f"KL = {divergence(normalised):.2f}")
 exactly_trained = make_network()
 train(exactly_trained, step_size, exact=True)
 print(f"exact negatives: KL = {divergence(exactly_trained):.2f}")
+# Bounded slopes stop the divergence, but allow no valleys as sharp as the data's. With
+# exact negatives nearly all of the KL is gone: it was the sampler's fault. What is left
+# is due to the network, its noisy gradients and the number of steps.
 
 # %% [markdown]
 # ## What to remember

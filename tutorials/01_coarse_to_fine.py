@@ -51,12 +51,12 @@ seed = 0  # @param {type:"integer"}
 # reaches.
 #
 # How much is lost? We judge images by the Fréchet distance in the features of a small
-# classifier that is part of the package, to real training images, $0$ is best:
+# classifier that is part of the package, to real training images, 0 is best:
 #
 # $$d^2 = \lVert \mu_1 - \mu_2 \rVert^2
 #   + \mathrm{tr}\big(C_1 + C_2 - 2\,(C_1 C_2)^{1/2}\big) .$$
 #
-# With the Inception network this is called FID. With our classifier we say *classifier
+# With the Inception network $d^2$ is called FID. With our classifier we say *classifier
 # FID*, and never compare its values with published FIDs.
 
 # %%
@@ -279,10 +279,12 @@ figure
 # %% [markdown]
 # Read the three panels together. *Energy*: data and samples stay close. Only their
 # difference means anything; a constant added to all energies changes no probability.
-# *Gap*: near zero as long as the sampler keeps up with the network. In a short stage at
-# 32×32 it may rise at the end: there the network begins to win, and a longer run would
-# settle or need care. *Gradient norm*: right after a growth it falls, since the new
-# block hardly counts while $\beta$ (shaded) is small, and it rises with $\beta$.
+# *Gap*: here samples minus data, the loss with its sign turned. It is near zero as long
+# as the sampler keeps up with the network, and jumps when the network has grown. In a
+# short stage at 32×32 it may rise at the end: there the network begins to win, and a
+# longer run would calm down or need care. *Gradient norm*: right after a growth it
+# falls, since the new block hardly counts while $\beta$ (shaded) is small, and it rises
+# with $\beta$.
 #
 # Now the chain of the trained model, from noise on the left: where it stands at the end
 # of each resolution.
@@ -353,8 +355,8 @@ visualization.comparison_grid({k: v[:10] for k, v in samples.items()}, scale=1)
 # value with the row "seen at 8×8" at the top. The pretrained model shows where more
 # time leads; look at how far it still is from the test images.
 #
-# What this does not show: one seed, one budget, a small network. Two runs of the same
-# settings differ by a few points. It is a fair experiment, and a small one.
+# What this does not show: it is one seed, one budget and a small network, and two runs
+# of the same settings differ by a few points. It is a fair experiment, and a small one.
 #
 # ## Exercises
 #
@@ -378,6 +380,8 @@ cost = {resolution: resolution**2 * langevin_steps for resolution in (8, 16, 32)
 total = sum(cost.values())
 print(f"share of 32×32: {cost[32] / total:.0%}")
 print(f"all steps at 32×32: {3 * cost[32] / total:.2f} times the cost")
+# Pixels go 1 : 4 : 16, so the finest level takes 16 of 21 parts, and a chain that stays
+# there 48 of 21. The coarser levels are nearly free.
 
 base = cf.EnergyNetwork(7, channels=1, base_resolution=7, base_width=4)
 at_14 = base.grown()
@@ -389,6 +393,7 @@ images_28 = images_28.astype("float32")
 pooled = ops.average_pool(images_28, 2)
 change = np.abs(np.subtract(at_28(images_28), at_14(pooled)))
 print(f"28×28 at β = 0: largest difference {change.max():.1e}")
+# Only rounding is left: the identity needs sizes that halve, and no powers of two.
 
 # %%
 # @title Solution 3 {display-mode: "form"}
@@ -398,6 +403,9 @@ for steps in (langevin_steps // 2, 3 * langevin_steps):
     images = tasks.generate(model.sampling_ladder, count, 1, settings)
     print(f"{steps} steps per level: classifier FID {classifier_fid(images):5.1f}")
     rows[f"{steps} steps"] = images[:10]
+# Both are worse. Chains go downhill for a time K · η. With half of it they have not
+# arrived; with three times as much they pass the images, where training has never been,
+# and go on to black and white. More steps are better only if one trains with them.
 visualization.comparison_grid(rows, scale=1)
 
 # %%
@@ -414,6 +422,10 @@ for name, key, rows in (
     images = trained[key].generate(count, seed=1).repeat(2, axis=1).repeat(2, axis=2)
     print(f"{name:12s} largest gradient norm {largest:4.1f}, ", end="")
     print(f"classifier FID {classifier_fid(images):5.1f}")
+# Without fade-in a random block takes over at once, hence the larger gradient. Adam
+# divides by its size, so at 16×16 the samples hardly differ: by less than two seeds do.
+# Look for a difference at higher resolutions and learning rates: a table of both, over
+# several seeds, that counts the runs which diverge.
 
 # %% [markdown]
 # ## What to remember

@@ -123,6 +123,14 @@ for name, share in zip(
 visualization.image_grid(of_classes, columns=shown, row_captions=class_names)
 
 # %% [markdown]
+# Read the rows of the list, not only the first line. A class at 0 %, as the pullovers
+# may be, is drawn all the same, as its row shows. But pullovers, coats and shirts
+# differ in collars and buttons, which these samples lack, so that a classifier may take
+# one for the other. Nor do eight images make a percentage: of 2,000 samples the model's
+# card counts 34 % of pullovers, its worst class. `generate(..., guidance=2.0)`, which
+# moves a label away from the mean of all labels, makes that 57 %, at a classifier FID
+# of 10.7 instead of 9.6.
+#
 # ## Composing energies
 #
 # Energies can be added. A sum of energies is a product of densities, which is high only
@@ -183,9 +191,11 @@ visualization.comparison_grid({k: images[:shown] for k, images in versions.items
 # The first two rows are the usual conditional samples, the third one is the sum. Two
 # classes that exclude each other have no image in common. So the sum does not show a
 # garment that is both at once. It shows what the chain reaches where it has to please
-# both: mostly what the two classes *share*, often neither of the two for the
-# classifier. Change `class_a` and `class_b`: classes that resemble each other compose
-# better.
+# both: images near one of the two, or between them, that the classifier may call a
+# third class. Read that share beside those of the rows above: T-shirts by themselves
+# are often called something else, too. What the sum changes is who wins. The class that
+# pulls harder stays, the other nearly disappears. Change `class_a` and `class_b`:
+# classes that resemble each other compose better.
 #
 # Two remarks. The normalisers $Z$ are unknown, so nothing says how the two should be
 # weighted. And with the projection above, the mean of two energies is
@@ -225,10 +235,10 @@ visualization.comparison_grid(neighbours.images)
 # ## How good are the samples?
 #
 # Encode real images and samples as features, and compare the two clouds of points. The
-# Fréchet distance (FID) fits a Gaussian to each; the kernel distance (KID) averages a
-# kernel $k(u, v) = (u^\top v / d + 1)^3$ over pairs of points:
+# Fréchet distance $d^2$ (FID) fits a Gaussian to each; the kernel distance (KID)
+# averages a kernel $k(u, v) = (u^\top v / d + 1)^3$ over pairs of points:
 #
-# $$\mathrm{FID} = \lVert \mu_1 - \mu_2 \rVert^2
+# $$d^2 = \lVert \mu_1 - \mu_2 \rVert^2
 #     + \mathrm{tr}\big(C_1 + C_2 - 2 (C_1 C_2)^{1/2}\big), \qquad
 #   \mathrm{KID} = \overline{k(u, u')} + \overline{k(v, v')}
 #     - 2\, \overline{k(u, v)} .$$

@@ -105,9 +105,12 @@ for name, figures in report.figures[f"{sigma:g}"].items():
 
 # %% [markdown]
 # Compare the row `model` with the others. The energy should be well ahead of the
-# Gaussian and the median filter. Non-local means is a strong rival: it averages similar
-# patches of the *same* image, and it is told $\sigma$. The model has to handle every
-# noise level with one network and is never told which one it is.
+# Gaussian and the median filter. Non-local means is a strong rival, and who is ahead
+# may depend on the figure, PSNR or SSIM: it averages similar patches of the *same*
+# image, and it is told $\sigma$. The network has to handle every noise level and is
+# never told which one it is; only its number of steps is chosen. The last row combines
+# both: `tasks.restore` starts at the images of non-local means and holds the chain near
+# the noisy ones. It should be the best.
 #
 # ## How many steps, and which energy?
 #
@@ -214,7 +217,7 @@ for mask_name in ("center", "left_half", "random_25"):
 # ## A restoration is a sample
 #
 # Other random numbers, another filling. All of them agree with the known pixels
-# exactly. For two images of the row below, compare the columns.
+# exactly. Take two images, and compare them from row to row.
 
 # %%
 fillings = [tasks.inpaint(ladder_chain, images, holes, seed=s) for s in range(seeds)]
@@ -231,7 +234,8 @@ visualization.comparison_grid({**rows, "average": average[:shown]})
 # Their average has a higher PSNR than a single one, although it is blurrier: squared
 # error is smallest for the mean of all plausible answers, which is itself not a
 # plausible image. PSNR therefore favours blur. Say which one you want before you
-# compare methods.
+# compare methods. (`tasks.restore` returns a sample, the mean and the standard
+# deviation of several, which says how much to trust a pixel.)
 #
 # ## Exercises
 #
@@ -242,10 +246,13 @@ visualization.comparison_grid({**rows, "average": average[:shown]})
 # 3. *(medium)* Garments are nearly symmetric, shoes are not. Start the hole of
 #    `left_half` from the mirrored right half (`fill="image"`), let the *denoiser* work
 #    on it, and compare.
-# 4. *(hard)* Bayes' rule says what a denoiser should sample:
-#    $p(x \mid y) \propto \exp(-E(x) - \lVert x - y \rVert^2 / 2\sigma^2)$. Add such a
-#    term, with a factor $c$ in place of $1/\sigma^2$, to both energies: an energy is
-#    any function of images. Does it help the denoiser? Does it rescue the generator?
+# 4. *(hard)* Bayes' rule says what a denoiser should sample: $p(x \mid y) \propto
+#    \exp(-E(x) - \lVert x - y \rVert^2 / 2\sigma^2)$. Add such a term, with a factor
+#    $c$ in place of $1/\sigma^2$, to both energies: an energy is any function of
+#    images. The term alone makes a step $x - y \leftarrow (1 - \eta c)(x - y)$, which
+#    grows without bound for $c > 2 / \eta$. With the $\eta = 1$ of these chains $c$ has
+#    to stay below 2, and $1/\sigma^2$, 25 for $\sigma = 0.2$, would blow up. Does it
+#    help the denoiser? Does it rescue the generator?
 
 # %%
 # @title Solution 1 {display-mode: "form"}

@@ -131,9 +131,9 @@ figure.set_size_inches(7, 2.8)
 figure
 
 # %% [markdown]
-# Targets and translations overlap, and the loss is small beside the gap to the sources.
-# The trained energy sees little difference between a boot and a translated sneaker. (A
-# judge that is also the maker is no proof. The next section asks others.)
+# The loss is small beside the gap to the sources: to the trained energy a translated
+# sneaker is much closer to a boot than a sneaker is. (A judge that is also the maker is
+# no proof. The next section asks others.)
 #
 # In code, the whole change is `CFEBM(..., chain_start="source")` and a data set of
 # pairs that are shuffled independently,
@@ -258,8 +258,8 @@ for name in ("Bag", "Sandal", "Trouser"):
     print(f"{name:8s} called Ankle boot after translation: {share:.0%}")
     rows |= {name: images, f"{name} → boot": translated}
 # It has no notion of a source that is not a shoe: whatever it gets is pulled towards a
-# boot, trouser legs become shafts. That some are called boots is a warning about the
-# classifier, which has to choose one of ten classes, too.
+# boot, trouser legs become shafts. That so many are called boots is a warning about the
+# classifier, too, which has to choose one of ten classes.
 visualization.comparison_grid(rows)
 
 # %%
@@ -319,8 +319,8 @@ for name, images in (("boots", boots_16), ("translations", translated)):
     difference = images.mean(axis=0) - sneakers_16.mean(axis=0)
     distance = np.sqrt(np.square(difference).mean())
     print(f"mean image of {name}, distance to the mean sneaker: {distance:.3f}")
-# Shafts shrink, and the average shoe moves towards the average sneaker. At 16 pixels
-# and after so short a training, that is all one can ask.
+# Most shafts shrink, and the average shoe comes close to the average sneaker. Averages
+# hide the boots that stay boots: look for them.
 visualization.comparison_grid(
     {"boot": boots_16[:shown], "→ sneaker": translated[:shown]}
 )

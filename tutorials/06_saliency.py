@@ -14,7 +14,7 @@
 # - test a map before you believe it: against an untrained network, by erasing pixels,
 #   and on a case where the answer is known, where one of the maps will fail.
 #
-# You need notebooks 01, 03 and 05. Energies are **low = likely**, $p(x) = e^{-E(x)} /
+# You need notebooks 01, 03 and 05. Energies are **low = likely**, $p(x) = \exp(-E(x)) /
 # Z$: where the gradient of $E$ is positive, a brighter pixel makes the image less
 # likely.
 
@@ -113,8 +113,8 @@ for name in ("SmoothGrad", "Grad-CAM"):
 
 # %% [markdown]
 # SmoothGrad gives more weight to areas: it asks about larger changes. Grad-CAM marks
-# areas at half the resolution of the image, because it works on features; look whether
-# it marks the garment or the ground around it. The maps do not agree, and none of them
+# patches at half the resolution of the image, because it works on features: here along
+# the outline, more than inside of the garment. The maps do not agree, and none of them
 # is "the" explanation. Can we test them?
 #
 # ## 3. First test: does the map depend on what was learned?
@@ -154,7 +154,9 @@ for name, heat in maps.items():
 # %% [markdown]
 # A high number in the first column is bad news: then much of the map comes from the
 # image and from the architecture. A high number in the second says that the map is
-# close to an edge detector. Keep both in mind when a map looks convincing.
+# close to an edge detector. Here the maps depend on what was learned: those of the
+# untrained network are hardly alike, or even the opposite. But each map correlates with
+# plain edges by more than 0.5. Keep both in mind when a map looks convincing.
 #
 # ## 4. Second test: erase what the map calls important
 #
@@ -189,9 +191,9 @@ plt.show()
 
 # %% [markdown]
 # Compare each curve with *random*, and with *edges*: a map that does not beat the edge
-# detector tells nothing about this energy that a glance at the image does not. The test
-# has a weakness of its own: an image with blurred holes is not natural, and nobody
-# taught the energy what to say about it.
+# detector tells nothing about this energy that a glance at the image does not. All
+# three beat it here. The test has a weakness of its own: an image with blurred holes is
+# not natural, and nobody taught the energy what to say about it.
 #
 # ## 5. Generative saliency
 #
@@ -361,7 +363,9 @@ for toward in ("likely", "unlikely"):
     )
     print(layers[-1], toward)
     show(cf.visualization.saliency_overlay(images[:shown], heat, scale=2))
-# The features of that block are 4 x 4: the map says which quarter, not which edge.
+# A map may be empty, as that of "likely" is here: where the weighted sum of features
+# has the other sign everywhere, ReLU leaves nothing of it, and "unlikely" shows it.
+# The features are 4 x 4: a map says which part of the image, but not which edge.
 
 # %%
 # @title Solutions 2 and 3 {display-mode: "form"}
@@ -376,6 +380,8 @@ print(f"straightness overall {displacement.sum() / visible.sum():.2f}, ", end=""
 print(
     f"of the pixels that move most {displacement[most].sum() / visible[most].sum():.2f}"
 )
+# Near 1: a pixel that changes much goes straight, as the gradient keeps its direction.
+# What goes back and forth is the noise, which counts where a pixel moves little.
 
 # %%
 # @title Solution 4 {display-mode: "form"}
@@ -401,6 +407,8 @@ for share, whole in zip(
     attributions.sum(axis=(1, 2, 3)), intact[:shown] - black, strict=True
 ):
     print(f"sum of attributions {share:8.4f}, E(x) - E(black) {whole:8.4f}")
+# The integral of a slope along a path is the difference of its ends, so the sums agree,
+# but for the finite number of steps.
 show(
     cf.visualization.saliency_overlay(
         images[:shown], np.abs(attributions).mean(axis=-1), scale=2

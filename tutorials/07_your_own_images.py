@@ -13,7 +13,7 @@
 # - stop a training at any moment and resume it without a trace in the result,
 # - read the curves of a run, and judge samples by numbers that have a scale.
 #
-# You need notebook 01. Energies are **low = likely**, $p(x) = e^{-E(x)} / Z$.
+# You need notebook 01. Energies are **low = likely**, $p(x) = \exp(-E(x)) / Z$.
 
 # %% tags=["parameters"]
 classes = "Trouser,Sneaker"  # @param {type:"string"}
@@ -146,8 +146,8 @@ cf.visualization.comparison_grid(pyramid, scale=2)
 # A preset is a complete configuration. Take the one that is nearest, and change what
 # your data need. Everything that decides the run is in it, so it fits in one JSON file.
 # Stages are counted in images, $\text{steps} = \lceil \text{fade} / B \rceil + \lceil
-# \text{settle} / B \rceil$ with batch size $B$. While a stage fades in, β goes from 0
-# to 1.
+# \text{stabilise} / B \rceil$ with batch size $B$. While a stage fades in, β goes from
+# 0 to 1.
 
 # %%
 preset = configs.config("fashion_mnist_quick")
@@ -307,11 +307,11 @@ display(cf.visualization.image_grid(samples[:32], columns=8, scale=2))
 #
 # ## 6. Judge by numbers that have a scale
 #
-# The Fréchet distance compares means $\mu$ and covariances $\Sigma$ of features of two
+# The Fréchet distance compares means $\mu$ and covariances $C$ of features of two
 # sets of images,
 #
-# $$ d^2 = \lVert \mu_1 - \mu_2 \rVert^2 + \mathrm{tr}\big(\Sigma_1 + \Sigma_2
-#    - 2 (\Sigma_1 \Sigma_2)^{1/2}\big). $$
+# $$ d^2 = \lVert \mu_1 - \mu_2 \rVert^2 + \mathrm{tr}\big(C_1 + C_2
+#    - 2\,(C_1 C_2)^{1/2}\big). $$
 #
 # For garments the library has a small classifier whose features serve. For all other
 # images the next cell takes averages over random filters, `random_encoder`: they tell
@@ -321,7 +321,8 @@ display(cf.visualization.image_grid(samples[:32], columns=8, scale=2))
 #
 # And a model that had copied its training images would have an excellent distance. So
 # compare each sample with the nearest training image. The ratio tells how far samples
-# are from them, in units of how far other real images are.
+# are from them, in units of how far other real images are: far below 1 it says that the
+# model copies.
 
 # %%
 if own_photos:
@@ -358,7 +359,7 @@ cf.visualization.comparison_grid(
 #    (`cf.datasets.resize_images`). Which ones work, and what does each lose?
 # 2. *(easy)* The paper takes 500,000 images and more per phase. From the core seconds
 #    per step above, how long would this machine need for 500,000 images in each fade-in
-#    and in each settling phase? Which stage dominates?
+#    and in each stabilising phase? Which stage dominates?
 # 3. *(medium)* A disk went bad: overwrite some bytes of the newest checkpoint's
 #    `model.keras`. What does `Checkpoints(folder, companions=...).restore()` do? The
 #    companions are what `train` saves with a model, an `EnergyLog` and a
@@ -391,6 +392,8 @@ for stage, before in zip(config.stages, (None, *config.stages), strict=False):
     total += hours
     print(f"{stage.resolution:2} pixels: {hours:6.1f} core hours")
 print(f"together {total:.0f} core hours on a processor like this one")
+# The finest stage dominates: its batches are no larger than those before, and a chain
+# goes through all levels, of which the last has four times the pixels of the one below.
 
 # %%
 # @title Solutions 3 and 4 {display-mode: "form"}
@@ -429,7 +432,8 @@ for side, drawn in last.items():
     print(f"{side:2} pixels: distance {found['frechet_distance']:.2f}")
 # Samples of 8 pixels cannot beat test images pixelated to 8, and those of 16 pixels not
 # those pixelated to 16. How close each level comes to its control says which one needs
-# more training.
+# more training: here the coarsest is nearly there, and the finest, whose control is the
+# row of test images, has gained the least.
 
 # %% [markdown]
 # ## What to remember
@@ -440,3 +444,4 @@ for side, drawn in last.items():
 #   result is bitwise the one without a stop.
 # - Curves tell whether a training is healthy, not whether it is good.
 # - A distance needs controls beside it, and a check that the model has not copied.
+#   `cfebm diagnose` asks whether the energy is sound beyond the chains of training.

@@ -51,11 +51,11 @@ signatures = None  # @param {type:"raw"}
 #
 # A SavedModel holds the graph and the weights. A *signature* is a function in it with
 # named inputs and outputs. A *version* is a numbered folder; a server takes the newest.
-# The preset brings a detector (notebook 04) whose score is a surprise, $-\log p(x)$:
-# a share $p$ of held-out normal images is as unusual. So its threshold follows from the
-# share $\alpha$ of normal images that may be flagged:
+# The preset brings a detector (notebook 04) whose score is a surprise, $-\log q(x)$: a
+# share $q$ of held-out normal images is as unusual. (A p-value, no density.) So its
+# threshold follows from the share $\alpha$ of normal images that may be flagged:
 #
-# $$\text{anomalous}(x) = [\, -\log p(x) > -\log \alpha \,] .$$
+# $$\text{anomalous}(x) = [\, -\log q(x) > -\log \alpha \,] .$$
 #
 # `signatures=None` exports all tasks; a list of names exports those only, and sooner.
 
@@ -175,10 +175,10 @@ by_speed = ask("generate", inputs=chain([7] * 7, speed=[1, 1.5, 2, 3, 5, 8, 15])
 visualization.image_grid(np.array(by_steps + by_speed, "float32"), columns=7)
 
 # %% [markdown]
-# One seed; above with seven numbers of steps per level, of which 0 stands for the
-# model's own. The last ones are longer than in training: more is not better. Below with
-# seven speeds: fewer steps that are larger in proportion, so that each chain takes as
-# long a way as in training.
+# One seed; above with 1 to 50 steps per level (0 would be the model's own). The last
+# two chains are longer than in training: more is not better. Below with seven speeds:
+# fewer steps that are larger in proportion, so that each chain takes as long a way as
+# in training. It bears a speed of 2 or 3; much larger steps miss.
 #
 # ## What is refused
 #
@@ -257,8 +257,9 @@ for what, request in (("energy", energy_of_one), ("generate", samples(1))):
 # %% [markdown]
 # Compare the two lines of `generate`, then those of `energy`. Merging pays where one
 # row leaves the processor idle or costs much in overhead, as a chain of many small
-# steps does. Nobody waits for company here: only those are merged that wait anyway, for
-# the request before them. What it costs is that all of them wait for the slowest.
+# steps does; of single energies it changes little. Nobody waits for company here: only
+# those are merged that wait anyway, for the request before them. What it costs is that
+# all of them wait for the slowest.
 #
 # ## Exercises
 #
@@ -269,7 +270,7 @@ for what, request in (("energy", energy_of_one), ("generate", samples(1))):
 # 3. *(medium)* How large is a JSON request for one image, how large the gRPC message,
 #    how large a PNG file?
 # 4. *(hard)* Draw throughput of `generate` over the number of rows per request. Where
-#    does it stop to grow?
+#    does it stop growing?
 
 # %%
 # @title Solution 1 {display-mode: "form"}
@@ -279,6 +280,8 @@ try:
     cf.export_saved_model(model, "serving/garments", version=1)
 except FileExistsError as error:
     print(error)
+# A server takes the newest version by itself. If one could be overwritten, clients
+# would get other answers under the same name, and there would be no way back.
 
 # %%
 # @title Solution 2 {display-mode: "form"}
@@ -287,6 +290,7 @@ mask[:, :, :16] = True
 row = {"images": image.tolist(), "masks": mask.tolist(), **chain([0])}
 filled = np.array(ask("inpaint", inputs=row)["images"], "float32")
 print("known pixels unchanged:", (filled[~mask] == image[~mask]).all())
+# They are put back after every step, the last one included, and JSON keeps a float32.
 hidden = np.where(mask[..., None], -1, image).astype("float32")
 visualization.image_grid(np.concatenate([image, hidden, filled]), columns=3)
 
@@ -297,6 +301,8 @@ Image.fromarray(cf.datasets.to_uint8(image)[0, ..., 0]).save(file, "PNG")
 print("JSON:", len(json.dumps({"instances": image.tolist()})), "bytes")
 print("gRPC:", energy_of_one.ByteSize(), "bytes")
 print("PNG: ", len(file.getvalue()), "bytes, a third more as base64")
+# JSON writes a pixel in many digits, gRPC in the four bytes of a float32; PNG has one
+# byte a pixel and compresses it, which black ground makes easy.
 
 # %%
 # @title Solution 4 {display-mode: "form"}
@@ -309,7 +315,9 @@ plt.plot(sizes, rates, "o-")
 plt.xlabel("rows per request")
 plt.ylabel("samples per second")
 plt.show()
-# It grows less and less: while a step is small, more rows cost little more time.
+# Rows of one request share what a step costs besides computing: up to about four rows,
+# throughput doubles. Then the cores are busy, time grows with the rows, and the curve
+# is nearly flat.
 
 # %%
 # Stop the servers: each answers what it was asked before, and then ends.

@@ -16,8 +16,8 @@
 #
 # **Prerequisites.** Notebook 00 (Langevin, the maximum-likelihood gradient).
 #
-# **Convention.** An energy $E(x)$ is one number per image, low = likely:
-# $p(x) = \exp(-E(x)) / Z$.
+# **Convention.** An energy $E(x)$ is one number per point or image, low = likely: $p(x)
+# = \exp(-E(x)) / Z$.
 
 # %%
 import itertools
@@ -113,11 +113,11 @@ def divergence(energies):
 
 
 # %% [markdown]
-# ## Five ways to learn
+# ## Six ways to learn
 #
-# One network, one optimizer, one number of steps and one batch size for all. Each way
-# is a function from a batch of data to a loss; what differs is its second set of
-# points.
+# The exact way and five others. One network, one optimizer, one number of steps and one
+# batch size for all. Each way is a function from a batch of data to a loss; what
+# differs is its second set of points.
 
 # %%
 batch = 256
@@ -289,13 +289,13 @@ plt.show()
 # - *CD* compares data with points near the data. What is far from them is never asked
 #   for; here its chains are long enough for most of it.
 # - *PCD* asks everywhere that its chains have got to, but its chains lag behind the
-#   energy, and the weights of the valleys swing.
-# - *Short runs from noise* learn an energy whose chains of exactly this length end at
+#   energy, and the weights of the valleys swing: here some are nearly lost.
+# - *Short runs from noise* learn an energy whose chains of exactly this length end near
 #   the data: by far the best sampler, and a density that puts everything in one valley.
 # - *Score matching* knows slopes only. Between two valleys there are few data and hence
 #   hardly a slope, so it hardly knows how much probability each valley has.
-# - *NCE* knows even $\log Z$. It needs a noise that covers the data and is not too far
-#   from them, which for images nobody has.
+# - *NCE* knows even $\log Z$, roughly (exercise 1). It needs a noise that covers the
+#   data and is not too far from them, which for images nobody has.
 #
 # ## A bracket around log Z
 #
@@ -382,6 +382,7 @@ learner = learners["NCE"]
 _, log_z = log_density(energies_on_grid(learner))
 print(f"weight {float(learner.log_z):.3f}, grid {log_z:.3f}")
 print("Adding a constant to an energy changes log Z and nothing that chains see.")
+# The weight of NCE is one more thing to learn, from a noisy gradient: it is near.
 
 # %%
 # @title Solution 2 {display-mode: "form"}

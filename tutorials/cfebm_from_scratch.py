@@ -3,7 +3,7 @@
 #
 # **Author:** the authors of keras_cfebm<br>
 # **Date created:** 2026/11/27<br>
-# **Last modified:** 2026/11/27<br>
+# **Last modified:** 2026/11/28<br>
 # **Description:** Growing an energy-based model of images from 8×8 to 32×32 pixels.<br>
 # **Accelerator:** GPU
 #
@@ -371,9 +371,10 @@ for resolution, steps in ((8, steps_at_8), (16, steps_at_16), (32, steps_at_32))
     coarser = [*coarser, copy_weights(model.average, energy_network(resolution))]
 
 # %% [markdown]
-# The gap hovers around zero. It measures who is ahead, data or samples, and not how
-# good the samples are; look at them instead. All stages draw with the same seed, so a
-# column shows one start of the chain, as each stage carries it on.
+# The gap, here that of the last step of each stage, stays small beside the energies,
+# which are printed at the end. It measures who is ahead, data (below zero) or samples,
+# and not how good the samples are; look at them instead. All stages draw with the same
+# seed, so a column shows one start of the chain, as each stage carries it on.
 
 # %%
 show(*samples.values())

@@ -1,5 +1,6 @@
 """How a tutorial's source, a .py file, becomes a notebook: cells, parameters, a run."""
 
+import ast
 import json
 import os
 import pathlib
@@ -218,10 +219,10 @@ def _joined(outputs):
     kept = []
     for output in outputs:
         if output.output_type == "stream":
-            # In a notebook TensorFlow's Python side warns on the standard output. Of
+            # In a notebook TensorFlow's Python side logs to the standard output. Of
             # progress bars every run has others, or none.
             output.text = re.sub(
-                r"^WARNING:tensorflow:.*\n+|^.*━.*\n?", "", output.text, flags=re.M
+                r"^[A-Z]+:tensorflow:.*\n+|^.*━.*\n?", "", output.text, flags=re.M
             )
             if output.name == "stderr" or not output.text.strip():
                 continue
@@ -237,6 +238,8 @@ def keep_outputs(
 ) -> None:
     """Takes the outputs of an earlier run over, as long as no code has changed.
 
+    Comments may change: those of a solution say why its output is what it is.
+
     Raises:
         ValueError: if a code cell has changed, so that its output may be another one.
     """
@@ -244,7 +247,12 @@ def keep_outputs(
         [cell for cell in n.cells[2:] if cell.cell_type == "code"]
         for n in (notebook, before)
     )
-    if [cell.source for cell in new] != [cell.source for cell in old]:
+    if [_code(cell) for cell in new] != [_code(cell) for cell in old]:
         raise ValueError("Expected the code of the last run; it has to be run again.")
     for cell, earlier in zip(new, old, strict=True):
         cell.outputs = earlier.outputs
+
+
+def _code(cell):
+    """The code of a cell without its comments; a magic counts as a string."""
+    return ast.dump(ast.parse(re.sub(r"^(%.*)$", r'"\1"', cell.source, flags=re.M)))

@@ -80,6 +80,16 @@ def test_notebook_has_small_outputs_and_a_stated_time(source):
     assert took["core_minutes"] / took["cores"] < limit
 
 
+def test_outputs_are_kept_while_the_code_is_the_same():
+    before, after = (notebooks.assemble(SOURCES[4]) for _ in range(2))
+    (solution,) = (c for c in after.cells if "Solution 5" in c.source)
+    solution.source += "\n# Why: a comment."
+    notebooks.keep_outputs(after, before)
+    solution.source += "\nprint(1)"
+    with pytest.raises(ValueError, match="has to be run again"):
+        notebooks.keep_outputs(after, before)
+
+
 def test_a_badge_stands_where_the_repository_can_be_had(monkeypatch):
     assert "colab" not in notebooks.badge("00_x")
     monkeypatch.setattr(notebooks, "PUBLISHED", True)
