@@ -17,6 +17,8 @@ from keras_cfebm.serving.web_export import export_web
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+#: Set where a browser has to be there, as `make test-browser` does.
+REQUIRED = "CFEBM_TEST_BROWSER"
 SEED = 2**40 + 7
 #: What the page may take, on a machine that does other work too.
 PATIENCE = 120_000
@@ -62,7 +64,8 @@ def context():
     with playwright.sync_playwright() as driver:
         found = next(filter(None, map(shutil.which, BROWSERS)), None)
         if not (found or os.path.exists(driver.chromium.executable_path)):
-            pytest.skip("no Chromium is installed")
+            lacking = pytest.fail if os.environ.get(REQUIRED) else pytest.skip
+            lacking("no Chromium is installed")
         with driver.chromium.launch(executable_path=found) as browser:
             yield browser.new_context(
                 viewport={"width": 390, "height": 844}, has_touch=True
@@ -128,16 +131,16 @@ def made_by_python(page, model, image=None, mask=None):
     return names["images"]
 
 
-@pytest.mark.parametrize("backend", ["wasm", "cpu"])
+@pytest.mark.parametrize("backend", ["wasm", "cpu", "webgl"])
 def test_a_chain_ends_at_the_image_of_python(opened, web_model, backend):
     page = opened(f"model=colours&seed={SEED}&count=3&label=1&guidance=0.5&speed=2")
-    if backend == "cpu":
+    if backend != "wasm":
         page.evaluate("document.querySelector('#settings').open = true")
-        page.select_option("#backend", "cpu")
+        page.select_option("#backend", backend)
         page.wait_for_selector("#run:disabled")
         page.wait_for_selector("#run:enabled")
-    runs_on = {"wasm": "WebAssembly", "cpu": "plain JavaScript"}[backend]
-    assert runs_on in page.inner_text("#status")
+    names = {"wasm": "WebAssembly", "cpu": "plain JavaScript", "webgl": "WebGL"}
+    assert names[backend] in page.inner_text("#status")
     expected = web_model.generate(3, SEED, labels=1, guidance=0.5, speed=2.0)
     assert expected.std() > 0.1
     np.testing.assert_allclose(images_of(page, expected.shape), expected, atol=1e-3)

@@ -2,7 +2,8 @@
  * What the reader has chosen, as the address of the page and as settings of a chain.
  *
  * `steps` and `step_size` are factors of the trained ones; `noise` is σ of the first
- * step, null for the trained one.
+ * step, null for the trained one. What else is null the page chooses for the model and
+ * the machine.
  */
 
 import { faster, stepSizeAt } from "./sampling.js";
@@ -11,14 +12,14 @@ const USUAL = {
   model: null,
   task: null,
   seed: 0,
-  count: 16,
+  count: null,
   label: 0,
   guidance: 0,
   speed: 1,
   steps: 1,
   step_size: 1,
   noise: null,
-  sigma: 0.2,
+  sigma: null,
   example: 0,
   mask: "center",
 };
@@ -35,9 +36,9 @@ export function fromAddress(hash) {
     else if (key in USUAL && text !== "" && Number.isFinite(+text)) choice[key] = +text;
   }
   choice.seed = Math.min(Math.max(Math.floor(choice.seed), 0), SEEDS - 1);
-  choice.count = Math.min(Math.max(Math.round(choice.count), 1), 64);
+  if (choice.count !== null) choice.count = Math.min(Math.max(Math.round(choice.count), 1), 64);
   choice.speed = Math.min(Math.max(choice.speed, 0.01), 100);
-  for (const key of ["steps", "step_size", "sigma"]) choice[key] = Math.max(choice[key], 0);
+  for (const key of ["steps", "step_size"]) choice[key] = Math.max(choice[key], 0);
   return choice;
 }
 

@@ -25,6 +25,7 @@ let movement = null;
 /** Counts openings, so that a late one is known. */
 let opening = 0;
 
+const rough = (value) => (value < 10 ? value.toPrecision(2) : String(Math.round(value)));
 const say = (text, isError = false) => {
   element("status").textContent = text;
   element("status").classList.toggle("error", isError);
@@ -65,7 +66,7 @@ function show() {
   }
   own.withHole(choice.task === "inpaint");
   element("python").textContent = pythonOf(choice, model);
-  element("estimate").textContent = `About ${estimate(choice.count).toPrecision(2)} s here.`;
+  element("estimate").textContent = `About ${rough(estimate(choice.count))} s here.`;
   showSliders();
 }
 
@@ -127,7 +128,7 @@ async function open(name) {
 const runsOn = () => {
   const { backend, threads, perImage } = pool;
   const cores = threads.length > 1 ? ` on ${threads.length} cores` : "";
-  return `Runs on ${BACKENDS[backend]}${cores}: ${perImage.toPrecision(2)} ms a step and image`;
+  return `Runs on ${BACKENDS[backend]}${cores}: ${rough(perImage)} ms a step and image`;
 };
 
 /** Goes over to WebGL if that is faster here. */
@@ -146,10 +147,8 @@ function adapt(name) {
   if (!tasks.includes(choice.task)) choice.task = tasks[0];
   choice.model = name;
   choice.label = Math.min(Math.max(Math.round(choice.label), 0), (model.class_names?.length ?? 1) - 1);
-  if (model.translates && !new URLSearchParams(location.hash.slice(1)).has("sigma")) choice.sigma = 0;
-  if (!new URLSearchParams(location.hash.slice(1)).has("count")) {
-    choice.count = COUNTS.find((count) => estimate(count) < PATIENCE) ?? 1;
-  }
+  choice.sigma ??= model.translates ? 0 : 0.2;
+  choice.count ??= COUNTS.find((count) => estimate(count) < PATIENCE) ?? 1;
   element("model").value = name;
   element("class-row").hidden = !model.class_names;
   const classes = (model.class_names ?? []).map((text, i) => new Option(text, i));
@@ -189,7 +188,7 @@ async function run() {
     say(isWhole ? `${images} in ${seconds} s. ${runsOn()}.` : `Stopped after ${seconds} s.`);
     showMovement();
   } catch (error) {
-    say(error.message, true);
+    if (running === pool) say(error.message, true);
   }
   element("stop").disabled = true;
   element("run").disabled = running !== pool;

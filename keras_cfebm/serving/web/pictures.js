@@ -35,9 +35,10 @@ const HEAT = [[0, 0, 0], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255,
 /** Fills a canvas with a non-negative map, brightest at its largest value. */
 export function drawMap(canvas, map) {
   const side = Math.sqrt(map.length);
-  const largest = map.reduce((most, v) => Math.max(most, v), 1e-12);
+  const finite = map.map((v) => (Number.isFinite(v) ? v : 0)); // chains may explode
+  const largest = finite.reduce((most, v) => Math.max(most, v), 1e-12);
   const data = new ImageData(side, side);
-  map.forEach((value, i) => {
+  finite.forEach((value, i) => {
     const at = (value / largest) * (HEAT.length - 1);
     const below = Math.min(Math.floor(at), HEAT.length - 2), share = at - below;
     for (let c = 0; c < 3; c++) {

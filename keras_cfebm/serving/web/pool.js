@@ -13,14 +13,19 @@ class Thread {
     this.last = 0;
     this.worker.onmessage = ({ data: { id, state, result, error } }) => {
       const asked = this.open.get(id);
+      if (!asked) return; // it was closed meanwhile
       if (state) return asked.onState(state);
       this.open.delete(id);
       if (error === undefined) asked.resolve(result);
       else asked.reject(new Error(error));
     };
-    this.worker.onerror = (event) => {
-      for (const { reject } of this.open.values()) reject(new Error(event.message ?? "no worker"));
-    };
+    this.worker.onerror = (event) => this.fail(event.message ?? "This browser has no workers.");
+  }
+
+  /** Ends all that was asked. */
+  fail(message) {
+    for (const { reject } of this.open.values()) reject(new Error(message));
+    this.open.clear();
   }
 
   ask(kind, request, onState) {
@@ -67,7 +72,10 @@ export class Pool {
   }
 
   close() {
-    for (const { worker } of this.threads) worker.terminate();
+    for (const thread of this.threads) {
+      thread.worker.terminate();
+      thread.fail("The model was closed.");
+    }
   }
 
   stop() {
