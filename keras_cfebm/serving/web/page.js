@@ -4,7 +4,7 @@ import { fromAddress, SEEDS, settingsOf, sidesOf, toAddress } from "./choice.js"
 import { Film } from "./film.js";
 import { OwnImage } from "./own.js";
 import { drawMap } from "./pictures.js";
-import { BACKENDS, hasGraphicsCard, Pool } from "./pool.js";
+import { BACKENDS, Pool } from "./pool.js";
 import { pythonOf } from "./python.js";
 import { stepsAt } from "./sampling.js";
 import { buildSliders } from "./sliders.js";
@@ -105,7 +105,7 @@ function resetFilm() {
 
 /** Opens a model and shows what it can do. */
 async function open(name) {
-  const own_ = ++opening;
+  const mine = ++opening;
   pool?.close();
   pool = null;
   element("run").disabled = true;
@@ -114,13 +114,11 @@ async function open(name) {
   if (!answer.ok) throw new Error(`Expected a model, received none of the name ${name}.`);
   const description = await answer.json();
   const wanted = element("backend").value;
-  const opened = await (wanted ? Pool.of(name, wanted) : Pool.usual(name));
-  if (own_ !== opening) return opened.close();
+  const opened = await (wanted ? Pool.of(name, wanted) : Pool.fastest(name));
+  if (mine !== opening) return opened.close();
   [model, pool] = [description, opened];
   adapt(name);
   say(`${runsOn()}.`);
-  if (!wanted && hasGraphicsCard()) await perhapsWebgl(name, own_);
-  if (own_ !== opening) return;
   if (estimate(choice.count) < PATIENCE) await run();
   else element("run").disabled = false;
 }
@@ -130,16 +128,6 @@ const runsOn = () => {
   const cores = threads.length > 1 ? ` on ${threads.length} cores` : "";
   return `Runs on ${BACKENDS[backend]}${cores}: ${rough(perImage)} ms a step and image`;
 };
-
-/** Goes over to WebGL if that is faster here. */
-async function perhapsWebgl(name, own_) {
-  const other = await Pool.of(name, "webgl").catch(() => null);
-  if (!other) return;
-  if (own_ !== opening || other.perImage >= pool.perImage) return other.close();
-  pool.close();
-  pool = other;
-  say(`${runsOn()}.`);
-}
 
 /** Fits the controls to the model. */
 function adapt(name) {

@@ -66,9 +66,20 @@ export class Pool {
     }
   }
 
-  /** The model on WebAssembly, or where there is none on plain JavaScript. */
-  static async usual(name) {
-    return Pool.of(name, "wasm").catch(() => Pool.of(name, "cpu"));
+  /**
+   * Opens a model on the fastest backend: on WebGL, if there is a graphics card and that
+   * is faster than WebAssembly; on plain JavaScript where there is no WebAssembly.
+   */
+  static async fastest(name) {
+    const usual = await Pool.of(name, "wasm").catch(() => Pool.of(name, "cpu"));
+    if (!hasGraphicsCard()) return usual;
+    const other = await Pool.of(name, "webgl").catch(() => null);
+    if (!other || other.perImage >= usual.perImage) {
+      other?.close();
+      return usual;
+    }
+    usual.close();
+    return other;
   }
 
   close() {
@@ -105,7 +116,7 @@ export class Pool {
 }
 
 /** Whether WebGL runs on a graphics card: in software WebAssembly is far ahead. */
-export function hasGraphicsCard() {
+function hasGraphicsCard() {
   const context = document.createElement("canvas").getContext("webgl2");
   if (!context) return false;
   const info = context.getExtension("WEBGL_debug_renderer_info");
