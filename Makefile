@@ -1,6 +1,7 @@
 # make demo   trains on the embedded images and shows what came out
 # make test   lints, builds the docs and runs the tests, on TensorFlow and in part on JAX
 # make test-quick   runs the tests of the method, the tasks and the data: minutes
+# make test-browser   opens the playground in an installed Chromium or Chrome: a minute
 # make test-install   a notebook's first cells in a fresh environment: minutes
 # make tutorials   runs all notebooks with their full parameters, and writes them
 # make lint / make format / make docs
@@ -28,7 +29,7 @@ QUICK_TESTS := tests/layers tests/utils tests/datasets tests/evaluation tests/ru
 	tests/configs/test_run_config.py tests/configs/test_stages.py \
 	tests/tasks/test_tasks.py tests/backend/test_random.py
 
-.PHONY: demo test test-quick test-install docs tutorials lint format clean
+.PHONY: demo test test-quick test-browser test-install docs tutorials lint format clean
 
 demo: $(STAMP)
 	$(BIN)/cfebm demo --run_dir=runs/demo
@@ -47,6 +48,12 @@ test-quick: export XLA_FLAGS := $(QUICK)
 test-quick: export TF_NUM_INTRAOP_THREADS := $(ONE_THREAD)
 test-quick: $(STAMP)
 	$(BIN)/python -m pytest --durations=5 $(QUICK_TESTS)
+
+test-browser: export XLA_FLAGS := $(QUICK)
+test-browser: export CFEBM_TEST_BROWSER := 1
+test-browser: $(STAMP)
+	$(BIN)/python -m pip install --quiet -e ".[browser]"
+	$(BIN)/python -m pytest -n0 -rs tests/serving/test_playground.py
 
 test-install: $(STAMP)
 	CFEBM_TEST_INSTALL=1 $(BIN)/python -m pytest -n0 -rs tests/packaging/test_install.py

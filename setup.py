@@ -12,6 +12,7 @@ VERSION = re.search(
     re.MULTILINE,
 ).group(1)
 
+BROWSER = ["playwright>=1.40"]
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 EMOJI = ["fonttools>=4.38"]
 EVAL = ["scikit-image>=0.24", "scikit-learn>=1.4"]
@@ -74,6 +75,7 @@ setup(
         "tf-keras-vis>=0.8.7",
     ],
     extras_require={
+        "browser": BROWSER,
         "docs": DOCS,
         "emoji": EMOJI,
         "eval": EVAL,

@@ -18,6 +18,27 @@
 # **Sign convention, in all notebooks.** An energy $E(x)$ is one number per point or
 # image, **low = likely**: $p(x) = \exp(-E(x)) / Z$. No sign is flipped anywhere. (Some
 # texts train a network that outputs $-E$. Ours outputs $E$.)
+#
+# ## Touch one first
+#
+# Before any equation: watch an energy of garments at work in your browser. In a
+# terminal on your own machine,
+#
+# ```bash
+# cfebm export --format=web --model=fashion_mnist
+# python -m http.server --directory=web     # then open http://localhost:8000
+# ```
+#
+# or open the address where your teacher has put that folder. A chain goes from noise to
+# garments, and its energy falls. Then
+#
+# 1. make the noise ten times larger, then the steps twice as many: which of the two do
+#    the garments survive?
+# 2. paint a dress, or your name, and read its energies and its score: does the energy
+#    call unlikely what you would?
+# 3. cut a hole into a shirt and fill it with several seeds: what is the same each time?
+#
+# This notebook explains what you have seen, where all of it can be drawn.
 
 # %%
 import keras

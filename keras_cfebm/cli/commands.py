@@ -192,9 +192,26 @@ COMMANDS = {
         ),
     ),
     "export": Command(
-        "write a SavedModel for TensorFlow Serving",
+        "write a SavedModel for TensorFlow Serving, or a web page",
         flag.MODEL,
-        string("output", None, "Folder of versions; by default serving/RUN beside it."),
+        choice(
+            "format",
+            "saved_model",
+            "saved_model, or web: a page that runs the model in the reader's browser.",
+            enum_values=["saved_model", "web"],
+        ),
+        string(
+            "output",
+            None,
+            "Folder of versions, by default serving/RUN beside the model; or of the "
+            "page, by default web, to which further models are added.",
+        ),
+        string(
+            "runtime",
+            None,
+            "Folder or address that has TensorFlow.js for a page; by default npm "
+            "fetches it.",
+        ),
         integer("version", None, "By default the next one.", lower_bound=1),
         integer("max_steps", 200, "Most Langevin steps of a request.", lower_bound=1),
         integer("max_rows", 1024, "Most rows of a (merged) request.", lower_bound=1),
@@ -223,6 +240,7 @@ COMMANDS = {
         ),
         flag.FALSE_POSITIVE_RATE,
         *flag.DATA,
+        *flag.SOURCE,
     ),
     "serve": Command(
         "answer REST and gRPC requests to a SavedModel",

@@ -38,11 +38,11 @@ def export_web(
     examples: np.ndarray | None = None,
     runtime: str | None = None,
 ) -> str:
-    """Writes a folder with which a web page runs the model in the reader's browser.
+    """Writes a web page that runs the model in the reader's browser.
 
-    In it are our JavaScript modules, TensorFlow.js and the weights: as float16 where
-    that is exact, else as float32. So image i of seed s is that of `model.generate`, to
-    about 1e-3. There is no page yet.
+    A static file server is all that it needs: in the folder are the page, our
+    JavaScript modules, TensorFlow.js and the weights, as float16 where that is exact,
+    else as float32. So image i of seed s is that of `model.generate`, to about 1e-3.
 
     A folder may hold several models, named in `models.json`. A model of a name
     that is there already is replaced.

@@ -97,6 +97,37 @@ def test_export_with_a_threshold_of_held_out_images(run, capsys):
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
+def test_export_of_a_page_takes_the_models_of_several_commands(
+    run, translator, tmp_path, capsys
+):
+    (tmp_path / "runtime").mkdir()  # which is kept, and not fetched
+    page = ["export", "--format=web", f"--output={tmp_path}", "--nothreshold"]
+    for model in (run, translator):
+        assert main([*page, f"--model={model}"]) == 0
+    assert str(tmp_path / "index.html") in capsys.readouterr().out
+    assert json.loads((tmp_path / "models.json").read_text()) == ["noise", "source"]
+    for name, tasks in [
+        ("noise", {"noise", "inpaint", "image"}),
+        ("source", {"image"}),
+    ]:
+        model = json.loads((tmp_path / "models" / f"{name}.json").read_text())
+        assert set(model["tasks"]) == tasks and model["detector"] is None
+        assert model["examples"]["shape"] == [12, 32, 32, 1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--format=web", "--version=2"], "Expected no --version with --format=web"),
+        (["--format=web", "--score=energy"], "Expected --score=ladder"),
+        (["--runtime=tfjs"], "Expected no --runtime with --format=saved_model"),
+    ],
+)
+def test_export_refuses_flags_of_the_other_format(run, flags, message, capsys):
+    assert main(["export", f"--model={run}", *flags]) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_interpolate(run):
     record = figures_of(
         "interpolate",

@@ -1,17 +1,14 @@
 """The exported JavaScript makes what Python makes."""
 
 import json
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
 
 from keras_cfebm import tasks
-from keras_cfebm.model import CFEBM
-from keras_cfebm.sampling import Langevin
 from keras_cfebm.serving.web_export import export_web
-from keras_cfebm.serving.web_runtime import FILES, write_runtime
+from keras_cfebm.serving.web_runtime import FILES
 
 SCRIPT = __file__.replace("test_web_export.py", "web_chain.mjs")
 SEED, LABEL, GUIDANCE, SPEED, SIGMA = 2**40 + 7, 1, 0.5, 2.0, 0.3
@@ -26,45 +23,18 @@ def test_runtime_of_another_content_is_refused(make_model, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def runtime(tmp_path_factory):
-    """A folder with TensorFlow.js."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node or npm is not installed")
-    folder = tmp_path_factory.mktemp("runtime")
-    try:
-        write_runtime(folder)
-    except OSError as error:
-        pytest.skip(f"TensorFlow.js cannot be had: {error}")
-    return str(folder)
-
-
-@pytest.fixture(scope="module")
-def model(make_network, noise_images):
-    """A ladder of colours and classes, with a detector."""
-    ladder = [make_network(side, num_classes=3, channels=2) for side in (8, 16)]
-    settings = Langevin(
-        (3, 5), (0.5, 0.2), 0.02, start_noise="truncated_normal", transition_noise=0.3
-    )
-    model = CFEBM(ladder, settings)
-    detector = tasks.LadderDetector(model.sampling_ladder, settings)
-    images = 0.3 * noise_images(120, 16, 2)
-    model.detector = detector.fit(images[:80], held_out=images[80:])
-    return model
-
-
-@pytest.fixture(scope="module")
 def asked(noise_images):
-    """An image `(1, 16, 16, 2)` and the mask of its hole."""
+    """An image `(1, 16, 16, 3)` and the mask of its hole."""
     missing = np.zeros((1, 16, 16), bool)
     missing[:, 4:11, 3:12] = True  # parts of coarse pixels, too
-    return 0.4 * noise_images(1, 16, 2, seed=5), missing
+    return 0.4 * noise_images(1, 16, 3, seed=5), missing
 
 
 @pytest.fixture(scope="module")
-def made(runtime, model, asked, tmp_path_factory):
+def made(tensorflow_js, web_model, asked, tmp_path_factory):
     """What JavaScript makes, by name, as flat arrays."""
     folder = tmp_path_factory.mktemp("web")
-    export_web(model, folder / "out", runtime=runtime)
+    export_web(web_model, folder / "out", runtime=tensorflow_js)
     (folder / "package.json").write_text('{"type": "module"}')
     image, missing = asked
     request = {
@@ -87,16 +57,16 @@ def made(runtime, model, asked, tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_image_of_a_seed_is_that_of_python(made, model):
+def test_image_of_a_seed_is_that_of_python(made, web_model):
     options = {"labels": LABEL, "guidance": GUIDANCE, "speed": SPEED}
-    expected = model.generate(2, SEED, **options)
+    expected = web_model.generate(2, SEED, **options)
     assert expected.std() > 0.1
     np.testing.assert_allclose(made["samples"], expected.ravel(), atol=1e-3)
 
 
-def test_a_hole_is_filled_as_python_fills_it(made, model, asked):
+def test_a_hole_is_filled_as_python_fills_it(made, web_model, asked):
     image, missing = (np.repeat(array, 2, axis=0) for array in asked)
-    ladder = model.sampling_ladder
+    ladder = web_model.sampling_ladder
     expected = tasks.inpaint(ladder, image, missing, seed=SEED, labels=LABEL)
     filled = np.reshape(made["filled"], image.shape)
     np.testing.assert_allclose(filled, expected, atol=1e-3)
@@ -108,7 +78,7 @@ def test_noise_is_that_of_python(made, asked):
     np.testing.assert_allclose(made["noisy"], expected.ravel(), atol=1e-6)
 
 
-def test_the_detector_scores_as_in_python(made, model, asked):
-    (expected,) = model.detector.scores(asked[0])
+def test_the_detector_scores_as_in_python(made, web_model, asked):
+    (expected,) = web_model.detector.scores(asked[0])
     assert expected > 0
     assert made["score"] == pytest.approx(expected, rel=1e-2, abs=1e-2)
