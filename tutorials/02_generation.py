@@ -120,6 +120,12 @@ for name, share in zip(
     class_names, agreement.reshape(-1, shown).mean(axis=1), strict=True
 ):
     print(f"    {name:12s} {share:.0%}")
+for guidance in (1.0, 2.0):
+    guided = conditional.generate(
+        len(labels), seed=seed, labels=labels, guidance=guidance
+    )
+    agreement = classifier.predict_classes(guided) == labels
+    print(f"with guidance {guidance:g}: {agreement.mean():.0%}")
 visualization.image_grid(of_classes, columns=shown, row_captions=class_names)
 
 # %% [markdown]
@@ -163,7 +169,7 @@ def sum_of(network, labels):
 
 pair = [class_names.index(name) for name in (class_a, class_b)]
 half_steps = conditional.langevin.replace(
-    step_size=conditional.langevin.step_size / len(pair)
+    step_size=tuple(np.divide(conditional.langevin.step_size, len(pair)))
 )
 coarsest = conditional.sampling_ladder[0].image_shape
 both = tasks.generate(

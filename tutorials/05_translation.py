@@ -20,6 +20,7 @@
 # $p(x) = \exp(-E(x)) / Z$.
 
 # %%
+# %matplotlib inline
 import matplotlib.pyplot as plt
 import numpy as np
 
