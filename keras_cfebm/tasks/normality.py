@@ -196,6 +196,7 @@ def curve(scores: np.ndarray) -> np.ndarray:
 
 def along(curve: Tensor, scores: Tensor) -> Tensor:
     """−log p of scores by a curve, at least 0; nothing is checked."""
+    curve, scores = map(ops.convert_to_tensor, (curve, scores))
     points, surprises, slopes = curve[0], curve[1], curve[2]
     # Counted, as `searchsorted` of Keras 3.8 takes no tensors of unknown length.
     below = ops.cast(ops.expand_dims(scores, -1) >= points, "int32")
