@@ -1,6 +1,7 @@
 # make demo   trains on the embedded images and shows what came out
 # make test   lints, builds the docs and runs the tests, on TensorFlow and in part on JAX
 # make test-quick   runs the tests of the method, the tasks and the data: minutes
+# make test-torch   runs what PyTorch can do, in an environment of its own
 # make test-install   a notebook's first cells in a fresh environment: minutes
 # make tutorials   runs all notebooks with their full parameters, and writes them
 # make lint / make format / make docs
@@ -22,13 +23,18 @@ JAX_TESTS := tests/backend tests/layers/test_blocks.py \
 	tests/callbacks/test_checkpoints.py::test_resumed_run_is_bitwise_the_uninterrupted_one[1] \
 	tests/callbacks/test_guard.py::test_a_diverging_run_is_turned_back_and_recorded
 
+# PyTorch's wheel is gigabytes, so it has an environment of its own.
+TORCH := .venv-torch
+TORCH_TESTS := $(filter-out tests/tasks/test_tasks.py,$(JAX_TESTS)) tests/tasks \
+	tests/test_ladder.py
+
 # What fails first when the method, a task, data or a picture is broken.
 QUICK_TESTS := tests/layers tests/utils tests/datasets tests/evaluation tests/runs \
 	tests/visualization tests/docs tests/test_network.py tests/test_sampling.py \
 	tests/configs/test_run_config.py tests/configs/test_stages.py \
 	tests/tasks/test_tasks.py tests/backend/test_random.py
 
-.PHONY: demo test test-quick test-install docs tutorials lint format clean
+.PHONY: demo test test-quick test-torch test-install docs tutorials lint format clean
 
 demo: $(STAMP)
 	$(BIN)/cfebm demo --run_dir=runs/demo
@@ -47,6 +53,14 @@ test-quick: export XLA_FLAGS := $(QUICK)
 test-quick: export TF_NUM_INTRAOP_THREADS := $(ONE_THREAD)
 test-quick: $(STAMP)
 	$(BIN)/python -m pytest --durations=5 $(QUICK_TESTS)
+
+test-torch: export XLA_FLAGS := $(QUICK)
+test-torch: export TF_NUM_INTRAOP_THREADS := $(ONE_THREAD)
+test-torch: export OMP_NUM_THREADS := $(ONE_THREAD)
+test-torch: $(TORCH)/.installed
+	KERAS_BACKEND=torch $(TORCH)/bin/python -m pytest -W ignore::DeprecationWarning \
+		$(TORCH_TESTS)
+	$(TORCH)/bin/python -m pytest -rs tests/backend/test_backends.py -k torch
 
 test-install: $(STAMP)
 	CFEBM_TEST_INSTALL=1 $(BIN)/python -m pytest -n0 -rs tests/packaging/test_install.py
@@ -72,5 +86,11 @@ $(STAMP): setup.py
 	$(BIN)/python -m pip install --quiet -e ".[dev]"
 	touch $@
 
+$(TORCH)/.installed: setup.py
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip install --quiet -e ".[eval,torch]" pytest pytest-xdist \
+		hypothesis
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(TORCH) build dist *.egg-info .pytest_cache .ruff_cache

@@ -1,7 +1,7 @@
 """What Keras does not cover, per backend, under the same names: see `__all__`.
 
-Nothing else that a training needs imports TensorFlow or JAX; `datasets.pipeline` and
-`serving` are TensorFlow's in any case.
+Nothing else that a training needs imports TensorFlow, JAX or PyTorch;
+`datasets.pipeline` and `serving` are TensorFlow's in any case.
 """
 
 import keras

@@ -30,7 +30,7 @@ def value_and_input_gradient(energy, x):
 
 
 def compiled(function):
-    """The function without gradients of what it reads, also of NumPy arrays."""
+    """The function without gradients of what it reads, on Keras' device."""
 
     @functools.wraps(function)
     def call(*arguments):
@@ -41,7 +41,7 @@ def compiled(function):
 
 
 def _tensor(x):
-    return ops.convert_to_tensor(x) if isinstance(x, np.ndarray) else x
+    return ops.convert_to_tensor(x) if isinstance(x, (np.ndarray, torch.Tensor)) else x
 
 
 def step_function(step):

@@ -136,9 +136,9 @@ class Normality(keras.layers.Layer):
             getattr(found, name).assign(value)
         scores = found.scores(held_out)
         curves = [curve(ops.convert_to_numpy(part)) for part in scores]
-        found.curves.assign([*curves, curves[0]])
+        found.curves.assign(np.stack([*curves, curves[0]]))
         total = ops.convert_to_numpy(found.combined(held_out))
-        found.curves.assign([*curves, curve(total)])
+        found.curves.assign(np.stack([*curves, curve(total)]))
         return found
 
     def scores(self, measurements: Measurements) -> tuple[Tensor, Tensor]:
