@@ -660,6 +660,14 @@ def test_the_seed_decides_the_noise(make_model, noise_images, drawn):
         assert (np.array(first) != np.array(other)).mean() > 0.9
 
 
+def test_a_file_names_the_optimizer_as_every_backend_knows_it(make_model):
+    optimizer = make_model().get_compile_config()["optimizer"]
+    assert (optimizer["module"], optimizer["class_name"]) == (
+        "keras.optimizers",
+        "Adam",
+    )
+
+
 # --- Growth of the ladder -----------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from keras_cfebm.utils.validation import INDIVISIBLE
 
 
 def fused(function):
-    """The function as it is: XLA compiles, and fuses, everything around it too."""
+    """The function as it is: XLA fuses it with all around it, PyTorch nothing."""
     return function
 
 
