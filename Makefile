@@ -2,6 +2,7 @@
 # make test   lints, builds the docs and runs the tests, on TensorFlow and in part on JAX
 # make test-quick   runs the tests of the method, the tasks and the data: minutes
 # make test-browser   opens the playground in an installed Chromium or Chrome: a minute
+# make test-torch   runs what PyTorch can do, in an environment of its own
 # make test-install   a notebook's first cells in a fresh environment: minutes
 # make tutorials   runs all notebooks with their full parameters, and writes them
 # make lint / make format / make docs
@@ -23,13 +24,19 @@ JAX_TESTS := tests/backend tests/layers/test_blocks.py \
 	tests/callbacks/test_checkpoints.py::test_resumed_run_is_bitwise_the_uninterrupted_one[1] \
 	tests/callbacks/test_guard.py::test_a_diverging_run_is_turned_back_and_recorded
 
+# PyTorch's wheel is gigabytes, so it has an environment of its own.
+TORCH := .venv-torch
+TORCH_TESTS := $(filter-out tests/tasks/test_tasks.py,$(JAX_TESTS)) tests/tasks \
+	tests/test_ladder.py
+
 # What fails first when the method, a task, data or a picture is broken.
 QUICK_TESTS := tests/layers tests/utils tests/datasets tests/evaluation tests/runs \
 	tests/visualization tests/docs tests/test_network.py tests/test_sampling.py \
 	tests/configs/test_run_config.py tests/configs/test_stages.py \
 	tests/tasks/test_tasks.py tests/backend/test_random.py
 
-.PHONY: demo test test-quick test-browser test-install docs tutorials lint format clean
+.PHONY: demo test test-quick test-browser test-torch test-install docs tutorials lint \
+	format clean
 
 demo: $(STAMP)
 	$(BIN)/cfebm demo --run_dir=runs/demo
@@ -55,6 +62,14 @@ test-browser: $(STAMP)
 	$(BIN)/python -m pip install --quiet -e ".[browser]"
 	$(BIN)/python -m pytest -n0 -rs tests/serving/test_playground.py
 
+test-torch: export XLA_FLAGS := $(QUICK)
+test-torch: export TF_NUM_INTRAOP_THREADS := $(ONE_THREAD)
+test-torch: export OMP_NUM_THREADS := $(ONE_THREAD)
+test-torch: $(TORCH)/.installed
+	KERAS_BACKEND=torch $(TORCH)/bin/python -m pytest -W ignore::DeprecationWarning \
+		$(TORCH_TESTS)
+	$(TORCH)/bin/python -m pytest -rs tests/backend/test_backends.py -k torch
+
 test-install: $(STAMP)
 	CFEBM_TEST_INSTALL=1 $(BIN)/python -m pytest -n0 -rs tests/packaging/test_install.py
 
@@ -79,5 +94,11 @@ $(STAMP): setup.py
 	$(BIN)/python -m pip install --quiet -e ".[dev]"
 	touch $@
 
+$(TORCH)/.installed: setup.py
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip install --quiet -e ".[eval,torch]" pytest pytest-xdist \
+		hypothesis
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(TORCH) build dist *.egg-info .pytest_cache .ruff_cache

@@ -42,6 +42,8 @@ DEV = [
     "wheel",
 ]
 
+TORCH = ["torch>=2.6"]
+
 setup(
     name="keras-cfebm",
     version=VERSION,
@@ -85,6 +87,7 @@ setup(
         "lsun": LSUN,
         "onnx": ONNX,
         "serve": SERVE,
+        "torch": TORCH,
         "dev": DEV + DOCS + EMOJI + EVAL + JAX + LSUN + ONNX + SERVE,
     },
     entry_points={"console_scripts": ["cfebm = keras_cfebm.cli.main:run"]},

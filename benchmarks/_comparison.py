@@ -35,6 +35,7 @@ CONTENDERS = {
         "torch",
     ),
     "keras_cfebm on JAX": ("benchmarks._package:Package", "jax", "jax"),
+    "keras_cfebm on PyTorch": ("benchmarks._package:Package", "torch", "torch"),
 }
 #: What the memory allocator is told; stock takes back what the caller has set.
 _MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")

@@ -1,4 +1,4 @@
-"""This package as a contender, on either backend, or an older version of it.
+"""This package as a contender, on any backend, or an older version of it.
 
 A contender is made of a `Problem`. NumPy arrays come out, so that a call returns only
 when its work is done:

@@ -3,7 +3,7 @@
 Compared, with the same weights, settings and machine, in turn, each in a process of its
 own:
 
-- **keras_cfebm**, as its users call it, also on JAX where that is installed;
+- **keras_cfebm**, as its users call it, also on JAX and PyTorch where installed;
 - **plain TensorFlow** and **plain PyTorch**, the definition of the same layers,
   operation by operation, with spectral normalisation at each step;
 - **compiled PyTorch**, the strong peer: our rewrites under `torch.compile`;

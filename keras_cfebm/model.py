@@ -458,6 +458,14 @@ class CFEBM(EnergyLadder):
                 )
         super().compile(optimizer, **kwargs)
 
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        optimizer = config.get("optimizer")
+        # Keras' optimizers for PyTorch are classes of their own; files name the public.
+        if optimizer and optimizer["module"].startswith("keras.src.backend."):
+            optimizer |= {"module": "keras.optimizers", "registered_name": None}
+        return config
+
     def compile_from_config(self, config):
         # Keras leaves a loaded model uncompiled whose `compile` is its own.
         self.compile(**keras.saving.deserialize_keras_object(config))

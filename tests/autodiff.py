@@ -1,4 +1,4 @@
-"""Gradients of weights, which Keras leaves to the backend, for tests on either one."""
+"""Gradients of weights, which Keras leaves to the backend, for tests on any."""
 
 import keras
 
@@ -15,9 +15,10 @@ def value_and_gradients(function, tensors, weights):
         Pair of the scalar, and of gradients in each of the tensors and then each of the
         weights, zero where there is no influence.
     """
-    if keras.backend.backend() == "jax":
-        return _with_jax(function, tensors, weights)
-    return _with_tensorflow(function, tensors, weights)
+    compute = {"jax": _with_jax, "torch": _with_torch}
+    return compute.get(keras.backend.backend(), _with_tensorflow)(
+        function, tensors, weights
+    )
 
 
 def _with_jax(function, tensors, weights):
@@ -31,6 +32,17 @@ def _with_jax(function, tensors, weights):
     compute = jax.jit(jax.value_and_grad(stateless, argnums=(0, 1)))
     value, gradients = compute(tensors, values)
     return value, [*gradients[0], *gradients[1]]
+
+
+def _with_torch(function, tensors, weights):
+    import torch
+
+    tensors = [tensor.detach().requires_grad_() for tensor in tensors]
+    sources = [*tensors, *(weight.value for weight in weights)]
+    with torch.enable_grad():
+        # Everything has an influence: of what has none, PyTorch gives no gradient.
+        value = function(*tensors) + sum(0.0 * source.sum() for source in sources)
+    return value.detach(), torch.autograd.grad(value, sources)
 
 
 def _with_tensorflow(function, tensors, weights):

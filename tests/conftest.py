@@ -17,6 +17,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+if keras.backend.backend() == "torch":
+    import torch
+
+    # Tests compare energies as arrays, which PyTorch makes of constants only.
+    torch.set_grad_enabled(False)
+
 #: The longest modules. They start first, so that no worker is left alone with one.
 _LONGEST = ("test_kill", "test_tutorials", "test_faults", "test_task_commands")
 

@@ -252,7 +252,7 @@ def test_observing_sees_every_step_and_changes_nothing(start):
     )
     np.testing.assert_array_equal(result, plain)
     assert int(count) == 4
-    assert (np.array(moved) >= np.abs(plain - x) - 1e-6).all()
+    assert (np.array(moved) >= np.abs(np.array(plain - x)) - 1e-6).all()
     np.testing.assert_allclose(first, quadratic(x))
 
 

@@ -1,13 +1,13 @@
 """The JAX side: gradients, compilation, and steps as functions of variables."""
 
-import contextlib
 import functools
 
 import jax
 import keras
 from jax import numpy as jnp
 
-from keras_cfebm.utils.validation import INDIVISIBLE
+from keras_cfebm.backend import threefry
+from keras_cfebm.backend.single_replica import parts_of
 
 
 def value_and_input_gradient(energy, x):
@@ -68,58 +68,7 @@ def compiled(function):
 traced_once = jax.jit
 
 
-def fused(function):
-    """The function as it is: XLA compiles, and fuses, everything around it too."""
-    return function
-
-
-@contextlib.contextmanager
-def portable():
-    """Around what is exported; JAX programs are XLA programs wherever they run."""
-    yield
-
-
-def replica():
-    """Index of this replica and their number: JAX splits one global batch by itself."""
-    return 0, 1
-
-
-def replicas(model):
-    """1: one process gives the whole batch, which JAX splits by itself."""
-    return 1
-
-
-def strategy(name):
-    """None, for the name None; strategies are TensorFlow's.
-
-    Raises:
-        ValueError: for any other name.
-    """
-    if name is not None:
-        raise ValueError(
-            f"Expected strategy=None, received {name!r}: tf.distribute is for the "
-            "TensorFlow backend, with JAX use keras.distribution."
-        )
-
-
-def is_chief(model):
-    """True: several processes are TensorFlow's strategies."""
-    return True
-
-
-def scope(model):
-    """The context to make weights in; `keras.distribution` needs none."""
-    return contextlib.nullcontext()
-
-
-def in_parallel(function):
-    """The function as it is: XLA uses all cores for a batch as a whole."""
-    return function
-
-
-def places(rows):
-    """Indices of the images in the batch, and its size."""
-    return jnp.arange(rows), rows
+threefry2x32 = traced_once(threefry.threefry2x32)
 
 
 def sum_over_parts(function, batch, parts=1, weights=(), names=(), multiple=1):
@@ -144,10 +93,7 @@ def sum_over_parts(function, batch, parts=1, weights=(), names=(), multiple=1):
     """
     if parts == 1:
         return function(batch)
-    rows = len(jax.tree.leaves(batch)[0])
-    if rows % parts:
-        raise ValueError(f"{INDIVISIBLE.format(parts=parts)}, received {rows}.")
-    split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
+    split = parts_of(batch, parts)
 
     def add(total, part):
         return jax.tree.map(jnp.add, total, function(part)), None
@@ -221,19 +167,3 @@ def gradients(loss, weights, optimizer):
             return optimizer.scale_loss(logs["loss"]), logs
 
     return jax.grad(function, has_aux=True)([weight.value for weight in weights])
-
-
-def global_norm(gradients, optimizer):
-    """Norm of all gradients together, unscaled."""
-    squares = sum(jnp.sum(jnp.square(gradient)) for gradient in gradients)
-    return jnp.sqrt(squares) / optimizer.scale_loss(jnp.ones(()))
-
-
-def sum_over_replicas(values):
-    """The values: there is one replica."""
-    return values
-
-
-def as_logs(results):
-    """The results: there is one process."""
-    return results

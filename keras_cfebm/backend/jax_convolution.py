@@ -4,9 +4,8 @@ import functools
 
 import jax
 from jax import numpy as jnp
-from keras import ops
 
-_conv = functools.partial(ops.conv, data_format="channels_last")
+from keras_cfebm.backend.channels_last import conv as _conv
 
 
 def conv(x, kernel, strides=1, padding="valid"):

@@ -16,48 +16,12 @@ from collections.abc import Sequence
 import numpy as np
 from keras import ops
 
-from keras_cfebm import backend
+from keras_cfebm.backend import threefry2x32
+from keras_cfebm.backend.threefry import word
 from keras_cfebm.utils.typing import Tensor
 from keras_cfebm.utils.validation import check_seed
 
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-_PARITY = 0x1BD11BDA
 _WORD = 0xFFFFFFFF
-
-
-def _word(value):
-    return ops.convert_to_tensor(np.uint32(value))
-
-
-def _rotate_left(x, bits):
-    return ops.bitwise_or(
-        ops.left_shift(x, _word(bits)), ops.right_shift(x, _word(32 - bits))
-    )
-
-
-@backend.traced_once
-def threefry2x32(
-    key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Encrypts a 64-bit counter with a 64-bit key (Salmon et al. 2011).
-
-    Args:
-        key: pair of uint32 tensors.
-        counter: pair of uint32 tensors that broadcast with the key's.
-
-    Returns:
-        Pair of uint32 tensors, 64 random bits for each (key, counter).
-    """
-    k0, k1 = key
-    schedule = (k0, k1, ops.bitwise_xor(ops.bitwise_xor(k0, k1), _word(_PARITY)))
-    x0, x1 = counter[0] + k0, counter[1] + k1
-    for group in range(5):
-        for bits in _ROTATIONS[group % 2]:
-            x0 = x0 + x1
-            x1 = ops.bitwise_xor(_rotate_left(x1, bits), x0)
-        x0 = x0 + schedule[(group + 1) % 3]
-        x1 = x1 + schedule[(group + 2) % 3] + _word(group + 1)
-    return x0, x1
 
 
 def key(seed: int) -> Tensor:
@@ -89,7 +53,7 @@ def fold_in(keys: Tensor, index: Tensor, stream: int = 0) -> Tensor:
         uint32 tensor of shape `(..., 2)`.
     """
     index = ops.cast(index, "uint32")
-    words = threefry2x32((keys[..., 0], keys[..., 1]), (index, _word(stream)))
+    words = threefry2x32((keys[..., 0], keys[..., 1]), (index, word(stream)))
     return ops.stack(words, axis=-1)
 
 
@@ -118,12 +82,12 @@ def image_keys(seed: int, count: int, start: int = 0) -> Tensor:
 
 def _bits(keys, count):
     half = ops.cast(ops.arange((count + 1) // 2, dtype="int32"), "uint32")
-    return threefry2x32((keys[:, :1], keys[:, 1:]), (half[None, :], _word(0)))
+    return threefry2x32((keys[:, :1], keys[:, 1:]), (half[None, :], word(0)))
 
 
 def _unit_interval(bits):
     """The 24 leading bits as a float32 in [0, 1)."""
-    return ops.cast(ops.right_shift(bits, _word(8)), "float32") * 2.0**-24
+    return ops.cast(ops.right_shift(bits, word(8)), "float32") * 2.0**-24
 
 
 def uniform(

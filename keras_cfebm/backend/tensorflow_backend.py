@@ -5,15 +5,9 @@ import contextvars
 import functools
 
 import tensorflow as tf
-from keras import ops
 
+from keras_cfebm.backend import threefry
 from keras_cfebm.backend.tensorflow_distribution import over_replicas
-
-
-def conv(x, kernel, strides=1, padding="valid"):
-    """Convolution, channels last whatever Keras' default is."""
-    return ops.conv(x, kernel, strides, padding, data_format="channels_last")
-
 
 _without_xla = contextvars.ContextVar("without_xla", default=False)
 
@@ -97,6 +91,9 @@ def traced_once(function):
         return graph_for(*shapes)(*arguments)
 
     return call
+
+
+threefry2x32 = traced_once(threefry.threefry2x32)
 
 
 def fused(function):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from keras import ops
 
 from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.typing import Tensor
@@ -93,7 +94,7 @@ class Encoder:
         with progress_bar(len(images)) as done:
             for start in range(0, len(images), self.batch_size):
                 some = images[start : start + self.batch_size]
-                blocks.append(np.asarray(self.function(some)))
+                blocks.append(ops.convert_to_numpy(self.function(some)))
                 done(len(some))
         features = check_features(np.concatenate(blocks), f"features of {self.name}")
         return features.astype("float32", copy=False)

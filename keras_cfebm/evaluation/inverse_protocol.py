@@ -120,7 +120,7 @@ def evaluate_restoration(
     """
     images = check_images(images, strict=True)
     check_number(noise, "noise", "[0, inf)")
-    y = np.asarray(operator.forward(images, seed))
+    y = ops.convert_to_numpy(operator.forward(images, seed))
     known = operator.known(y.shape, seed, 0)
     y = tasks.add_noise(y, noise, seed) if noise else y
     others = baselines(operator, y, known, noise, tuning_images, seed)

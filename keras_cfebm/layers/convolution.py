@@ -1,6 +1,5 @@
 """The convolutions of the blocks: spectrally normalised, pooled, 1×1."""
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +33,7 @@ def _of_order_one(x):
 
 def mean_pool(x: Tensor) -> Tensor:
     """2×2 mean pooling of images with even sides."""
-    return _average_pool(x, strides=2)
+    return backend.average_pool(x, strides=2)
 
 
 def to_even(x: Tensor) -> Tensor:
@@ -47,11 +46,6 @@ def to_even(x: Tensor) -> Tensor:
     if height % 2 == width % 2 == 0:
         return x
     return ops.pad(x, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)))
-
-
-_average_pool = functools.partial(
-    ops.average_pool, pool_size=2, padding="valid", data_format="channels_last"
-)
 
 
 @backend.traced_once
@@ -93,8 +87,10 @@ class Block(keras.layers.Layer):
         return []
 
     def computed(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """The tensors in the dtype that this layer computes in."""
-        return tuple(ops.cast(tensor, self.compute_dtype) for tensor in tensors)
+        """The tensors in the dtype that this layer computes in, weights as of now."""
+        # A copy: PyTorch changes weights in place.
+        now = [ops.copy(x) if isinstance(x, keras.Variable) else x for x in tensors]
+        return tuple(ops.cast(tensor, self.compute_dtype) for tensor in now)
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -175,11 +171,10 @@ class SpectralConv2D(Block):
         Returns:
             Tensor of shape `(kernel_size, kernel_size, inputs, filters)`.
         """
-        kernel = ops.convert_to_tensor(self.kernel)
         if not self.spectral_norm:
-            return kernel
+            return ops.copy(self.kernel)
         sigma = _singular_value(*self._matrix_and_vector())
-        return ops.cast(kernel, "float32") / sigma
+        return ops.cast(self.kernel, "float32") / sigma
 
     def affine(self) -> Affine:
         """Normalised kernel and bias, in the dtype that this layer computes in."""
@@ -224,7 +219,7 @@ def conv_mean_pool(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
         Tensor of shape `(batch, height // 2, width // 2, filters)`.
     """
     x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    x = _average_pool(x, strides=1)
+    x = backend.average_pool(x, strides=1)
     return backend.conv(x, kernel, strides=2, padding="valid") + bias
 
 

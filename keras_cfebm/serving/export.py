@@ -113,7 +113,7 @@ def export_saved_model(
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "Expected the Keras backend 'tensorflow' for a SavedModel, received "
-            f"{keras.backend.backend()!r}. A saved ladder loads under either."
+            f"{keras.backend.backend()!r}. A saved ladder loads under any."
         )
     # Here, because TensorFlow may be missing under other backends.
     from keras_cfebm.serving import saved_model

@@ -9,6 +9,7 @@ import shutil
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from keras_cfebm.datasets.pixels import to_uint8
 from keras_cfebm.ladder import EnergyLadder
@@ -201,7 +202,7 @@ def _affine(put):
 def _convolution(layer, put):
     """The kernel as it is stored, and what spectral normalisation scales it by."""
     kernel = np.asarray(layer.kernel, "float64")
-    scaled = np.asarray(layer.normalized_kernel(), "float64")
+    scaled = ops.convert_to_numpy(layer.normalized_kernel()).astype("float64")
     scale = np.linalg.norm(scaled) / max(np.linalg.norm(kernel), np.finfo("f4").tiny)
     return {"kernel": put(layer.kernel, float(scale)), "bias": put(layer.bias)}
 

@@ -136,9 +136,9 @@ class Normality(keras.layers.Layer):
             getattr(found, name).assign(value)
         scores = found.scores(held_out)
         curves = [curve(ops.convert_to_numpy(part)) for part in scores]
-        found.curves.assign([*curves, curves[0]])
+        found.curves.assign(np.stack([*curves, curves[0]]))
         total = ops.convert_to_numpy(found.combined(held_out))
-        found.curves.assign([*curves, curve(total)])
+        found.curves.assign(np.stack([*curves, curve(total)]))
         return found
 
     def scores(self, measurements: Measurements) -> tuple[Tensor, Tensor]:
@@ -196,6 +196,7 @@ def curve(scores: np.ndarray) -> np.ndarray:
 
 def along(curve: Tensor, scores: Tensor) -> Tensor:
     """−log p of scores by a curve, at least 0; nothing is checked."""
+    curve, scores = map(ops.convert_to_tensor, (curve, scores))
     points, surprises, slopes = curve[0], curve[1], curve[2]
     # Counted, as `searchsorted` of Keras 3.8 takes no tensors of unknown length.
     below = ops.cast(ops.expand_dims(scores, -1) >= points, "int32")

@@ -5,6 +5,7 @@ python backend_run.py devices
 python backend_run.py without_tensorflow FOLDER
 """
 
+import os
 import pathlib
 import sys
 
@@ -79,10 +80,10 @@ def two_more_steps(path):
 
 
 def exchange(folder):
-    """Saves a ladder as jax.keras; what JAX makes of it and of tensorflow.keras."""
+    """Saves a ladder as other.keras; figures of it and of tensorflow.keras here."""
     folder = pathlib.Path(folder)
-    new_ladder().save(folder / "jax.keras")
-    for name in ("jax", "tensorflow"):
+    new_ladder().save(folder / "other.keras")
+    for name in ("other", "tensorflow"):
         np.savez(folder / f"{name}.npz", **figures(folder / f"{name}.keras"))
     steps = two_more_steps(folder / "tensorflow.keras")
     np.savez(folder / "steps.npz", **steps)
@@ -129,6 +130,8 @@ class Absent:
 def without_tensorflow(folder):
     """Everything that does not need TensorFlow, and what is said of the rest."""
     packages = ("tensorflow", "tensorflow_datasets", "tensorboard", "tf_keras_vis")
+    if os.environ["KERAS_BACKEND"] == "torch":
+        import torch._dynamo  # noqa: F401  only looks whether TensorFlow is there
     sys.meta_path.insert(0, Absent(*packages))
     from PIL import Image
 
@@ -153,6 +156,7 @@ def without_tensorflow(folder):
     assert main(["report", f"--run_dir={run}"]) == 0
     # These explain, on standard error, what they lack.
     assert main(["saliency", f"--model={run}", "--count=4"]) == 1
+    assert main(["export", f"--model={run}"]) == 1
     assert main(["train", "--data=cifar10", f"--run_dir={folder / 'other'}"]) == 1
     assert not [name for name in sys.modules if name.split(".")[0] in packages]
 

@@ -61,7 +61,7 @@ def test_a_curve_is_minus_the_logarithm_of_the_share_above():
     x = np.array([0.5, 2.0, 6.0, 30.0, 300.0])
     np.testing.assert_allclose(along(found, x), x / 3.0, rtol=0.05, atol=0.02)
     assert along(found, np.array([-5.0]))[0] == 0
-    few = along(curve(np.arange(20.0)), np.linspace(0, 40, 41))
+    few = np.array(along(curve(np.arange(20.0)), np.linspace(0, 40, 41)))
     assert (np.diff(few) > 0).all()
     alike = along(curve(np.ones(20)), np.array([0.0, 2.0]))
     assert alike[0] == 0 and np.isfinite(alike[1]) and alike[1] > 3

@@ -2,12 +2,17 @@
 
 import os
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.tasks import neighbour_map, saliency
+
+by_tf_keras_vis = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="tf-keras-vis is TensorFlow's"
+)
 
 
 def quadratic(x):
@@ -26,6 +31,7 @@ def network():
     return network
 
 
+@by_tf_keras_vis
 def test_input_gradient_is_the_largest_slope_over_channels(network):
     x = images()
     maps = saliency.input_gradient(quadratic, x, batch_size=2)
@@ -40,6 +46,7 @@ def test_input_gradient_is_the_largest_slope_over_channels(network):
     np.testing.assert_allclose(maps[0, 3, 4], slope, rtol=2e-2)
 
 
+@by_tf_keras_vis
 def test_smooth_grad_averages_noisy_gradients():
     # The mean of |x + s·n| over standard normal n, for x = 0 and one channel.
     x = np.zeros((2, 8, 8, 1), "float32")
@@ -51,6 +58,7 @@ def test_smooth_grad_averages_noisy_gradients():
     np.testing.assert_allclose(still, np.abs(x[..., 0]), atol=1e-6)
 
 
+@by_tf_keras_vis
 def test_smooth_grad_is_seeded_and_leaves_global_randomness_alone():
     x = images()
     np.random.seed(0)  # noqa: NPY002
@@ -63,6 +71,7 @@ def test_smooth_grad_is_seeded_and_leaves_global_randomness_alone():
     assert np.random.rand() == drawn  # noqa: NPY002
 
 
+@by_tf_keras_vis
 def test_grad_cam_is_that_of_its_definition(network):
     import tensorflow as tf
 
@@ -83,6 +92,7 @@ def test_grad_cam_is_that_of_its_definition(network):
     assert deeper.shape == (3, 8, 8) and deeper.min() >= 0
 
 
+@by_tf_keras_vis
 def test_maps_of_a_network_with_classes():
     network = EnergyNetwork(8, 2, base_resolution=4, base_width=2, num_classes=3)
     network.head.embedding.embeddings.assign(np.random.rand(3, 8))  # noqa: NPY002
@@ -111,6 +121,7 @@ def test_bad_input(network):
         saliency.grad_cam(network, x, toward="normal")
 
 
+@by_tf_keras_vis
 def test_the_import_leaves_the_environment_alone(monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     saliency.input_gradient(quadratic, images())
