@@ -30,6 +30,9 @@ from keras_cfebm.utils.value_range import (
     rescaled,
 )
 
+#: Langevin steps per level of a training that the tasks' defaults suit.
+_USUAL_STEPS = 15
+
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
 class EnergyLadder(keras.Model):
@@ -158,26 +161,35 @@ class EnergyLadder(keras.Model):
         return self.langevin.at_level(len(self.langevin.of_chain(self.ladder)) - 1)
 
     def adapted(self, settings: Langevin) -> Langevin:
-        """Settings for steps of η = 1, such as a task's defaults, for this model.
+        """Settings that suit a training with 15 steps of η = 1, for this model.
 
-        η is that of the training at each level. Where chains from noise take n times
-        fewer and larger steps than of η = 1, so do these.
+        Such are the defaults of the tasks. η becomes that of the training at each
+        level; and of a level that was trained with fewer steps than 15, K becomes the
+        same share of them.
 
         Args:
             settings: `Langevin` of a chain up the ladder, or of its last levels.
 
         Returns:
-            `Langevin`; of a model that was trained with η = 1 everywhere, the same.
+            `Langevin`; of a model that was trained with η = 1 and 15 steps or more, the
+            same.
         """
-        trained, wanted = (
-            len(own.of_chain(self.ladder)) for own in (self.langevin, settings)
+        levels = len(settings.of_chain(self.ladder))
+        trained = len(self.langevin.of_chain(self.ladder))
+        own = [
+            self.langevin.at_level(max(trained - levels + i, 0)) for i in range(levels)
+        ]
+        sizes = [chain.step_size_at(0) for chain in own]
+        shares = [min(chain.steps_at(0) / _USUAL_STEPS, 1.0) for chain in own]
+        steps = [settings.steps_at(i) for i in range(levels)]
+        fewer = [
+            max(round(share * count), min(count, 1))
+            for share, count in zip(shares, steps, strict=True)
+        ]
+        return settings.replace(
+            steps=settings.steps if fewer == steps else tuple(fewer),
+            step_size=sizes[0] if len(set(sizes)) == 1 else tuple(sizes),
         )
-        sizes = tuple(
-            self.langevin.step_size_at(max(trained - wanted + level, 0))
-            for level in range(wanted)
-        )
-        fewer = settings.faster(max(self.langevin.step_size_at(0), 1.0))
-        return fewer.replace(step_size=sizes if len(set(sizes)) > 1 else sizes[0])
 
     def parameters(self) -> dict[int, int]:
         """Number of trainable weights of each level, by its resolution.

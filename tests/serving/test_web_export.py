@@ -66,8 +66,7 @@ def test_image_of_a_seed_is_that_of_python(made, web_model):
 
 def test_a_hole_is_filled_as_python_fills_it(made, web_model, asked):
     image, missing = (np.repeat(array, 2, axis=0) for array in asked)
-    ladder = web_model.sampling_ladder
-    expected = tasks.inpaint(ladder, image, missing, seed=SEED, labels=LABEL)
+    expected = tasks.inpaint(web_model, image, missing, seed=SEED, labels=LABEL)
     filled = np.reshape(made["filled"], image.shape)
     np.testing.assert_allclose(filled, expected, atol=1e-3)
     np.testing.assert_array_equal(filled[~missing].astype("float32"), image[~missing])
