@@ -552,6 +552,9 @@ def test_classes_are_learned_and_generated(make_model, noise_images, tmp_path):
     named = tf.data.Dataset.from_tensor_slices((images, list(animals))).batch(4)
     assert by_name == model.evaluate(named, verbose=0, return_dict=True)
     model.fit(named, validation_data=named, verbose=0)
+    alone = tf.data.Dataset.from_tensors((images,))  # no labels beside them
+    with pytest.raises(ValueError, match="needs a label for each image"):
+        model.fit(alone)
     with pytest.raises(ValueError, match="the model has no class_names"):
         make_model(num_classes=3, channels=3).fit(named)
     with pytest.raises(ValueError, match="Did you mean 'dog'"):

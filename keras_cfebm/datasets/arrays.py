@@ -53,7 +53,8 @@ def from_arrays(
     images = _checked_images(np.asarray(images), name)
     if labels is not None:
         labels = np.asarray(labels)
-        if class_names is None and labels.dtype.kind in "OU":
+        are_names = all(isinstance(label, str) for label in labels.flat)
+        if class_names is None and labels.size and are_names:
             class_names = np.unique(labels.astype(str)).tolist()
         num_classes = None if class_names is None else len(class_names)
         if num_classes is not None:

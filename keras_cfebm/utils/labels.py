@@ -89,8 +89,7 @@ def named_labels(
     """Labels as an array, names among them replaced by their numbers.
 
     Args:
-        labels: a str or an int, or an array or sequence of either, or of bytes, as
-            which TensorFlow has text.
+        labels: a str or an int, or an array or sequence of either.
         class_names: see `class_index`.
         num_classes: see `class_index`.
 
@@ -101,12 +100,8 @@ def named_labels(
         ValueError: if a name is of no class.
     """
     array = np.asarray(labels)
-    if array.dtype.kind == "O" and all(
-        isinstance(name, str | bytes) for name in array.flat
-    ):  # a column of pandas, or text of TensorFlow
-        array = np.array(
-            [n.decode() if isinstance(n, bytes) else n for n in array.flat], str
-        ).reshape(array.shape)
+    if array.dtype.kind == "O" and all(isinstance(name, str) for name in array.flat):
+        array = array.astype(str)  # a column of pandas
     if array.dtype.kind != "U":
         return array
     found = [class_index(name, class_names, num_classes) for name in array.flat]

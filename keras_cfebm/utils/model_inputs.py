@@ -38,8 +38,8 @@ def numbered_batches(model: keras.Model, x: Any) -> Any:
         ValueError: if the model's classes have no names.
     """
     spec = getattr(x, "element_spec", None)
-    is_named = isinstance(spec, tuple) and getattr(spec[1], "dtype", None) == "string"
-    if model.num_classes is None or not is_named:
+    labels = spec[1] if isinstance(spec, tuple) and len(spec) > 1 else None
+    if model.num_classes is None or getattr(labels, "dtype", None) != "string":
         return x
     if model.class_names is None:
         raise ValueError(

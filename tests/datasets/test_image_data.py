@@ -323,6 +323,8 @@ def test_labels_are_numbered_anew_by_name():
     by_name = datasets.from_arrays(images, ["cat", "dog", "horse", "dog"])
     assert by_name.class_names == data.class_names
     np.testing.assert_array_equal(by_name.labels(), data.labels())
+    with pytest.raises(ValueError, match="Expected integer labels"):
+        datasets.from_arrays(images, np.array(["cat", "dog", "horse", None], object))
     unnamed = datasets.from_arrays(images, [0, 1, 2, 1])
     assert unnamed.relabelled(wanted) is unnamed
 
