@@ -202,9 +202,9 @@ visualization.comparison_grid({k: images[:shown] for k, images in versions.items
 # garment that is both at once. It shows what the chain reaches where it has to please
 # both: images near one of the two, or between them, that the classifier may call a
 # third class. Read that share beside those of the rows above: T-shirts by themselves
-# are called something else now and then, too. What the sum changes is who wins. The class that
-# pulls harder stays, the other nearly disappears. Change `class_a` and `class_b`:
-# classes that resemble each other compose better.
+# are called something else now and then, too. What the sum changes is who wins. The
+# class that pulls harder stays, the other nearly disappears. Change `class_a` and
+# `class_b`: classes that resemble each other compose better.
 #
 # Two remarks. The normalisers $Z$ are unknown, so nothing says how the two should be
 # weighted. And with the projection above, the mean of two energies is
@@ -349,7 +349,8 @@ axes.set(xlabel="t", ylabel="share of samples", ylim=(-0.05, 1.05))
 axes.legend()
 plt.show()
 # Weights sum to 1, so the step size stays. On the way, many samples are neither of the
-# two, about half of them at one place: a mixture of two energies is no mixture of two densities.
+# two, about half of them at one place: a mixture of two energies is no mixture of two
+# densities.
 
 # %%
 # @title Solution 4 {display-mode: "form"}
