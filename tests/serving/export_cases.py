@@ -9,6 +9,7 @@ from keras_cfebm.tasks.chain import Chain
 from keras_cfebm.tasks.energies import guided
 from keras_cfebm.tasks.inverse_problems import RESTORATION
 from keras_cfebm.tasks.restoration import DENOISING, LADDER_INPAINTING
+from keras_cfebm.tasks.translation import single_settings
 
 SEEDS = np.array([0, 7, 2**40 + 3], "int64")
 OWN, THREE = np.zeros(3, "int32"), np.array([0, 2, 5], "int32")
@@ -143,14 +144,14 @@ def _row(signature, model, images, given, index, chains):
 
 
 def _chain(task, model, steps, speed, guidance):
-    energies, settings = model.sampling_ladder, DENOISING
-    if model.chain_start == "source":
-        settings = model.finest_settings
-    elif task != "denoise":
-        own = {"generate": model.langevin, "inpaint": LADDER_INPAINTING}
-        settings = own.get(task, RESTORATION)
+    energies = model.sampling_ladder
     if task in ("denoise", "translate"):
-        energies = energies[-1:]
+        energies, settings = energies[-1:], single_settings(model, DENOISING)
+    elif task == "generate":
+        settings = model.langevin
+    else:
+        default = {"inpaint": LADDER_INPAINTING, "restore": RESTORATION}[task]
+        settings = model.adapted(default)
     if guidance:
         energies = [guided(network, float(guidance)) for network in energies]
     settings = settings.replace(steps=int(steps)) if steps else settings
