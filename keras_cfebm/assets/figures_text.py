@@ -18,8 +18,8 @@ def as_markdown(name: str, figures: Mapping[str, Any]) -> str:
         if section in figures
     ]
     source = (
-        f"*`python -m keras_cfebm.assets.model_figures --name={name}`, embedded "
-        f"images, one seed, a shared 2-core machine, {datetime.date.today()}. "
+        f"*`python -m keras_cfebm.assets.model_figures --name={name}`, one "
+        f"seed, a shared 2-core machine, {datetime.date.today()}. "
         "All numbers are in `figures.json`.*"
     )
     return "\n\n".join(["## What it does", *parts, source]) + "\n"
@@ -33,12 +33,12 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _generation(rows: Sequence[Mapping[str, Any]]) -> str:
     first = rows[0]["images_per_cpu_second"]
     table = _table(
-        ["speed", "steps per level", "classifier FID", "images per processor second"],
+        ["speed", "steps per level", rows[0]["metric"], "images per processor second"],
         [
             (
                 f"{row['speed']:g}",
                 " + ".join(map(str, row["steps"])),
-                f"{row['classifier_fid']:.1f}",
+                f"{row['frechet_distance']:.1f}",
                 f"{row['images_per_cpu_second'] / first:.1f}×",
             )
             for row in rows
@@ -49,13 +49,13 @@ def _generation(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _guidance(rows: Sequence[Mapping[str, Any]]) -> str:
     table = _table(
-        ["guidance", "class accuracy", "worst class", "classifier FID"],
+        ["guidance", "class accuracy", "worst class", rows[0]["metric"]],
         [
             (
                 f"{row['guidance']:g}",
                 f"{row['accuracy']:.3f}",
                 f"{row['worst']:.2f} ({row['worst_class']})",
-                f"{row['classifier_fid']:.1f}",
+                f"{row['frechet_distance']:.1f}",
             )
             for row in rows
         ],

@@ -13,7 +13,7 @@ import argparse
 import datetime
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -74,11 +74,26 @@ def _batches_of(rows):
     return rows[: len(rows) // size * size].reshape(-1, size)
 
 
-def build_classifier() -> keras.Model:
-    """The untrained network: images `(n, 32, 32, 1)` to probabilities `(n, 10)`."""
-    inputs = keras.Input((32, 32, 1), name="images")
+def build_classifier(
+    input_shape: tuple[int, int, int] = (32, 32, 1),
+    widths: Sequence[int] = (24, 48, 96),
+    classes: int = len(CLASS_NAMES),
+    name: str = "fashion_classifier",
+) -> keras.Model:
+    """An untrained network from images to probabilities of classes `(n, classes)`.
+
+    Args:
+        input_shape: shape of an image.
+        widths: channels of each block, which halves the images.
+        classes: int, number of classes.
+        name: str, of the model.
+
+    Returns:
+        `keras.Model` whose layer `"features"` has 64 outputs.
+    """
+    inputs = keras.Input(input_shape, name="images")
     x = inputs
-    for width in (24, 48, 96):
+    for width in widths:
         x = keras.layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
         x = keras.layers.BatchNormalization()(x)
         x = keras.layers.Activation("relu")(x)
@@ -91,10 +106,56 @@ def build_classifier() -> keras.Model:
     x = keras.layers.BatchNormalization()(x)
     x = keras.layers.Activation("swish", name="features")(x)
     x = keras.layers.Dropout(SETTINGS["dropout"])(x)
-    outputs = keras.layers.Dense(
-        len(CLASS_NAMES), activation="softmax", name="probabilities"
-    )(x)
-    return keras.Model(inputs, outputs, name="fashion_classifier")
+    outputs = keras.layers.Dense(classes, activation="softmax", name="probabilities")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def train(
+    model: keras.Model,
+    batches: Iterator[tuple[np.ndarray, np.ndarray]],
+    steps: int,
+    epochs: int,
+) -> None:
+    """Trains a classifier with Adam and a rate that falls as a cosine.
+
+    Args:
+        model: as `build_classifier` makes it.
+        batches: pairs of images and labels, without end.
+        steps: int, batches of an epoch.
+        epochs: int.
+    """
+    schedule = keras.optimizers.schedules.CosineDecay(
+        SETTINGS["learning_rate"], epochs * steps
+    )
+    model.compile(
+        keras.optimizers.Adam(schedule),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,  # XLA is slow at convolutions on a CPU
+    )
+    model.fit(batches, steps_per_epoch=steps, epochs=epochs, shuffle=False, verbose=2)
+
+
+def write(model: keras.Model, card: dict[str, Any], path: pathlib.Path) -> None:
+    """Writes a network without its optimizer, and its card beside it.
+
+    Args:
+        model: `keras.Model`.
+        card: dict, what is particular to it; what all have in common is added.
+        path: ends in `.keras`; the card's name ends in `.json`.
+    """
+    # A model that was never compiled has no optimizer to save: a third of the size.
+    keras.Model(model.input, model.output, name=model.name).save(path)
+    card = {
+        **card,
+        "feature_dimensions": FEATURES,
+        "hash": weights_hash(model.get_weights()),
+        "date": datetime.date.today().isoformat(),
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+    }
+    text = json.dumps(card, indent=2) + "\n"
+    path.with_suffix(".json").write_text(text, encoding="utf-8")
 
 
 def load_split(source: PathLike, prefix: str) -> tuple[np.ndarray, np.ndarray]:
@@ -114,46 +175,19 @@ def main() -> None:
 
     keras.utils.set_random_seed(SETTINGS["seed"])
     images, labels = load_split(arguments.source, "train")
-    steps = len(images) // SETTINGS["batch_size"]
     model = build_classifier()
-    schedule = keras.optimizers.schedules.CosineDecay(
-        SETTINGS["learning_rate"], SETTINGS["epochs"] * steps
-    )
-    model.compile(
-        keras.optimizers.Adam(schedule),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False,  # XLA is slow at convolutions on a CPU
-    )
-    random = np.random.default_rng(SETTINGS["seed"])
-    model.fit(
-        augmented_batches(images, labels, random),
-        steps_per_epoch=steps,
-        epochs=SETTINGS["epochs"],
-        shuffle=False,
-        verbose=2,
-    )
+    batches = augmented_batches(images, labels, np.random.default_rng(SETTINGS["seed"]))
+    train(model, batches, len(images) // SETTINGS["batch_size"], SETTINGS["epochs"])
     test_images, test_labels = load_split(arguments.source, "t10k")
     accuracy = model.evaluate(test_images, test_labels, batch_size=500, verbose=0)[1]
-
-    # A model that was never compiled has no optimizer to save: a third of the size.
-    keras.Model(model.input, model.output, name=model.name).save(
-        arguments.output / "classifier.keras"
-    )
     card = {
         "name": "fashion-classifier",
         "task": "Fashion-MNIST, 60,000 training images, 10 classes",
         "test_accuracy": round(float(accuracy), 4),
-        "feature_dimensions": FEATURES,
-        "hash": weights_hash(model.get_weights()),
         "preprocessing": PREPROCESSING,
-        "date": datetime.date.today().isoformat(),
-        "keras": keras.__version__,
-        "backend": keras.backend.backend(),
         "settings": SETTINGS,
     }
-    text = json.dumps(card, indent=2) + "\n"
-    (arguments.output / "classifier.json").write_text(text, encoding="utf-8")
+    write(model, card, arguments.output / "classifier.keras")
     print(f"test accuracy {accuracy:.4f}, {model.count_params():,} parameters")
 
 

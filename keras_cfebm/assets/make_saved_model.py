@@ -5,9 +5,9 @@
 
 writes `saved_models/fashion_mnist/` anew, with `model.keras`, `serving/1/`,
 `samples.png` and `README.md`, whose figures are measured now, of weights that are
-rounded to half precision. Models of Fashion-MNIST only: the figures are those of its
-classifier; those of the single tasks are from `keras_cfebm.assets.model_figures`. After
-a change of the signatures
+rounded to half precision; see `keras_cfebm.assets.yardsticks` for what judges it. The
+figures of the single tasks are from `keras_cfebm.assets.model_figures`. After a change
+of the signatures
 
     python -m keras_cfebm.assets.make_saved_model --only_serving --name=fashion_mnist
 
@@ -24,8 +24,9 @@ import keras
 import numpy as np
 from absl import app, flags
 
-from keras_cfebm import configs, datasets, evaluation, tasks, visualization
+from keras_cfebm import configs, evaluation, tasks, visualization
 from keras_cfebm.assets import half_precision, model_figures
+from keras_cfebm.assets.yardsticks import Yardstick
 from keras_cfebm.runs.run_folder import RunFolder, load_ladder, read_metrics
 from keras_cfebm.runs.train import held_out_split, load_data
 from keras_cfebm.serving.export import export_saved_model
@@ -53,12 +54,12 @@ def _judged_noise(config):
     return config.source_noise / 2
 
 
-def classifier_fid(images, held_out, config):
-    """Classifier FID to all training images of the run: of images, and of a control.
+def distances_of(images, held_out, config):
+    """Fréchet distance to all training images of the run: of images, and of a control.
 
     The control are as many held-out images, pixelated to 16×16.
     """
-    encoder = evaluation.fashion_classifier().encoder
+    encoder = Yardstick(config.data).encoder
     reference = evaluation.FeatureStatistics.from_images(
         [load_data(config.data).images()], encoder, "training images"
     )
@@ -81,33 +82,35 @@ def card(name, run, model, config, distances, details, count):
         * (stage.decay_images > 0)
         for stage in config.stages
     )
-    what, start, measured = _words(config)
+    preset = configs.PRESETS[name]
+    what, start, measured = _words(config, preset)
     noise, noise_flag = _noise_words(config)
     classes = "" if model.num_classes is None else f", {model.num_classes} classes"
     train_flags = " ".join([f"--preset={name}", *flags.FLAGS.train_flag])
-    origin = configs.PRESETS[name].origin
     parameters = sum(model.parameters().values())
+    colour = "grey" if preset.channels == 1 else "colour"
+    metric = Yardstick(config.data).encoder.frechet_name
     return f"""# {name}
 
-{what}, {model.resolution}×{model.resolution} pixels, grey{classes}.
+{what}, {model.resolution}×{model.resolution} pixels, {colour}{classes}.
 
 ![Samples, not selected](samples.png)
 
 | | |
 |---|---|
 | made by | `cfebm train {train_flags} --run_dir=runs/{name}` |
-| data | {config.data.name}, {_classes(config.data)}; {origin} |
+| data | {config.data.name}, {_classes(config.data)}; {preset.origin} |
 | chain | {_chain(model.langevin)}, from {start}{noise} |
 | stages | {stages} |
 | seed | {config.seed} |
 | training | {minutes:.0f} minutes, {cpu_minutes:.0f} of processor time, \
 {rows[-1]["rollbacks"]:.0f} rollbacks of the divergence guard |
 | machine | {flags.FLAGS.machine} |
-| classifier FID of {count:,} {measured} to the images of training | **{fid:.1f}** |
+| {metric} of {count:,} {measured} to the images of training | **{fid:.1f}** |
 | the same of held-out images, pixelated to 16×16 | {control:.1f} |
 | finest detail, and that of held-out images | {detail:.3f}, {real_detail:.3f} |
 | parameters | {parameters:,} in all levels, rounded to half precision |
-| licence | Apache 2.0; data: Fashion-MNIST, MIT, Copyright 2017 Zalando SE |
+| licence | Apache 2.0; data: {_licence(preset)} |
 
 ```python
 model = keras_cfebm.CFEBM.from_preset("{name}")
@@ -120,10 +123,17 @@ made this folder. {datetime.date.today().isoformat()}.
 """
 
 
-def _words(config):
+def _licence(preset):
+    if preset.channels == 1:
+        return "Fashion-MNIST, MIT, Copyright 2017 Zalando SE"
+    return "Noto Color Emoji, SIL Open Font License 1.1, Copyright 2013 Google Inc."
+
+
+def _words(config, preset):
     """What the model does, where its chains start, and what is judged."""
     if config.source is None:
-        return "Generates garments", "noise", "samples"
+        shown = "garments" if preset.channels == 1 else "people of an emoji font"
+        return f"Generates {shown}", "noise", "samples"
     if config.source_noise:
         start = f"images with noise of σ ≤ {config.source_noise:g}"
         judged = f"test images, denoised from σ = {_judged_noise(config):g},"
@@ -152,19 +162,18 @@ def _classes(data):
 
 
 def write(name, model, config):
-    """Writes both forms anew, with a detector of the embedded images if it has none."""
+    """Writes both forms anew, with a detector if it has none."""
     if model.detector is None:
+        yardstick = Yardstick(config.data)
         known, held_out = (
-            datasets.load(datasets.EMBEDDED, split, resolution=32, fit="pad").subset(
-                classes=config.data.classes, limit=limit, seed=0
-            )
+            yardstick.images(split, limit)
             for split, limit in (("train", 2 * MOST), ("test", MOST))
         )
         detector = tasks.LadderDetector(model.sampling_ladder, model.langevin)
-        model.detector = detector.fit(known.images(), held_out=held_out.images())
+        model.detector = detector.fit(known, held_out=held_out)
     half_precision.round_weights(model.detector.normality)
     shutil.rmtree(_FOLDER / name / "serving", ignore_errors=True)
-    export_saved_model(model, _FOLDER / name / "serving", fit="pad")
+    export_saved_model(model, _FOLDER / name / "serving", fit=config.data.fit)
     half_precision.save(model, _FOLDER / name / "model.keras")
 
 
@@ -186,14 +195,14 @@ def main(argv):
     images = samples_of(model, config, flags.FLAGS.samples)
     data = load_data(config.data, held_out_split(config.data))
     held_out = data.subset(limit=len(images), seed=0).images()
-    distances = classifier_fid(images, held_out, config)
+    distances = distances_of(images, held_out, config)
     details = [evaluation.finest_detail(some) for some in (images, held_out)]
     text = card(name, run, model, config, distances, details, len(images))
     write(name, model, config)
     folder = _FOLDER / name
     visualization.image_grid(images[:_SHOWN], path=folder / "samples.png")
     (folder / "README.md").write_text(text, encoding="utf-8")
-    print(f"{folder}: classifier FID %.2f, control %.2f" % distances)
+    print(f"{folder}: Fréchet distance %.2f, control %.2f" % distances)
     shipped = load_ladder(folder / "model.keras")
     model_figures.write(folder, model_figures.measured(name, shipped))
     if blind := evaluation.blind_to_detail(images, held_out):

@@ -2,9 +2,10 @@
 
     python -m keras_cfebm.assets.model_figures --name=fashion_mnist
 
-judges `model.keras` by every task that it serves, on the embedded images, and writes
-`figures.json` and the part of the card below "What it does". Nothing else is needed
-than the shipped file, so that anyone can do it again.
+judges `model.keras` by every task that it serves and writes `figures.json` and the part
+of the card below "What it does". Models of garments are judged on the images in this
+package, so that nothing else is needed than the shipped file; those of emoji need the
+images that they were trained on, see `keras_cfebm.assets.make_emoji`.
 """
 
 import json
@@ -18,6 +19,8 @@ from absl import app, flags
 
 from keras_cfebm import configs, datasets, evaluation, tasks
 from keras_cfebm.assets.figures_text import as_markdown
+from keras_cfebm.assets.yardsticks import Yardstick
+from keras_cfebm.configs.run_config import DataConfig
 from keras_cfebm.model import CFEBM
 from keras_cfebm.runs.run_folder import load_ladder
 from keras_cfebm.utils import atomic_files
@@ -29,25 +32,14 @@ _CHECKED = 8
 _RESTORED, _ANOMALIES = 100, 300
 
 
-def images_of(split: str, classes: Any = None, limit: int | None = None) -> np.ndarray:
-    """Embedded images `(n, 32, 32, 1)` of some classes."""
-    data = datasets.load(datasets.EMBEDDED, split, resolution=32, fit="pad")
-    return data.subset(classes=classes, limit=limit, seed=0).images()
-
-
-def reference_of(classes: Any = None) -> evaluation.FeatureStatistics:
-    """Statistics of the embedded training images of some classes."""
-    return evaluation.FeatureStatistics.from_images(
-        [images_of("train", classes)],
-        evaluation.fashion_classifier().encoder,
-        "training images",
-    )
-
-
 def checked(model: CFEBM) -> dict[str, list[float]]:
     """A few numbers that follow from the file alone, in seconds."""
-    images = images_of("test", limit=_CHECKED)
+    noise = np.random.default_rng(0).uniform(-1, 1, (_CHECKED, *model.image_shape))
+    images = noise.astype("float32")
     labels = None if model.num_classes is None else np.arange(_CHECKED)
+    if model.image_shape[-1] == 1:
+        data = datasets.load(datasets.EMBEDDED, "test", resolution=32, fit="pad")
+        images = data.subset(limit=_CHECKED, seed=0).images()
     if model.chain_start == "source":
         made = model.translate(images, seed=0)
     else:
@@ -59,10 +51,9 @@ def checked(model: CFEBM) -> dict[str, list[float]]:
     }
 
 
-def generation(model: CFEBM, classes: Any, count: int) -> list[dict[str, Any]]:
-    """Classifier FID and time of `count` samples at each speed, beside those at 1."""
-    encoder = evaluation.fashion_classifier().encoder
-    reference = reference_of(classes)
+def generation(model: CFEBM, yardstick: Yardstick, count: int) -> list[dict[str, Any]]:
+    """Fréchet distance and time of `count` samples at each speed."""
+    encoder, reference = yardstick.encoder, yardstick.reference()
     labels = None if model.num_classes is None else np.arange(count) % model.num_classes
     rows: list[dict[str, Any]] = []
     levels = len(model.ladder)
@@ -78,19 +69,20 @@ def generation(model: CFEBM, classes: Any, count: int) -> list[dict[str, Any]]:
             {
                 "speed": speed,
                 "steps": [faster.steps_at(level) for level in range(levels)],
-                "classifier_fid": found.figures["frechet_distance"],
+                "metric": encoder.frechet_name,
+                "frechet_distance": found.figures["frechet_distance"],
                 "images_per_cpu_second": count / seconds,
             }
         )
     return rows
 
 
-def guidance(model: CFEBM, count: int) -> list[dict[str, Any]]:
+def guidance(model: CFEBM, yardstick: Yardstick, count: int) -> list[dict[str, Any]]:
     """Class accuracy and classifier FID of a conditional model, for several w."""
     classifier = evaluation.fashion_classifier()
     names = classifier.class_names
     labels = np.arange(count) % len(names)
-    reference = reference_of()
+    reference = yardstick.reference()
     rows = []
     for weight in (0.0, 0.5, 1.0, 2.0):
         images = model.generate(count, 0, labels, batch_size=100, guidance=weight)
@@ -103,15 +95,16 @@ def guidance(model: CFEBM, count: int) -> list[dict[str, Any]]:
                 "accuracy": float(right.mean()),
                 "worst": min(by_class),
                 "worst_class": names[int(np.argmin(by_class))],
-                "classifier_fid": found["frechet_distance"],
+                "metric": classifier.encoder.frechet_name,
+                "frechet_distance": found["frechet_distance"],
             }
         )
     return rows
 
 
-def inpainting(model: CFEBM, classes: Any) -> dict[str, Any]:
+def inpainting(model: CFEBM, yardstick: Yardstick) -> dict[str, Any]:
     """The centre filled: a sample, the mean of eight, and the biharmonic equation."""
-    images = images_of("test", classes, _RESTORED)
+    images = yardstick.images("test", _RESTORED)
     labels = None
     if model.num_classes is not None:
         labels = evaluation.fashion_classifier().predict_classes(images)
@@ -120,9 +113,9 @@ def inpainting(model: CFEBM, classes: Any) -> dict[str, Any]:
     ).figures
 
 
-def denoising(model: CFEBM, classes: Any) -> dict[str, Any]:
+def denoising(model: CFEBM, yardstick: Yardstick) -> dict[str, Any]:
     """Noise removed by a model that has learned to, and by filters."""
-    images = images_of("test", classes, _RESTORED + 64)
+    images = yardstick.images("test", _RESTORED + 64)
     return evaluation.evaluate_denoising(
         model,
         images[64:],
@@ -130,29 +123,32 @@ def denoising(model: CFEBM, classes: Any) -> dict[str, Any]:
     ).figures
 
 
-def translation(model: CFEBM, source: Any, target: Any) -> dict[str, Any]:
-    """Test images of a class, in a tuple, translated to another."""
+def translation(
+    model: CFEBM, yardstick: Yardstick, source: DataConfig
+) -> dict[str, Any]:
+    """Test images of a class translated to another."""
     classifier = evaluation.fashion_classifier()
-    sources = images_of("test", source)
+    (target,) = yardstick.data.classes or ()
+    sources = yardstick.images("test", data=source)
     return evaluation.evaluate_translation(
         np.clip(model.translate(sources, seed=0), -1, 1),
         sources,
-        images_of("test", target),
-        images_of("train", target),
+        yardstick.images("test"),
+        yardstick.images("train"),
         encoder=classifier.encoder,
         classifier=classifier,
-        target_class=classifier.class_names.index(*target),
+        target_class=classifier.class_names.index(target),
     ).figures
 
 
-def detection(model: CFEBM, classes: Any, count: int) -> dict[str, Any]:
+def detection(model: CFEBM, yardstick: Yardstick, count: int) -> dict[str, Any]:
     """AUROC of the detector and of raw energy.
 
     The model's own detector is calibrated by all test images; so one is judged that is
     fitted in the same way to half of them, by the other half.
     """
-    train = images_of("train", classes, 2 * count)
-    held_out, normal = np.array_split(images_of("test", classes), 2)
+    train = yardstick.images("train", 2 * count)
+    held_out, normal = np.array_split(yardstick.images("test"), 2)
     ladder = tasks.LadderDetector(model.sampling_ladder, model.langevin)
     energy: Any = model.sampling_network
     if model.num_classes is not None:
@@ -180,16 +176,10 @@ def detection(model: CFEBM, classes: Any, count: int) -> dict[str, Any]:
     }
 
 
-def soundness(model: CFEBM, classes: Any) -> dict[str, Any]:
+def soundness(model: CFEBM, yardstick: Yardstick) -> dict[str, Any]:
     """The verdicts of `cfebm diagnose`."""
-    test, train = (
-        datasets.load(datasets.EMBEDDED, split, resolution=32, fit="pad").subset(
-            classes=classes
-        )
-        for split in ("test", "train")
-    )
-    encoder = evaluation.fashion_classifier().encoder
-    return evaluation.diagnose(model, test, train, encoder).figures["checks"]
+    test, train = (yardstick.image_data(split) for split in ("test", "train"))
+    return evaluation.diagnose(model, test, train, yardstick.encoder).figures["checks"]
 
 
 def measured(
@@ -204,19 +194,19 @@ def measured(
         reference: int, reference images of the detector that is judged.
     """
     config = configs.config(name)
-    classes = config.data.classes
+    yardstick = Yardstick(config.data)
     figures: dict[str, Any] = {"check": checked(model)}
     if config.source is None:
-        figures["generation"] = generation(model, classes, samples)
+        figures["generation"] = generation(model, yardstick, samples)
         if model.num_classes is not None:
-            figures["guidance"] = guidance(model, samples)
-        figures["inpainting"] = inpainting(model, classes)
-        figures["soundness"] = soundness(model, classes)
+            figures["guidance"] = guidance(model, yardstick, samples)
+        figures["inpainting"] = inpainting(model, yardstick)
+        figures["soundness"] = soundness(model, yardstick)
     elif config.source_noise:
-        figures["denoising"] = denoising(model, classes)
+        figures["denoising"] = denoising(model, yardstick)
     else:
-        figures["translation"] = translation(model, config.source.classes, classes)
-    figures["detection"] = detection(model, classes, reference)
+        figures["translation"] = translation(model, yardstick, config.source)
+    figures["detection"] = detection(model, yardstick, reference)
     return figures
 
 

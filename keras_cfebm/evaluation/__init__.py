@@ -33,6 +33,7 @@ from keras_cfebm.evaluation.detection_protocol import (
 )
 from keras_cfebm.evaluation.diagnosis import Diagnosis, diagnose
 from keras_cfebm.evaluation.distances import frechet_distance, kernel_distance
+from keras_cfebm.evaluation.emoji_encoder import emoji_encoder
 from keras_cfebm.evaluation.encoders import Encoder, Expects, weights_hash
 from keras_cfebm.evaluation.fashion_classifier import (
     FashionClassifier,
@@ -98,6 +99,7 @@ __all__ = [
     "deviation_correlation",
     "diagnose",
     "effective_sample_size",
+    "emoji_encoder",
     "evaluate_defects",
     "evaluate_denoising",
     "evaluate_detection",

@@ -8,16 +8,14 @@ published. `keras_cfebm/assets/make_classifier.py` trains it.
 
 import dataclasses
 import functools
-import importlib.resources
-import json
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_cfebm import backend
 from keras_cfebm.datasets.embedded import CLASS_NAMES
 from keras_cfebm.evaluation.encoders import Encoder, Expects, weights_hash
+from keras_cfebm.evaluation.shipped_networks import inference, load
 from keras_cfebm.utils.typing import Tensor
 
 RESOLUTION = 32
@@ -81,13 +79,8 @@ class FashionClassifier:
 
 
 def _inference(model):
-    outputs = backend.compiled(backend.in_parallel(lambda x: model(x, training=False)))
-
-    def function(images):
-        images = keras.ops.convert_to_tensor(pad_to_32(images))
-        return keras.ops.convert_to_numpy(outputs(images))
-
-    return function
+    outputs = inference(model)
+    return lambda images: outputs(pad_to_32(images))
 
 
 @functools.cache
@@ -97,14 +90,4 @@ def fashion_classifier() -> FashionClassifier:
     Raises:
         ValueError: if the weights are not those that `classifier.json` describes.
     """
-    assets = importlib.resources.files("keras_cfebm.assets")
-    card = json.loads((assets / "classifier.json").read_text(encoding="utf-8"))
-    with importlib.resources.as_file(assets / "classifier.keras") as path:
-        model = keras.saving.load_model(path, compile=False)
-    classifier = FashionClassifier(model, card)
-    if classifier.encoder.hash != card["hash"]:
-        raise ValueError(
-            f"Expected classifier.keras with weights of hash {card['hash']}, "
-            f"received {classifier.encoder.hash}."
-        )
-    return classifier
+    return FashionClassifier(*load("classifier"))

@@ -22,13 +22,15 @@ FIGURES = {
         {
             "speed": 1.0,
             "steps": [8, 4],
-            "classifier_fid": 4.26,
+            "metric": "classifier FID",
+            "frechet_distance": 4.26,
             "images_per_cpu_second": 8,
         },
         {
             "speed": 2.0,
             "steps": [4, 2],
-            "classifier_fid": 5.51,
+            "metric": "classifier FID",
+            "frechet_distance": 5.51,
             "images_per_cpu_second": 14,
         },
     ],
