@@ -87,6 +87,7 @@ COMMANDS = {
         "go from one sample to another through the noise (Sec. 4.1)",
         *flag.task(8, seed=None),
         integer("columns", 8, "Images per row; there are --count rows.", lower_bound=2),
+        boolean("even", False, "Even steps of what is seen, not of the starts."),
         flag.LABEL,
         flag.SPEED,
     ),

@@ -21,9 +21,10 @@ def main(values: flags.FlagValues) -> None:
         task.model.langevin.faster(values.speed),
         labels_of(task.model, values.label, values.count),
         values.batch_size,
+        even=values.even,
     )
     figures = evaluation.evaluate_interpolations(images)
-    task.record(figures, columns=values.columns, speed=values.speed)
+    task.record(figures, columns=values.columns, speed=values.speed, even=values.even)
     rows, columns, *shape = images.shape
     image_grid(
         images.reshape(rows * columns, *shape),

@@ -12,6 +12,9 @@ from keras_cfebm.tasks.chain import ChainState, chain_of
 from keras_cfebm.utils.progress import progress_bar
 from keras_cfebm.utils.validation import check_count, check_images
 
+#: Images of a row of interpolations from which evenly spaced ones are chosen, for each.
+_FINER = 8
+
 
 def generate(
     energies: Any,
@@ -138,6 +141,7 @@ def interpolate(
     batch_size: int = 64,
     start: int = 0,
     *,
+    even: bool = False,
     image_shape: Sequence[int] | None = None,
     progress: bool | None = None,
 ) -> np.ndarray:
@@ -159,6 +163,9 @@ def interpolate(
         labels: of conditional energies, an int or an integer array `(rows,)`.
         batch_size: int, images per chain.
         start: int, index in the stream of the first row's left end.
+        even: bool, choose the places θ so that the images, not the starts, change by
+            even steps (root mean square of pixels), as far as chains go from image to
+            image without a jump. They are chosen from eight times as many.
         image_shape: see `generate`.
         progress: bool, show a progress bar; None shows one after two seconds.
 
@@ -170,6 +177,7 @@ def interpolate(
     """
     chain = chain_of(energies, settings)
     rows, columns = check_count(rows, "rows"), check_count(columns, "columns", 2)
+    shown, columns = columns, _FINER * (columns - 1) + 1 if even else columns
     keys = chain.keys(seed, 2 * rows, start)
     labels = chain.check_labels(labels, rows)
     left, right = (np.repeat(keys[side::2], columns, axis=0) for side in (0, 1))
@@ -183,7 +191,22 @@ def interpolate(
 
     labels = None if labels is None else np.repeat(labels, columns)
     images = run_batches(sample, (left, right, angles, labels), batch_size, progress)
-    return images.reshape(rows, columns, *images.shape[1:])
+    images = images.reshape(rows, columns, *images.shape[1:])
+    return np.stack([_evenly(row, shown) for row in images]) if even else images
+
+
+def _evenly(images, count):
+    """Some of many images, the ends among them, that differ by about as much each."""
+    axes = tuple(range(1, images.ndim))
+    steps = np.sqrt(np.square(np.diff(images, axis=0)).mean(axes, dtype="float64"))
+    way = np.concatenate([[0], np.cumsum(steps)])
+    wanted = np.linspace(0, way[-1], count)
+    chosen = np.abs(way - wanted[:, None]).argmin(axis=1)
+    # Several may be nearest to the edge of a jump: each image is taken once.
+    order = np.arange(count)
+    chosen = np.maximum.accumulate(chosen - order) + order
+    chosen = np.minimum(chosen, len(images) - count + order)
+    return images[chosen]
 
 
 def chain_states(

@@ -134,8 +134,10 @@ def test_interpolate(run):
         run,
         "--count=2",
         "--columns=3",
+        "--even",
         pictures=["interpolations.png"],
     )
+    assert record["even"]
     assert record["figures"]["largest_step"] >= record["figures"]["step"] > 0
 
 

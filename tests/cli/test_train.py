@@ -91,6 +91,13 @@ def test_a_finished_run_says_so_without_reading_its_data(
     assert f"{finished} is finished: nothing is left" in capsys.readouterr().out
 
 
+def test_a_preset_says_where_its_missing_data_come_from(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--preset=emoji_portraits", "--run_dir=run"]) == 1
+    error = capsys.readouterr().err
+    assert "at emoji/portraits, found none. Its preset says: python -m" in error
+
+
 def test_a_run_goes_on_without_its_flags(finished, capsys):
     assert main(["train", f"--run_dir={finished}"]) == 0
     shown = capsys.readouterr().out

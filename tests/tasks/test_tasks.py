@@ -177,6 +177,33 @@ def test_interpolation_mixes_the_starts_by_the_formula():
     np.testing.assert_allclose(rows[0, 1], middle, atol=1e-6)
 
 
+def test_even_interpolation_is_even_in_what_one_sees(chain):
+    usual, even = (
+        tasks.interpolate(chain, 3, 5, seed=5, even=even) for even in (False, True)
+    )
+    assert even.shape == usual.shape
+    for end in (0, -1):
+        np.testing.assert_allclose(even[:, end], usual[:, end], atol=1e-5)
+
+    def unevenness(rows):
+        steps = np.sqrt(np.square(np.diff(rows, axis=1)).mean(axis=(2, 3, 4)))
+        return (steps.max(axis=1) / steps.mean(axis=1)).mean()
+
+    assert unevenness(even) - 1 < (unevenness(usual) - 1) / 2
+
+
+def test_even_interpolation_takes_no_image_twice():
+    def steep(x):  # its chain ends at −1 or 1, with nothing between
+        return -1e3 * ops.sum(ops.square(x), axis=(1, 2, 3))
+
+    shape = (1, 1, 1)
+    row = tasks.interpolate(steep, 1, 6, 3, QUIET, even=True, image_shape=shape)
+    assert set(np.abs(row).flat) == {1.0}
+    settings = Langevin(steps=0)
+    row = tasks.interpolate(quadratic, 1, 6, 3, settings, even=True, image_shape=shape)
+    assert len(set(row.flat)) == 6
+
+
 def test_chain_states_end_at_the_generated_image(chain, ladder):
     states = list(tasks.chain_states(chain, 3, seed=1, every=2))
     assert [(s.resolution, s.step) for s in states] == [
