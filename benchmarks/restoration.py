@@ -192,9 +192,9 @@ def rows_of(name, by_seed):
 def run(options):
     """Restores, judges and prints the table."""
     machine = _common.machine()
-    ladders = {
-        False: load_ladder(options.model).sampling_ladder,
-        True: [load_ladder(options.denoiser).sampling_network],
+    models = {
+        False: load_ladder(options.model),
+        True: load_ladder(options.denoiser),
     }
     cases = {name: CASES[name] for name in options.cases or CASES}
     rival, spent = None, 0.0
@@ -204,7 +204,8 @@ def run(options):
     seeds = [int(seed) for seed in options.seeds]
     results, rows = {}, []
     for name, case in cases.items():
-        chain = tasks.Chain(ladders[case.denoiser], case.settings)
+        model = models[case.denoiser]
+        chain = tasks.Chain(model.sampling_ladder, model.adapted(case.settings))
         by_seed = []
         for seed in seeds:
             found = figures_of(options, case, chain, rival, seed, tuning_images)

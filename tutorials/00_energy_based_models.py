@@ -46,9 +46,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from keras import ops
 
+from keras_cfebm import visualization
 from keras_cfebm.backend import compiled, value_and_input_gradient
 
-plt.rcParams.update({"figure.dpi": 75, "figure.constrained_layout.use": True})
+visualization.use_style()
 
 
 def show(axes, title, values=None, points=None):
@@ -56,8 +57,10 @@ def show(axes, title, values=None, points=None):
     if values is not None:
         axes.imshow(values.reshape(side, side), extent=extent, origin="lower")
     if points is not None:
-        axes.plot(points[:, 0], points[:, 1], ".", color="tab:red", markersize=1.5)
+        axes.plot(points[:, 0], points[:, 1], ".", color="C1", markersize=1.5)
     axes.set(title=title, xlim=extent[:2], ylim=extent[2:], aspect="equal")
+    axes.set(xlabel="x₁", ylabel="x₂")
+    axes.label_outer()
 
 
 # %% tags=["parameters"]
@@ -275,10 +278,10 @@ noises = draw_noises(rng, 5 * chain_steps, len(factors), step_size)
 by_langevin = run(scaled, np.tile(start, (4, 1)), noises).reshape(4, -1, 2)
 figure, axes = plt.subplots(1, 2, figsize=(7, 2.5))
 axes[0].plot(scales, losses)
-axes[0].set(title="negative log-likelihood L(a)", xlabel="a")
+axes[0].set(xlabel="a", ylabel="L(a), nats a point")
 axes[1].plot(scales, slopes, label="slope of L")
 axes[1].axhline(0, color="0.5", linewidth=0.8)
-for label, color in (("exact samples", "tab:green"), ("Langevin", "tab:red")):
+for label, marker in (("exact samples", "o"), ("Langevin", "s")):
     estimates = []
     for a, chain_end in zip(tried, by_langevin, strict=True):
         exact = draw_exactly(a * true_energies, sample_count, rng)
@@ -286,12 +289,12 @@ for label, color in (("exact samples", "tab:green"), ("Langevin", "tab:red")):
         energies = true_energy(ops.convert_to_tensor(negatives))
         estimates.append(data_energy - float(ops.mean(energies)))
     print(f"{label:14s}", " ".join(f"{value:6.2f}" for value in estimates))
-    axes[1].plot(tried, estimates, "o", color=color, label=label)
+    axes[1].plot(tried, estimates, marker, label=label)
 print(
     f"{'slope of L':14s}",
     " ".join(f"{v:6.2f}" for v in np.interp(tried, scales, slopes)),
 )
-axes[1].set(xlabel="a")
+axes[1].set(xlabel="a", ylabel="∂L/∂a")
 axes[1].legend()
 plt.show()
 
@@ -429,8 +432,8 @@ for name, settings in runs.items():
     axes[0].plot(log[:, 0], label=name)
     axes[1].plot(log[:, 1])
     print(f"{name:30s} last loss {log[-1, 0]:10.3g}, KL = {divergence(network):.3g}")
-axes[0].set(yscale="symlog", ylim=(-1e5, 1e3), title="loss (axis cut at −100,000)")
-axes[1].set(yscale="log", title="largest coordinate of a negative")
+axes[0].set(yscale="symlog", ylim=(-1e5, 1e3), ylabel="loss (cut at −100,000)")
+axes[1].set(yscale="log", ylabel="largest coordinate of a negative")
 for panel in axes:
     panel.set_xlabel("training step")
 axes[0].legend(fontsize=7)

@@ -31,7 +31,7 @@ from keras import layers, ops
 import keras_cfebm as cf
 from keras_cfebm import callbacks, evaluation, tasks, visualization
 
-plt.rcParams.update({"figure.dpi": 75, "figure.constrained_layout.use": True})
+visualization.use_style()
 
 # %% tags=["parameters"]
 images_at_8 = 25600  # @param {type:"integer"}
@@ -83,7 +83,7 @@ noise = np.random.default_rng(seed).uniform(-1, 1, test_images.shape)
 controls["uniform noise"] = noise.astype("float32")
 for name, images in controls.items():
     print(f"{name:14s} classifier FID {classifier_fid(images):5.1f}")
-visualization.comparison_grid({k: v[:10] for k, v in controls.items()}, scale=1)
+visualization.comparison_grid({k: v[:10] for k, v in controls.items()})
 
 # %% [markdown]
 # Test images are not at 0: a few hundred images never match their reference exactly.
@@ -223,7 +223,7 @@ drawn = {
     "data": data.images(10, resolution=8),
     "by hand": ops.convert_to_numpy(by_hand.sample((10, 8, 8, 1))),
 }
-visualization.comparison_grid(drawn, scale=6)
+visualization.comparison_grid(drawn)
 
 # %% [markdown]
 # Blots of the right shape, after seconds. `CFEBM.train_step` is the same step, with
@@ -296,7 +296,7 @@ states = list(
     )
 )
 pictures = [np.clip(state.images, -1, 1) for state in states]
-visualization.chain_strip(pictures, scale=1)
+visualization.chain_strip(pictures)
 
 # %% [markdown]
 # The 8×8 steps decide what it will be and where. The finer levels add edges, holes and
@@ -347,7 +347,7 @@ samples = {
 }
 for name, images in samples.items():
     print(f"{name:14s} classifier FID {classifier_fid(images):5.1f}")
-visualization.comparison_grid({k: v[:10] for k, v in samples.items()}, scale=1)
+visualization.comparison_grid({k: v[:10] for k, v in samples.items()})
 
 # %% [markdown]
 # With equal time the detour pays. The control has made far fewer training steps, each
@@ -406,7 +406,7 @@ for steps in (langevin_steps // 2, 3 * langevin_steps):
 # Both are worse. Chains go downhill for a time K · η. With half of it they have not
 # arrived; with three times as much they pass the images, where training has never been,
 # and go on to black and white. More steps are better only if one trains with them.
-visualization.comparison_grid(rows, scale=1)
+visualization.comparison_grid(rows)
 
 # %%
 # @title Solution 4 {display-mode: "form"}

@@ -30,6 +30,8 @@ from keras import ops
 import keras_cfebm as cf
 from keras_cfebm import evaluation, tasks, visualization
 
+visualization.use_style()
+
 # %% tags=["parameters"]
 count = 512  # @param {type:"integer"}
 real_count = 10000  # @param {type:"integer"}
@@ -50,9 +52,12 @@ seed = 0  # @param {type:"integer"}
 #     + \sigma_k \varepsilon_k, \qquad
 #   x \leftarrow \mathrm{upsample}(x) \text{ from level } s \text{ to } s + 1 .$$
 #
-# The step size is $\eta = 1$, and $\sigma_k$ falls to 0 along the whole chain. A true
-# sampler of $p$ would have $\eta = \sigma^2 / 2$. This one is much colder and much
-# shorter: it does not sample $p$, it is the process that training has shaped.
+# The next cell prints the number of steps and the step size $\eta$ of each level,
+# coarsest first. $\eta$ is larger at finer levels: there the mean of 2×2 pixels is one
+# coarse pixel, so that each of them has about a quarter of its gradient. $\sigma_k$
+# falls to 0 along the whole chain. A true sampler of $p$ would have
+# $\eta = \sigma^2 / 2$. This one is much colder and much shorter: it does not sample
+# $p$, it is the process that training has shaped.
 
 # %%
 model = cf.CFEBM.from_preset("fashion_mnist")
@@ -342,7 +347,7 @@ mixed = tasks.generate(
     image_shape=coarsest,
 )
 called = classifier.predict_classes(mixed).reshape(steps_of_t, per_t)
-figure, axes = plt.subplots(figsize=(6, 2.4), dpi=75, layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 2.4))
 for name, label in zip((class_a, class_b), pair, strict=True):
     axes.plot(np.linspace(0, 1, steps_of_t), (called == label).mean(axis=1), label=name)
 axes.set(xlabel="t", ylabel="share of samples", ylim=(-0.05, 1.05))

@@ -24,11 +24,13 @@ from keras import ops
 import keras_cfebm as cf
 from keras_cfebm import evaluation, tasks, visualization
 
+visualization.use_style()
+
 # %% tags=["parameters"]
 count = 48  # @param {type:"integer"}
 sigma = 0.2  # @param {type:"number"}
 mask = "left_half"  # @param ["left_half", "center", "random_25"]
-seeds = 4  # @param {type:"integer"}
+seeds = 8  # @param {type:"integer"}
 shown = 8  # @param {type:"integer"}
 
 # %% [markdown]
@@ -36,8 +38,11 @@ shown = 8  # @param {type:"integer"}
 #
 # `generator` learned from chains that start at noise, at 8×8 pixels. `denoiser` learned
 # from chains that start at *noisy images*: a training image plus white noise whose
-# standard deviation was drawn between 0 and 0.4. Both use the same data and network.
-# The `ladder` holds one energy per resolution; the `network` is the finest of them.
+# standard deviation was drawn between 0 and 0.4. Both use the same data and network. A
+# model holds one energy per resolution, and the settings of its chains: number and size
+# of the steps at each level, coarsest first. A task that is given the *model* takes
+# steps of the size that training took; one that is given an energy alone cannot know
+# it.
 
 # %%
 generator = cf.CFEBM.from_preset("fashion_mnist")
@@ -48,6 +53,7 @@ tuning_images = test_data.images(2 * count)[count:]
 for name, model in (("generator", generator), ("denoiser", denoiser)):
     resolutions = [energy.resolution for energy in model.sampling_ladder]
     print(f"{name}: energies at {resolutions} pixels, chains from {model.chain_start}")
+    print(f"    steps {model.langevin.steps}, step sizes {model.langevin.step_size}")
 
 # %% [markdown]
 # ## Denoising: start the chain at the noisy image
@@ -68,22 +74,35 @@ for name, model in (("generator", generator), ("denoiser", denoiser)):
 
 # %%
 noisy_images = tasks.add_noise(images, sigma)  # y = x + σ ε
-restored_images = tasks.denoise(denoiser.sampling_network, noisy_images, seed=0)
-noisy_shown = np.clip(noisy_images, -1, 1)
-for name, version in (("noisy", noisy_shown), ("restored", restored_images)):
-    print(f"{name:9s} PSNR {evaluation.psnr(version, images).mean():.2f} dB")
-visualization.comparison_grid(
-    {
-        "original": images[:shown],
-        "noisy": noisy_shown[:shown],
-        "restored": restored_images[:shown],
-    }
-)
+versions = {
+    "noisy": np.clip(noisy_images, -1, 1),
+    "denoise": tasks.denoise(denoiser, noisy_images, seed=0),
+    "restore": tasks.restore(
+        denoiser,
+        noisy_images,
+        tasks.Identity(),
+        noise=sigma,
+        samples=seeds,
+        seed=0,
+        initial=noisy_images,
+    ).mean,
+}
+for name, version in versions.items():
+    quality = evaluation.psnr(version, images).mean()
+    print(f"{name:9s} PSNR {quality:.2f} dB")
+rows = {"original": images, **versions}
+visualization.comparison_grid({name: row[:shown] for name, row in rows.items()})
 
 # %% [markdown]
 # The black background is nearly clean again, and outlines are kept. Look at prints and
-# textures: fine detail that the noise has drowned does not come back, and some grain
-# stays on the fabric.
+# textures: fine detail that the noise has drowned does not come back.
+#
+# The row `restore` is told $\sigma$, and asks for images that are likely *and* agree
+# with what was measured: after each step of the chain comes the step towards $y$ of the
+# density $\exp(-E(x) / \tau - \lVert x - y \rVert^2 / 2\sigma^2)$, which has a closed
+# form. It takes a few steps only, and the mean of several chains. The two figures say
+# whether knowing $\sigma$ helps this energy, whose training has never tied a chain to
+# its start.
 #
 # ## Beside classical filters
 #
@@ -94,7 +113,7 @@ visualization.comparison_grid(
 
 # %%
 report = evaluation.evaluate_denoising(
-    denoiser.sampling_network, images, (sigma,), tuning_images=tuning_images
+    denoiser, images, (sigma,), tuning_images=tuning_images
 )
 for name, figures in report.figures[f"{sigma:g}"].items():
     strength = figures.get("strength", "–")
@@ -104,31 +123,28 @@ for name, figures in report.figures[f"{sigma:g}"].items():
     )
 
 # %% [markdown]
-# Compare the row `model` with the others. The energy should be well ahead of the
-# Gaussian and the median filter. Non-local means is a strong rival, and who is ahead
-# may depend on the figure, PSNR or SSIM: it averages similar patches of the *same*
-# image, and it is told $\sigma$. The network has to handle every noise level and is
-# never told which one it is; only its number of steps is chosen. The last row combines
-# both: `tasks.restore` starts at the images of non-local means and holds the chain near
-# the noisy ones. It should be the best.
+# Compare the row `model` with the others, first with the Gaussian and the median
+# filter. Non-local means is a strong rival, and who is ahead may depend on the figure,
+# PSNR or SSIM: it averages similar patches of the *same* image, and it is told
+# $\sigma$. The network has to handle every noise level and is never told which one it
+# is; only its number of steps is chosen. The last row combines both: `tasks.restore`
+# starts at the images of non-local means and holds the chain near the noisy ones.
 #
 # ## How many steps, and which energy?
 #
-# We record both energies along a chain of 40 steps from the same noisy images. Watch
-# two curves: the quality, which needs the clean image, and the energy, which does not.
+# We record both energies along a chain of 40 steps from the same noisy images, with the
+# step size of each one's training. Watch two curves: the quality, which needs the clean
+# image, and the energy, which does not.
 
 # %%
-record_settings = cf.Langevin(steps=40, noise_scale=0.005)
-figure, (quality_axes, energy_axes) = plt.subplots(
-    1, 2, figsize=(7, 2.8), dpi=75, layout="constrained"
-)
+figure, (quality_axes, energy_axes) = plt.subplots(1, 2, figsize=(7, 2.8))
 for name, model in (("denoiser", denoiser), ("generator", generator)):
     states = list(
         tasks.chain_states(
             model.sampling_network,
             images=noisy_images,
             seed=0,
-            settings=record_settings,
+            settings=model.finest_settings.replace(steps=40),
             every=4,
         )
     )
@@ -140,7 +156,9 @@ for name, model in (("denoiser", denoiser), ("generator", generator)):
     energies = [state.energies.mean() for state in states[:-1]]
     quality_axes.plot(steps, quality, label=name)
     energy_axes.plot(steps[:-1], energies - energies[0], label=name)
-    print(f"{name}: highest PSNR {max(quality):.2f} at step {np.argmax(quality) * 4}")
+    trained = model.finest_settings.steps_at(0)
+    print(f"{name}: highest PSNR {max(quality):.2f} at step {np.argmax(quality) * 4},")
+    print(f"    at the end {quality[-1]:.2f}; trained with chains of {trained} steps")
 quality_axes.set(xlabel="step", ylabel="PSNR (dB)")
 energy_axes.set(xlabel="step", ylabel="energy − energy at the start")
 quality_axes.legend()
@@ -149,15 +167,14 @@ plt.show()
 # %% [markdown]
 # Two lessons.
 #
-# 1. **The energy keeps falling when the quality no longer rises.** The denoiser is best
-#    after somewhat more steps than its training chains had, and slowly gets worse from
-#    there. Energy is no stopping rule: these models are trained with short chains, and
-#    how long a chain runs is a part of the model.
-# 2. **The generator makes it worse, from the first step on, and its energy falls
-#    faster.** In its training, chains reached the finest level as upsampled 16×16
-#    images. White noise at 32×32 pixels never occurred in them, so nothing has taught
-#    this energy to dislike it. An energy is only trustworthy where its negative samples
-#    have been.
+# 1. **The energy keeps falling when the quality no longer rises.** Compare the step
+#    where the denoiser is best with the length of its training chains. Energy is no
+#    stopping rule: these models are trained with short chains, and how long a chain
+#    runs is a part of the model.
+# 2. **The generator is no denoiser,** although its energy falls as well. In its
+#    training, chains reached the finest level as upsampled 16×16 images. White noise at
+#    32×32 pixels never occurred in them, so nothing has taught this energy to dislike
+#    it. An energy is only trustworthy where its negative samples have been.
 #
 # ## Inpainting: put the known pixels back after every step
 #
@@ -174,11 +191,10 @@ plt.show()
 
 # %%
 holes = tasks.hole_masks(mask, images.shape)  # True where a pixel is missing
-finest_fill = tasks.inpaint(generator.sampling_network, images, holes, seed=0)
-ladder_chain = tasks.Chain(
-    generator.sampling_ladder, cf.Langevin(steps=(15, 10, 5), noise_scale=0.005)
-)
-ladder_fill = tasks.inpaint(ladder_chain, images, holes, seed=0)
+finest_settings = generator.finest_settings.replace(steps=50)
+finest_chain = tasks.Chain(generator.sampling_network, finest_settings)
+finest_fill = tasks.inpaint(finest_chain, images, holes, seed=0)
+ladder_fill = tasks.inpaint(generator, images, holes, seed=0)
 for name, version in (("finest only", finest_fill), ("ladder", ladder_fill)):
     quality = evaluation.psnr(version, images, holes).mean()
     print(f"{name:12s} PSNR in the hole {quality:.2f} dB")
@@ -192,17 +208,16 @@ visualization.comparison_grid(
 )
 
 # %% [markdown]
-# The finest energy alone leaves black-and-white texture in the hole: again it starts
-# where it has never been trained. The ladder first fills the hole with a plausible blob
-# at 8×8, where 16 missing pixels are one, and refines it. Its fillings continue the
-# outline. They are softer than the known part, since only few steps are made at the
-# finest level, and the seam can be seen.
+# The finest energy alone leaves texture in the hole: again it starts where it has never
+# been trained. The ladder first fills the hole with a plausible blob at 8×8, where 16
+# missing pixels are one, and refines it. Its fillings continue the outline. Look for
+# the seam: is the filling softer than the known part?
 #
 # ## Against classical methods, for three masks
 
 # %%
 for mask_name in ("center", "left_half", "random_25"):
-    figures = evaluation.evaluate_inpainting(ladder_chain, images, mask_name).figures
+    figures = evaluation.evaluate_inpainting(generator, images, mask_name).figures
     print(f"{mask_name} ({figures['missing']:.0%} missing)")
     for name in ("model", "mean", "biharmonic"):
         psnr, ssim = figures[name]["psnr"], figures[name]["ssim"]
@@ -217,30 +232,56 @@ for mask_name in ("center", "left_half", "random_25"):
 # ## A restoration is a sample
 #
 # Other random numbers, another filling. All of them agree with the known pixels
-# exactly. Take two images, and compare them from row to row.
+# exactly. `tasks.restore` draws several $x^{(1)}, \dots, x^{(n)}$ and returns one,
+# their mean $\bar x$, and their standard deviation at each pixel,
+#
+# $$s_{ij} = \sqrt{\tfrac{1}{n} \sum_k \big(x^{(k)}_{ij} - \bar x_{ij}\big)^2} .$$
+#
+# Where the fillings differ, what was measured does not tell. Does $s$ say how wrong the
+# mean is, without the original? Its correlation with the true error $|\bar x - x|$,
+# over the pixels of the hole, says so: 1 would be a perfect warning, 0 none.
 
 # %%
-fillings = [tasks.inpaint(ladder_chain, images, holes, seed=s) for s in range(seeds)]
-average = np.mean(fillings, axis=0)
+operator = tasks.Mask(holes)
+fillings = [
+    tasks.restore(generator, images, operator, samples=1, seed=s).sample
+    for s in range(1, 3)
+]
+found = tasks.restore(generator, images, operator, samples=seeds, seed=0)
+fillings.insert(0, found.sample)
 single = np.mean([evaluation.psnr(f, images, holes).mean() for f in fillings])
 print(f"one filling, on average: {single:.2f} dB")
-averaged = evaluation.psnr(average, images, holes).mean()
-print(f"average of {seeds} fillings: {averaged:.2f} dB")
-rows = {f"seed {s}": filling[:shown] for s, filling in enumerate(fillings)}
-visualization.comparison_grid({**rows, "average": average[:shown]})
+averaged = evaluation.psnr(found.mean, images, holes).mean()
+print(f"mean of {seeds} fillings: {averaged:.2f} dB")
+error = np.abs(found.mean - images)[..., 0]
+hole = holes[..., 0]
+trust = np.corrcoef(found.std[hole], error[hole])[0, 1]
+print(f"correlation of deviation and true error in the hole: {trust:.2f}")
+brightest = max(found.std[:shown].max(), error[:shown].max())
+rows = {"original": images, **{f"filling {k}": f for k, f in enumerate(fillings, 1)}}
+rows |= {
+    "mean": found.mean,
+    "deviation": 2 * found.std[..., None] / brightest - 1,
+    "true error": 2 * error[..., None] / brightest - 1,
+}
+visualization.comparison_grid({name: row[:shown] for name, row in rows.items()})
 
 # %% [markdown]
-# The seeds agree on the kind of garment and differ in width, brightness and detail.
-# Their average has a higher PSNR than a single one, although it is blurrier: squared
-# error is smallest for the mean of all plausible answers, which is itself not a
-# plausible image. PSNR therefore favours blur. Say which one you want before you
-# compare methods. (`tasks.restore` returns a sample, the mean and the standard
-# deviation of several, which says how much to trust a pixel.)
+# Compare the fillings of one image, from row to row: in what do they agree, and in what
+# do they differ? Their mean is blurrier than each of them, and its PSNR is the higher
+# one all the same: squared error is smallest for the mean of all plausible answers,
+# which is itself not a plausible image. PSNR therefore favours blur. Say which one you
+# want before you compare methods.
+#
+# The last two rows have one scale, black is 0. The deviation is bright where the
+# fillings disagree, often along outlines that could lie elsewhere, and the printed
+# correlation says how far that is where the mean is wrong. It cannot warn of what all
+# fillings have in common: where the chains agree on the wrong garment, it is dark.
 #
 # ## Exercises
 #
 # 1. *(easy)* The denoiser was trained with noise up to 0.4. What does it gain at
-#    $\sigma = 0.1$, 0.4 and 0.6? Does it fail outside of its range?
+#    $\sigma = 0.1$, 0.4 and 0.7? Does it fail outside of its range?
 # 2. *(easy)* Make a mask of your own: scratches, one pixel wide. Who wins, the model or
 #    `biharmonic`?
 # 3. *(medium)* Garments are nearly symmetric, shoes are not. Start the hole of
@@ -250,19 +291,19 @@ visualization.comparison_grid({**rows, "average": average[:shown]})
 #    \exp(-E(x) - \lVert x - y \rVert^2 / 2\sigma^2)$. Add such a term, with a factor
 #    $c$ in place of $1/\sigma^2$, to both energies: an energy is any function of
 #    images. The term alone makes a step $x - y \leftarrow (1 - \eta c)(x - y)$, which
-#    grows without bound for $c > 2 / \eta$. With the $\eta = 1$ of these chains $c$ has
-#    to stay below 2, and $1/\sigma^2$, 25 for $\sigma = 0.2$, would blow up. Does it
-#    help the denoiser? Does it rescue the generator?
+#    grows without bound for $c > 2 / \eta$. So choose $\eta c$, well below 2: the $c =
+#    1/\sigma^2 = 25$ of $\sigma = 0.2$ would blow up with any $\eta$ above 0.08. Does
+#    it help the denoiser? Does it rescue the generator? (`tasks.restore` has no such
+#    bound: its step towards $y$ has a closed form.)
 
 # %%
 # @title Solution 1 {display-mode: "form"}
+usual = denoiser.finest_settings
 denoising_chains = {
-    steps: tasks.Chain(
-        denoiser.sampling_network, cf.Langevin(steps=steps, noise_scale=0.005)
-    )
-    for steps in (20, 40)
+    steps: tasks.Chain(denoiser.sampling_network, usual.replace(steps=steps))
+    for steps in (usual.steps_at(0), 2 * usual.steps_at(0))
 }
-for level in (0.1, 0.4, 0.6):
+for level in (0.1, 0.4, 0.7):
     noisy = tasks.add_noise(images, level)
     quality = evaluation.psnr(np.clip(noisy, -1, 1), images).mean()
     line = f"σ = {level}: {quality:.2f} dB before"
@@ -270,15 +311,16 @@ for level in (0.1, 0.4, 0.6):
         quality = evaluation.psnr(tasks.denoise(chain, noisy, 0), images).mean()
         line += f", {quality:.2f} after {steps} steps"
     print(line)
-# It gains at every level, also beyond its range. Strong noise needs more steps, weak
-# noise fewer: what the chain does to the image does not depend on a known σ.
+# Look at the last line for what happens beyond its range. Strong noise needs more
+# steps, weak noise fewer: what the chain does to the image does not depend on a known
+# σ.
 
 # %%
 # @title Solution 2 {display-mode: "form"}
 scratches = np.zeros((32, 32), bool)
 np.fill_diagonal(scratches, True)
 scratches[:, ::8] = True
-report = evaluation.evaluate_inpainting(ladder_chain, images, scratches)
+report = evaluation.evaluate_inpainting(generator, images, scratches)
 for name in ("model", "mean", "biharmonic"):
     print(f"{name:11s} PSNR in the scratches {report.figures[name]['psnr']:.2f} dB")
 # Smooth continuation wins: the neighbours of a thin scratch say nearly all.
@@ -287,8 +329,9 @@ for name in ("model", "mean", "biharmonic"):
 # @title Solution 3 {display-mode: "form"}
 left_half = tasks.hole_masks("left_half", images.shape)
 mirrored = np.where(left_half, images[:, :, ::-1], images)
-polished = tasks.inpaint(denoising_chains[20], mirrored, left_half, 0, fill="image")
-from_noise = tasks.inpaint(ladder_chain, images, left_half, seed=0)
+shorter_chain = next(iter(denoising_chains.values()))
+polished = tasks.inpaint(shorter_chain, mirrored, left_half, 0, fill="image")
+from_noise = tasks.inpaint(generator, images, left_half, seed=0)
 versions = {"ladder": from_noise, "mirrored": mirrored, "polished": polished}
 for name, version in versions.items():
     quality = evaluation.psnr(version, images, left_half).mean()
@@ -312,14 +355,16 @@ def posterior(energy, strength):
 
 
 for name, model in (("denoiser", denoiser), ("generator", generator)):
-    for strength in (0.02, 0.3):
-        energy = posterior(model.sampling_network, strength)
-        restored = tasks.denoise(energy, noisy_images, seed=0, batch_size=count)
+    settings = model.finest_settings
+    for product in (0.0, 0.02, 0.3):
+        energy = posterior(model.sampling_network, product / settings.step_size)
+        restored = tasks.denoise(energy, noisy_images, 0, settings, batch_size=count)
         quality = evaluation.psnr(restored, images).mean()
-        print(f"{name}, c = {strength}: PSNR {quality:.2f} dB")
-# Compare with the first table. The term does not help the denoiser: its short chain
-# already stays near y, as it was trained to. It limits the damage of the generator,
-# but does not turn it into a denoiser: a wrong prior stays wrong in Bayes' rule.
+        print(f"{name}, η c = {product}: PSNR {quality:.2f} dB")
+# The first line of each is the chain without the term. A denoiser's short chain stays
+# near y by itself, as it was trained to, so there is little to gain. The term limits
+# the damage of the generator, but does not turn it into a denoiser: a wrong prior stays
+# wrong in Bayes' rule.
 
 # %% [markdown]
 # ## What to remember

@@ -20,12 +20,13 @@
 # $p(x) = \exp(-E(x)) / Z$.
 
 # %%
-# %matplotlib inline
 import matplotlib.pyplot as plt
 import numpy as np
 
 import keras_cfebm as cf
 from keras_cfebm import evaluation, tasks, visualization
+
+visualization.use_style()
 
 # %% tags=["parameters"]
 count = 100  # @param {type:"integer"}
@@ -194,13 +195,16 @@ for state in tasks.chain_states(
     kept = evaluation.pixel_correlation(images, sources).mean()
     rows.append((state.step, arrived, kept))
 steps, arrived, kept = np.transpose(rows)
-figure, axes = plt.subplots(figsize=(6, 2.8), dpi=75, layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 2.8))
 axes.plot(steps, arrived, label="arrived: called boot")
 axes.plot(steps, kept, label="kept: correlation with source")
 random_boots = report.figures["random_target"]["correlation"]
 axes.axhline(random_boots, color="0.6", linestyle=":", label="correlation, random boot")
 axes.axvline(model.finest_settings.steps_at(0), color="k", linewidth=0.8)
-axes.set(xlabel="step (line: end of the chains in training)", ylim=(0, 1.05))
+axes.set(
+    xlabel="step (line: end of the chains in training)", ylabel="share, correlation"
+)
+axes.set(ylim=(0, 1.05))
 axes.legend()
 plt.show()
 
@@ -221,12 +225,7 @@ visualization.comparison_grid(
     {
         "translation": translations[:shown],
         "boot energy, from noise": model.translate(noise.astype("float32"), seed=0),
-        "energy of all classes": tasks.translate(
-            generator.sampling_network,
-            sources[:shown],
-            seed=0,
-            settings=model.finest_settings,
-        ),
+        "energy of all classes": tasks.translate(generator, sources[:shown], seed=0),
     }
 )
 

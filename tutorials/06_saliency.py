@@ -27,7 +27,6 @@ path_steps = 50  # @param {type:"integer"}
 seed = 0  # @param {type:"integer"}
 
 # %%
-# %matplotlib inline
 import logging
 
 import keras
@@ -35,7 +34,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from keras import ops
-from PIL import Image
 from skimage import filters
 from tf_keras_vis.saliency import Saliency
 
@@ -45,12 +43,7 @@ from keras_cfebm.tasks import saliency as saliency_maps
 
 # tf-keras-vis does not compile the network; TensorFlow remarks on it at each call.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
-
-
-def show(picture):
-    """Displays a picture in 128 colours, which keeps the notebook small."""
-    display(picture.quantize(128, dither=Image.Dither.NONE))
-
+cf.visualization.use_style()
 
 energy = cf.CFEBM.from_preset("fashion_mnist").sampling_network
 boots = cf.CFEBM.from_preset("fashion_mnist_sneaker_to_boot")
@@ -77,7 +70,7 @@ by_hand = saliency(lambda energies: energies, images[:shown], normalize_map=Fals
 gradient_maps = saliency_maps.input_gradient(energy, images)
 difference = np.abs(by_hand - gradient_maps[:shown]).max()
 print(f"largest difference {difference:.1e}, largest value {gradient_maps.max():.3f}")
-show(cf.visualization.saliency_overlay(images[:shown], gradient_maps[:shown]))
+display(cf.visualization.saliency_overlay(images[:shown], gradient_maps[:shown]))
 
 # %% [markdown]
 # Most of the map lies on outlines, and it is grainy: the derivative at one point sees
@@ -109,7 +102,7 @@ maps = {
 }
 for name in ("SmoothGrad", "Grad-CAM"):
     print(name)
-    show(cf.visualization.saliency_overlay(images[:shown], maps[name][:shown]))
+    display(cf.visualization.saliency_overlay(images[:shown], maps[name][:shown]))
 
 # %% [markdown]
 # SmoothGrad gives more weight to areas: it asks about larger changes. Grad-CAM marks
@@ -156,7 +149,7 @@ for name, heat in maps.items():
 # image and from the architecture. A high number in the second says that the map is
 # close to an edge detector. Here the maps depend on what was learned: those of the
 # untrained network are hardly alike, or even the opposite. But each map correlates with
-# plain edges by more than 0.5. Keep both in mind when a map looks convincing.
+# plain edges by more than 0.4. Keep both in mind when a map looks convincing.
 #
 # ## 4. Second test: erase what the map calls important
 #
@@ -175,7 +168,7 @@ detector = cf.tasks.AnomalyDetector(energy)  # compiled once
 intact = detector.scores(images)
 fractions = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5])
 
-figure, axes = plt.subplots(figsize=(6.5, 3), dpi=75, layout="constrained")
+figure, axes = plt.subplots(figsize=(6.5, 3))
 for name, heat in orders.items():
     flat = heat.reshape(len(images), -1)
     rank = flat.argsort(axis=1)[:, ::-1].argsort(axis=1).reshape(edges.shape)
@@ -192,8 +185,9 @@ plt.show()
 # %% [markdown]
 # Compare each curve with *random*, and with *edges*: a map that does not beat the edge
 # detector tells nothing about this energy that a glance at the image does not. All
-# three beat it here. The test has a weakness of its own: an image with blurred holes is
-# not natural, and nobody taught the energy what to say about it.
+# three beat it here while few pixels are erased. The test has a weakness of its own: an
+# image with blurred holes is not natural, and nobody taught the energy what to say
+# about it.
 #
 # ## 5. Generative saliency
 #
@@ -217,8 +211,8 @@ settings = boots.finest_settings
 translated, visible = cf.tasks.translate(
     boots.sampling_network, sneakers, seed, settings, saliency=True
 )
-show(cf.visualization.comparison_grid({"source": sneakers}))
-show(cf.visualization.saliency_overlay(translated, visible))
+display(cf.visualization.comparison_grid({"source": sneakers}))
+display(cf.visualization.saliency_overlay(translated, visible))
 
 # %% [markdown]
 # The heat is where the picture changes: on shaft, heel and sole. Does clipping matter
@@ -257,7 +251,7 @@ noise_scales = np.linspace(
 noise_floor = np.sqrt(2 / np.pi) * noise_scales.sum()
 print(f"mean movement {generative.mean():.3f}, of it visible {visible.mean():.3f}")
 print(f"noise floor {noise_floor:.3f}")
-show(cf.visualization.saliency_overlay(translated, generative))
+display(cf.visualization.saliency_overlay(translated, generative))
 
 # %% [markdown]
 # This is the map of *all* movement. Look at its hottest areas, and then at the same
@@ -314,14 +308,16 @@ print(f"{'AUROC of damage':20}{'all pixels':>12}{'on the garment':>16}")
 for name, heat in candidates.items():
     areas = found_damage(heat, everywhere), found_damage(heat, garment)
     print(f"{name:20}{areas[0]:12.3f}{areas[1]:16.3f}")
-show(
+display(
     cf.visualization.comparison_grid(
         {"clean": clean[:shown], "restored": restored[:shown]}
     )
 )
 for name in ("generative", "generative, visible"):
     print(name)
-    show(cf.visualization.saliency_overlay(damaged[:shown], candidates[name][:shown]))
+    display(
+        cf.visualization.saliency_overlay(damaged[:shown], candidates[name][:shown])
+    )
 
 # %% [markdown]
 # Read the columns one after the other. Over all pixels, the generative map of all
@@ -362,16 +358,16 @@ for toward in ("likely", "unlikely"):
         energy, images[:shown], layer=layers[-1], toward=toward
     )
     print(layers[-1], toward)
-    show(cf.visualization.saliency_overlay(images[:shown], heat, scale=2))
-# A map may be empty, as that of "likely" is here: where the weighted sum of features
-# has the other sign everywhere, ReLU leaves nothing of it, and "unlikely" shows it.
+    display(cf.visualization.saliency_overlay(images[:shown], heat))
+# A map may be empty in places, or as a whole: where the weighted sum of features has
+# the other sign, ReLU leaves nothing of it, and "unlikely" shows it.
 # The features are 4 x 4: a map says which part of the image, but not which edge.
 
 # %%
 # @title Solutions 2 and 3 {display-mode: "form"}
 print(f"the noise floor is {noise_floor / visible.mean():.0%} of the mean visible map")
 without_noise = np.maximum(visible - noise_floor, 0)
-show(cf.visualization.saliency_overlay(translated, without_noise))
+display(cf.visualization.saliency_overlay(translated, without_noise))
 # An upper bound: where a pixel is at the end of the range, half of the noise is unseen.
 
 displacement = np.abs(visible_path[-1] - visible_path[0]).mean(axis=-1)
@@ -409,9 +405,9 @@ for share, whole in zip(
     print(f"sum of attributions {share:8.4f}, E(x) - E(black) {whole:8.4f}")
 # The integral of a slope along a path is the difference of its ends, so the sums agree,
 # but for the finite number of steps.
-show(
+display(
     cf.visualization.saliency_overlay(
-        images[:shown], np.abs(attributions).mean(axis=-1), scale=2
+        images[:shown], np.abs(attributions).mean(axis=-1)
     )
 )
 

@@ -28,7 +28,6 @@ count = 400  # @param {type:"integer"}
 seed = 0  # @param {type:"integer"}
 
 # %%
-# %matplotlib inline
 import csv
 import dataclasses
 import os
@@ -54,6 +53,7 @@ from keras_cfebm.callbacks import (
 )
 from keras_cfebm.runs.run_folder import RunFolder
 
+cf.visualization.use_style()
 temporary = tempfile.TemporaryDirectory(prefix="cfebm_")  # gone with the kernel
 work = pathlib.Path(temporary.name)
 own_photos = None  # the path of your own folder goes here
@@ -135,7 +135,7 @@ pyramid = {
     f"{side} pixels": train_data.subset(limit=10, seed=seed).images(resolution=side)
     for side in (32, 16, 8)
 }
-cf.visualization.comparison_grid(pyramid, scale=2)
+cf.visualization.comparison_grid(pyramid)
 
 # %% [markdown]
 # One file was skipped, and the warning names it. Look at the row of 8 pixels: if *you*
@@ -294,12 +294,11 @@ print(f"{sum(same)} of {len(same)} arrays of weights are bitwise equal")
 print("files of the run:", ", ".join(sorted(path.name for path in run.path.iterdir())))
 curves = cf.visualization.energy_curves(rows)
 curves.set_size_inches(7, 5)
-curves.set_dpi(70)
 display(curves)
 
 model = cf.load_ladder(run.path)
 samples = model.generate(count, seed=seed)
-display(cf.visualization.image_grid(samples[:32], columns=8, scale=2))
+display(cf.visualization.image_grid(samples[:32], columns=8))
 
 # %% [markdown]
 # Look for fragments, and for mixtures of the classes: the training was short. How good
@@ -348,9 +347,19 @@ print(
     end="",
 )
 print(f"test images {figures['test']:.2f}, ratio {figures['ratio']:.2f}")
-cf.visualization.comparison_grid(
-    {label: images[:10] for label, images in neighbours.images.items()}, scale=2
+display(
+    cf.visualization.comparison_grid(
+        {label: images[:10] for label, images in neighbours.images.items()}
+    )
 )
+
+found = cf.evaluation.diagnose(
+    model, test_data, train_data, encoder, count=32, factors=(1, 3)
+)
+print(f"\nthe worst verdict is: {found.figures['verdict']}")
+for name, check in found.figures["checks"].items():
+    if check["verdict"] != "sound":
+        print(f"{name} ({check['verdict']}): {check['meaning']}")
 
 # %% [markdown]
 # ## Exercises

@@ -40,6 +40,8 @@ from PIL import Image
 import keras_cfebm as cf
 from keras_cfebm import visualization
 
+visualization.use_style()
+
 # %% tags=["parameters"]
 requests = 64  # @param {type:"integer"}
 clients = 8  # @param {type:"integer"}
@@ -176,8 +178,8 @@ visualization.image_grid(np.array(by_steps + by_speed, "float32"), columns=7)
 
 # %% [markdown]
 # One seed; above with 1 to 50 steps per level (0 would be the model's own). The last
-# two chains are longer than in training: more is not better. Below with seven speeds:
-# fewer steps that are larger in proportion, so that each chain takes as long a way as
+# chains are longer than in training (16, 12 and 10 steps): more is not better. Below
+# with seven speeds: fewer steps that are larger in proportion, so that each chain takes as long a way as
 # in training. It bears a speed of 2 or 3; much larger steps miss.
 #
 # ## What is refused
@@ -310,7 +312,7 @@ sizes = [1, 2, 4, 8, 16, 32][: 2 + requests // 16]
 rates = []
 for rows in sizes:
     rates.append(load(grpc_address, samples(rows), clients=1, requests=4)[1])
-plt.figure(figsize=(5, 2.5), dpi=75)
+plt.figure(figsize=(5, 2.5))
 plt.plot(sizes, rates, "o-")
 plt.xlabel("rows per request")
 plt.ylabel("samples per second")

@@ -28,7 +28,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-plt.rcParams.update({"figure.dpi": 75, "figure.constrained_layout.use": True})
+from keras_cfebm import visualization
+
+visualization.use_style()
 
 # %% tags=["parameters"]
 training_steps = 2000  # @param {type:"integer"}
@@ -278,7 +280,8 @@ distance = energy_distance(others, test_data)
 print(f"{'truth':22s} {0:6.3f}  {distance:5.3f} ", np.round(found, 2))
 for panel, (name, values) in zip(axes, maps.items(), strict=True):
     panel.imshow(np.exp(values).reshape(side, side), origin="lower", vmax=0.6)
-    panel.set(title=name, xticks=[], yticks=[])
+    panel.set(title=name, xticks=[], yticks=[], xlabel="x₁", ylabel="x₂")
+    panel.label_outer()
 plt.show()
 
 # %% [markdown]

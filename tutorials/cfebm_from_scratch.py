@@ -92,10 +92,13 @@ def dataset(resolution):
 def show(*rows):
     """Draws rows of images, one below the other."""
     count = max(len(row) for row in rows)
-    figure, axes = plt.subplots(len(rows), count, figsize=(count, len(rows)))
+    size = (count, len(rows))
+    figure, axes = plt.subplots(len(rows), count, figsize=size, dpi=128)
     for row, places in zip(rows, np.reshape(axes, (len(rows), count)), strict=True):
         for image, place in zip(row, places, strict=True):
-            place.imshow(image[..., 0], cmap="gray", vmin=-1, vmax=1)
+            place.imshow(
+                image[..., 0], "gray", vmin=-1, vmax=1, interpolation="nearest"
+            )
             place.axis("off")
     figure.tight_layout(pad=0.2)
     plt.show()

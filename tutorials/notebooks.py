@@ -1,6 +1,8 @@
 """How a tutorial's source, a .py file, becomes a notebook: cells, parameters, a run."""
 
 import ast
+import base64
+import io
 import json
 import os
 import pathlib
@@ -15,6 +17,7 @@ from typing import Any
 import jupytext
 import nbclient
 import nbformat
+from PIL import Image
 
 FOLDER = pathlib.Path(__file__).parent
 # Without importing the package, and with it TensorFlow, for the sake of two strings.
@@ -200,7 +203,7 @@ def _children_seconds():
 
 
 def strip(notebook: nbformat.NotebookNode) -> None:
-    """Drops from a notebook that was run what differs each time, and warnings."""
+    """Drops what differs from run to run, and warnings; makes its pictures small."""
     notebook.metadata = nbformat.from_dict(_METADATA)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
@@ -208,10 +211,21 @@ def strip(notebook: nbformat.NotebookNode) -> None:
             cell.execution_count = None
             cell.outputs = _joined(cell.outputs)
             for output in cell.outputs:
-                # IPython stores Pillow's images twice.
-                output.get("data", {}).pop("image/jpeg", None)
+                data = output.get("data", {})
+                data.pop("image/jpeg", None)  # IPython stores Pillow's images twice
+                if "image/png" in data:
+                    data["image/png"] = _in_few_colours(data["image/png"])
                 if "execution_count" in output:
                     output.execution_count = None
+
+
+def _in_few_colours(png):
+    """A picture, as base64, with 128 colours, if that makes it smaller."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png)))
+    small = io.BytesIO()
+    few = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    few.save(small, "PNG", optimize=True)
+    return min(base64.b64encode(small.getvalue()).decode(), png, key=len)
 
 
 def _joined(outputs):

@@ -47,6 +47,14 @@ def _generation(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"**Generation**, and what its speed dial costs:\n\n{table}"
 
 
+def _novelty(figures: Mapping[str, float]) -> str:
+    return (
+        "**Novelty.** The nearest training image is at a distance of "
+        f"{figures['samples']:.2f} from a sample, and of {figures['test']:.2f} from a "
+        "test image, in the mean over a hundred (Euclidean, of all pixels)."
+    )
+
+
 def _guidance(rows: Sequence[Mapping[str, Any]]) -> str:
     table = _table(
         ["guidance", "class accuracy", "worst class", rows[0]["metric"]],
@@ -147,6 +155,7 @@ def _soundness(checks: Mapping[str, Any]) -> str:
 
 _SECTIONS: dict[str, Callable[[Any], str]] = {
     "generation": _generation,
+    "novelty": _novelty,
     "guidance": _guidance,
     "inpainting": _inpainting,
     "denoising": _denoising,

@@ -54,22 +54,37 @@ def _judged_noise(config):
     return config.source_noise / 2
 
 
-def distances_of(images, held_out, config):
+def real_images(config, count):
+    """Images that samples are compared with, and in a word which ones they are.
+
+    They are held out, unless the test images show other things than the training
+    images do, as other emoji are; then no sample can be near to them.
+    """
+    if configs.PRESETS["emoji_portraits"].config.data == config.data:
+        return load_data(config.data).subset(limit=count, seed=0).images(), "training"
+    data = load_data(config.data, held_out_split(config.data))
+    return data.subset(limit=count, seed=0).images(), "held-out"
+
+
+def distances_of(images, real, config):
     """Fréchet distance to all training images of the run: of images, and of a control.
 
-    The control are as many held-out images, pixelated to 16×16.
+    The control are real images, pixelated to 16×16.
     """
     encoder = Yardstick(config.data).encoder
     reference = evaluation.FeatureStatistics.from_images(
         [load_data(config.data).images()], encoder, "training images"
     )
     found = evaluation.FeatureStatistics.from_images([images], encoder, "samples")
-    control = evaluation.controls(held_out, encoder, reference)["pixelated_to_16"]
+    control = evaluation.controls(real, encoder, reference)["pixelated_to_16"]
     return evaluation.frechet_distance(found, reference), control
 
 
-def card(name, run, model, config, distances, details, count):
-    """The text of the model card; distances and details of the model and of images."""
+def card(name, run, model, config, distances, details, count, kind):
+    """The text of the model card; distances and details of the model and of images.
+
+    `kind` says which real images were compared, see `real_images`.
+    """
     (fid, control), (detail, real_detail) = distances, details
     rows = read_metrics(run)
     minutes, cpu_minutes = (
@@ -107,8 +122,8 @@ def card(name, run, model, config, distances, details, count):
 {rows[-1]["rollbacks"]:.0f} rollbacks of the divergence guard |
 | machine | {flags.FLAGS.machine} |
 | {metric} of {count:,} {measured} to the images of training | **{fid:.1f}** |
-| the same of held-out images, pixelated to 16×16 | {control:.1f} |
-| finest detail, and that of held-out images | {detail:.3f}, {real_detail:.3f} |
+| the same of {kind} images, pixelated to 16×16 | {control:.1f} |
+| finest detail, and that of {kind} images | {detail:.3f}, {real_detail:.3f} |
 | parameters | {parameters:,} in all levels, rounded to half precision |
 | licence | Apache 2.0; data: {_licence(preset)} |
 
@@ -162,7 +177,9 @@ def _classes(data):
 
 
 def write(name, model, config):
-    """Writes both forms anew, with a detector if it has none."""
+    """Rounds weights and writes both forms anew, with a detector if it has none."""
+    for network in (*model.ladder, *model.sampling_ladder):
+        half_precision.round_weights(network)
     if model.detector is None:
         yardstick = Yardstick(config.data)
         known, held_out = (
@@ -173,7 +190,8 @@ def write(name, model, config):
         model.detector = detector.fit(known, held_out=held_out)
     half_precision.round_weights(model.detector.normality)
     shutil.rmtree(_FOLDER / name / "serving", ignore_errors=True)
-    export_saved_model(model, _FOLDER / name / "serving", fit=config.data.fit)
+    fit = "pad" if config.data.fit == "pad" else "exact"
+    export_saved_model(model, _FOLDER / name / "serving", fit=fit)
     half_precision.save(model, _FOLDER / name / "model.keras")
 
 
@@ -193,11 +211,10 @@ def main(argv):
     if flags.FLAGS.noise_scale is not None:
         model.langevin = model.langevin.replace(noise_scale=flags.FLAGS.noise_scale)
     images = samples_of(model, config, flags.FLAGS.samples)
-    data = load_data(config.data, held_out_split(config.data))
-    held_out = data.subset(limit=len(images), seed=0).images()
-    distances = distances_of(images, held_out, config)
-    details = [evaluation.finest_detail(some) for some in (images, held_out)]
-    text = card(name, run, model, config, distances, details, len(images))
+    real, kind = real_images(config, len(images))
+    distances = distances_of(images, real, config)
+    details = [evaluation.finest_detail(some) for some in (images, real)]
+    text = card(name, run, model, config, distances, details, len(images), kind)
     write(name, model, config)
     folder = _FOLDER / name
     visualization.image_grid(images[:_SHOWN], path=folder / "samples.png")
@@ -205,7 +222,7 @@ def main(argv):
     print(f"{folder}: Fréchet distance %.2f, control %.2f" % distances)
     shipped = load_ladder(folder / "model.keras")
     model_figures.write(folder, model_figures.measured(name, shipped))
-    if blind := evaluation.blind_to_detail(images, held_out):
+    if blind := evaluation.blind_to_detail(images, real):
         print(blind)
 
 

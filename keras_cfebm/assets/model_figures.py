@@ -34,12 +34,10 @@ _RESTORED, _ANOMALIES = 100, 300
 
 def checked(model: CFEBM) -> dict[str, list[float]]:
     """A few numbers that follow from the file alone, in seconds."""
-    noise = np.random.default_rng(0).uniform(-1, 1, (_CHECKED, *model.image_shape))
-    images = noise.astype("float32")
+    data = datasets.load(datasets.EMBEDDED, "test", resolution=32, fit="pad")
+    images = data.subset(limit=_CHECKED, seed=0).images()
+    images = images.repeat(model.image_shape[-1], axis=-1)
     labels = None if model.num_classes is None else np.arange(_CHECKED)
-    if model.image_shape[-1] == 1:
-        data = datasets.load(datasets.EMBEDDED, "test", resolution=32, fit="pad")
-        images = data.subset(limit=_CHECKED, seed=0).images()
     if model.chain_start == "source":
         made = model.translate(images, seed=0)
     else:
@@ -75,6 +73,14 @@ def generation(model: CFEBM, yardstick: Yardstick, count: int) -> list[dict[str,
             }
         )
     return rows
+
+
+def novelty(model: CFEBM, yardstick: Yardstick) -> dict[str, float]:
+    """Mean distance to the nearest training image, of samples and of test images."""
+    test = yardstick.images("test", _RESTORED)
+    return evaluation.evaluate_neighbours(
+        model.generate(len(test), 0), yardstick.images("train"), test, k=1
+    ).figures["pixels"]
 
 
 def guidance(model: CFEBM, yardstick: Yardstick, count: int) -> list[dict[str, Any]]:
@@ -198,6 +204,8 @@ def measured(
     figures: dict[str, Any] = {"check": checked(model)}
     if config.source is None:
         figures["generation"] = generation(model, yardstick, samples)
+        if yardstick.has_all:
+            figures["novelty"] = novelty(model, yardstick)
         if model.num_classes is not None:
             figures["guidance"] = guidance(model, yardstick, samples)
         figures["inpainting"] = inpainting(model, yardstick)

@@ -39,6 +39,11 @@ class Yardstick:
         return self.image_data(split, data).subset(limit=limit, seed=0).images()
 
     @property
+    def has_all(self) -> bool:
+        """Whether all training images are at hand."""
+        return self.data.name == datasets.EMBEDDED or self.data.name not in _GARMENTS
+
+    @property
     def encoder(self) -> evaluation.Encoder:
         """The features in which samples and images are compared."""
         if self.data.name in _GARMENTS:

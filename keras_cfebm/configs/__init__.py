@@ -1,6 +1,6 @@
 """What decides a run, as data: `RunConfig`, its stages, and named ones (`PRESETS`)."""
 
-from keras_cfebm.configs import fashion, paper
+from keras_cfebm.configs import emoji, fashion, paper
 from keras_cfebm.configs.preset import Preset
 from keras_cfebm.configs.run_config import RunConfig
 from keras_cfebm.utils.model_files import is_pretrained
@@ -8,7 +8,12 @@ from keras_cfebm.utils.model_files import is_pretrained
 __all__ = ["DESCRIBED", "PRESETS", "Preset", "config", "find"]
 
 #: The named configurations: name → `Preset`.
-PRESETS = {**fashion.PRESETS, **paper.GENERATION, **paper.TRANSLATION}
+PRESETS = {
+    **fashion.PRESETS,
+    **emoji.PRESETS,
+    **paper.GENERATION,
+    **paper.TRANSLATION,
+}
 
 #: Name → what a preset is, for a user to read.
 DESCRIBED = {

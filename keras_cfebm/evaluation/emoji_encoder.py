@@ -42,7 +42,8 @@ def emoji_encoder() -> Encoder:
     Example:
 
     ```python
-    features = emoji_encoder()(images)  # (n, 32, 32, 3) in [-1, 1] -> (n, 64)
+    images = np.zeros((2, 32, 32, 3), "float32")  # in [-1, 1]
+    features = emoji_encoder()(images)  # (2, 64)
     ```
     """
     model, card = load("emoji_encoder")

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from absl import logging
 
-from keras_cfebm import backend, callbacks, datasets, visualization
+from keras_cfebm import backend, callbacks, configs, datasets, visualization
 from keras_cfebm.configs.run_config import DataConfig, RunConfig
 from keras_cfebm.configs.stages import capped_stages
 from keras_cfebm.growing import fit_progressively
@@ -36,6 +36,12 @@ def load_data(config: DataConfig, split: str | None = None) -> datasets.ImageDat
     except TypeError as error:  # an option that the loader does not have
         raise ValueError(
             f"The options {config.options} do not fit the data {config.name!r}: {error}"
+        ) from error
+    except FileNotFoundError as error:
+        presets = configs.PRESETS.values()
+        said = {p.origin for p in presets if p.config.data.name == config.name}
+        raise FileNotFoundError(
+            " ".join([f"{error}", *(f"Its preset says: {text}." for text in said)])
         ) from error
     return data if config.classes is None else data.subset(classes=config.classes)
 

@@ -34,6 +34,7 @@ FIGURES = {
             "images_per_cpu_second": 14,
         },
     ],
+    "novelty": {"samples": 6.021, "test": 9.5, "ratio": 0.634},
     "detection": {
         "auroc": {
             "uniform": {"ladder": 1.0, "energy": 0.2},
@@ -57,6 +58,7 @@ def test_the_card_shows_what_was_measured_and_keeps_its_head(folder):
     for text in (
         "| 2 | 4 + 2 | 5.5 | 1.8× |",
         "mean AUROC 0.900, worst 0.800 (held out); at a nominal 5 % it flags 4.8% of",
+        "is at a distance of 6.02 from a sample, and of 9.50 from a",
         "- chains from noise (fault): They leave.",
     ):
         assert text in card
@@ -68,14 +70,16 @@ def test_the_card_shows_what_was_measured_and_keeps_its_head(folder):
     ("preset", "sections"),
     [
         ("fashion_mnist_conditional", ["generation", "guidance", "inpainting"]),
+        ("fashion_mnist_eight_classes", ["generation", "novelty"]),
+        ("emoji_portraits", ["generation", "novelty", "inpainting"]),
         ("fashion_mnist_denoise", ["denoising"]),
         ("fashion_mnist_sneaker_to_boot", ["translation"]),
     ],
 )
 def test_a_model_is_judged_by_what_it_is_for(preset, sections, monkeypatch):
-    for name in ("checked", "generation", "guidance", "inpainting", "soundness"):
+    for name in ("checked", "generation", "novelty", "guidance", "inpainting"):
         monkeypatch.setattr(model_figures, name, lambda *given, name=name: name)
-    for name in ("denoising", "translation", "detection"):
+    for name in ("soundness", "denoising", "translation", "detection"):
         monkeypatch.setattr(model_figures, name, lambda *given, name=name: name)
 
     class Model:
@@ -84,3 +88,4 @@ def test_a_model_is_judged_by_what_it_is_for(preset, sections, monkeypatch):
     figures = model_figures.measured(preset, Model(), 130, 64)
     assert set(figures) >= {"check", "detection", *sections}
     assert ("soundness" in figures) == ("generation" in figures)
+    assert ("novelty" in figures) == ("novelty" in sections)

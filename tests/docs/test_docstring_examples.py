@@ -29,6 +29,7 @@ LEFT_OUT = {
     "model.py": "trains twice, as test_model does",
     "runs/run_folder.py": "needs a run of the demo",
     "tasks/reconstruction.py": "hundreds of chains",
+    "visualization/style.py": "changes the figures of all tests",
     "utils/preset_folder.py": "needs a hub; see test_preset_folder",
 }
 

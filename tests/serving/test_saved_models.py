@@ -23,6 +23,7 @@ def test_one_of_each_kind_is_there():
         "fashion_mnist",
         "fashion_mnist_conditional",
         "fashion_mnist_sneaker_to_boot",
+        "emoji_portraits",
     } <= set(NAMES)
 
 
@@ -41,9 +42,10 @@ def test_the_card_says_what_the_model_is(name):
     card = (folder / "README.md").read_text(encoding="utf-8")
     for row in ("made by", "data", "chain", "stages", "seed", "training", "machine"):
         assert f"| {row} | " in card
+    grey = configs.PRESETS[name].channels == 1
     for text in (
         f"cfebm train --preset={name} ",
-        "classifier FID of",
+        "classifier FID of" if grey else "Fréchet distance on emoji-encoder of",
         "| licence | ",
         "## What it does",
     ):
@@ -71,15 +73,18 @@ def test_both_forms_are_the_model_of_the_preset(name, monkeypatch):
         np.testing.assert_allclose(found[what], numbers, atol=1e-3)
 
     config = configs.config(name)
-    assert model.image_shape == (32, 32, 1)
+    assert model.image_shape == (32, 32, configs.PRESETS[name].channels)
     assert (model.chain_start == "source") == (config.source is not None)
     assert (model.num_classes == 10) == config.network.conditional
     assert model.class_names == (CLASS_NAMES if model.num_classes else None)
 
     options = {"split": "test", "resolution": 32, "fit": "pad"}
     data = datasets.load(datasets.EMBEDDED, **options)
-    images, labels = data.images(3), data.labels(3).astype("int32")
-    labels = None if model.num_classes is None else labels
+    images, labels = data.images(3), None
+    if model.num_classes is not None:
+        labels = data.labels(3).astype("int32")
+    if model.image_shape[-1] == 3:
+        images = images.repeat(3, axis=-1)
     given = {} if labels is None else {"labels": tf.constant(labels)}
     served = tf.saved_model.load(str(FOLDER / name / "serving" / "1")).signatures
     if model.detector is not None:

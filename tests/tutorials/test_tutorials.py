@@ -1,6 +1,8 @@
 """Every tutorial keeps its form, is what its source says, and runs to its end."""
 
+import base64
 import gzip
+import io
 import pathlib
 import re
 import sys
@@ -88,6 +90,20 @@ def test_outputs_are_kept_while_the_code_is_the_same():
     solution.source += "\nprint(1)"
     with pytest.raises(ValueError, match="has to be run again"):
         notebooks.keep_outputs(after, before)
+
+
+def test_pictures_are_kept_small():
+    sheet = np.random.default_rng(0).integers(0, 256, (64, 64, 1), np.uint8)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(sheet.repeat(3, axis=2)).save(buffer, "PNG")
+    png = base64.b64encode(buffer.getvalue()).decode()
+    output = nbformat.v4.new_output("display_data", {"image/png": png})
+    cell = nbformat.v4.new_code_cell(outputs=[output])
+    notebooks.strip(nbformat.v4.new_notebook(cells=[cell]))
+    kept = cell.outputs[0].data["image/png"]
+    assert len(kept) < len(png) / 2
+    shown = PIL.Image.open(io.BytesIO(base64.b64decode(kept))).convert("L")
+    assert np.abs(np.asarray(shown, int) - sheet[..., 0]).max() <= 4
 
 
 def test_a_badge_stands_where_the_repository_can_be_had(monkeypatch):

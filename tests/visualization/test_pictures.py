@@ -424,3 +424,27 @@ def test_drawing_leaves_pyplot_and_the_backend_alone():
     visualization.roc_curves({"a": ([0.0], [1.0])})
     after = pyplot.get_fignums(), matplotlib.get_backend(), dict(matplotlib.rcParams)
     assert after == before
+
+
+def test_the_style_gives_curves_the_colours_of_the_package():
+    with matplotlib.rc_context():
+        visualization.use_style()
+        figure, axes = pyplot.subplots()
+        curves = [axes.plot([0, 1], [k, k])[0] for k in range(3)]
+        colours = [matplotlib.colors.to_hex(curve.get_color()) for curve in curves]
+        assert colours == ["#0072b2", "#d55e00", "#009e73"]
+        assert figure.get_constrained_layout()
+        pyplot.close(figure)
+
+
+def test_in_a_notebook_the_style_doubles_the_pixels(monkeypatch):
+    magics = []
+
+    class Shell:
+        kernel = None
+        run_line_magic = staticmethod(lambda *line: magics.append(line))
+
+    monkeypatch.setattr("IPython.get_ipython", lambda: Shell)
+    with matplotlib.rc_context():
+        visualization.use_style()
+    assert ("config", "InlineBackend.figure_formats = ['retina']") in magics
