@@ -179,8 +179,8 @@ visualization.image_grid(np.array(by_steps + by_speed, "float32"), columns=7)
 # %% [markdown]
 # One seed; above with 1 to 50 steps per level (0 would be the model's own). The last
 # chains are longer than in training (16, 12 and 10 steps): more is not better. Below
-# with seven speeds: fewer steps that are larger in proportion, so that each chain takes as long a way as
-# in training. It bears a speed of 2 or 3; much larger steps miss.
+# with seven speeds: fewer steps that are larger in proportion, so that each chain takes
+# as long a way as in training. It bears a speed of 2 or 3; much larger steps miss.
 #
 # ## What is refused
 #
