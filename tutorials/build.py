@@ -90,10 +90,10 @@ def write(source, notebook):
 def table():
     """The tutorials, their titles and times, as Markdown."""
     times = notebooks.read_json(notebooks.TIMES)
-    lines = ["| notebook | title | minutes on 2 cores |", "|---|---|--:|"]
+    lines = ["| notebook | title | time |", "|---|---|--:|"]
     for source in _all():
         took = times.get(source.stem)
-        minutes = f"{took['core_minutes'] / took['cores']:.1f}" if took else ""
+        minutes = notebooks.minutes_on(took) if took else ""
         link = f"[{source.stem}]({source.stem}.ipynb)"
         lines.append(f"| {link} | {notebooks.title(source)} | {minutes} |")
     return "\n".join(lines) + "\n"

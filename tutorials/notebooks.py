@@ -86,14 +86,20 @@ def title(source: pathlib.Path) -> str:
     return heading[1]
 
 
+def minutes_on(measured: dict[str, Any]) -> str:
+    """How long a tutorial takes, and on how many cores."""
+    cores = measured["cores"]
+    minutes = measured["core_minutes"] / cores
+    return f"{minutes:.1f} minutes on {cores} CPU core{'s' * (cores > 1)}"
+
+
 def timing(name: str) -> str:
     """What is known of the time that a tutorial takes, as a sentence."""
     measured = read_json(TIMES).get(name)
     if measured is None:
         return "**Time:** not measured yet."
     return (
-        f"**Time:** {measured['core_minutes'] / measured['cores']:.1f} minutes on "
-        f"{measured['cores']} CPU cores without a GPU "
+        f"**Time:** {minutes_on(measured)} without a GPU "
         f"({measured['core_minutes']:.1f} core-minutes of work, which took "
         f"{measured['minutes']:.1f} minutes on a machine with other work; "
         f"{measured['date']})."
