@@ -60,7 +60,7 @@ def real_images(config, count):
     They are held out, unless the test images show other things than the training
     images do, as other emoji are; then no sample can be near to them.
     """
-    if configs.PRESETS["emoji_portraits"].config.data == config.data:
+    if not Yardstick(config.data).of_garments:
         return load_data(config.data).subset(limit=count, seed=0).images(), "training"
     data = load_data(config.data, held_out_split(config.data))
     return data.subset(limit=count, seed=0).images(), "held-out"

@@ -39,14 +39,19 @@ class Yardstick:
         return self.image_data(split, data).subset(limit=limit, seed=0).images()
 
     @property
+    def of_garments(self) -> bool:
+        """Whether the images are those of Fashion-MNIST."""
+        return self.data.name in _GARMENTS
+
+    @property
     def has_all(self) -> bool:
         """Whether all training images are at hand."""
-        return self.data.name == datasets.EMBEDDED or self.data.name not in _GARMENTS
+        return self.data.name == datasets.EMBEDDED or not self.of_garments
 
     @property
     def encoder(self) -> evaluation.Encoder:
         """The features in which samples and images are compared."""
-        if self.data.name in _GARMENTS:
+        if self.of_garments:
             return evaluation.fashion_classifier().encoder
         return evaluation.emoji_encoder()
 
