@@ -22,8 +22,10 @@ from absl import flags
 
 from benchmarks import _common
 
-#: A row of progress: the number of its stage. Older versions print the stage last.
-_ROW = re.compile(r"^\s*(\d+)/\d+\s+[\d.]+\s")
+#: The line with which a stage begins.
+_STAGE = re.compile(r"Stage (\d+) of \d+")
+#: A row of progress. Older versions print Keras' own.
+_ROW = re.compile(r"^\s*\d+/\d+\s+[\d.]+\s|- loss: ")
 
 
 def define_flags():
@@ -58,14 +60,15 @@ def first_rows(checkout, options):
             f"--{stabilise}_images={options.batch}",
             "--report_steps=1",
         ]
-        began, seconds, seen = time.perf_counter(), [], set()
+        began, seconds, stages = time.perf_counter(), [], set()
         for line in _lines(checkout, "train", *arguments):
             now = time.perf_counter()
-            row = _ROW.match(line)
-            if row and row[1] not in seen:
-                seen.add(row[1])
-                seconds.append(now - began)
-            began = now if row else began
+            if stage := _STAGE.search(line):
+                stages.add(stage[1])
+            if _ROW.search(line):
+                if len(seconds) < len(stages):
+                    seconds.append(now - began)
+                began = now
     return seconds
 
 
