@@ -22,7 +22,7 @@ import torch
 from benchmarks._torch import TorchContender, _array, torch_kernel
 
 #: Imported by its training script, and not needed by what is called here.
-_UNUSED = (
+UNUSED = (
     "torchvision",
     "torchvision.transforms",
     "scipy",
@@ -74,7 +74,7 @@ class Authors(TorchContender):
         if problem.dtype != "float32":
             raise ValueError("The authors' code computes in float32.")
         networks = networks_of(clone)
-        stand_ins = {name: mock.MagicMock() for name in _UNUSED}
+        stand_ins = {name: mock.MagicMock() for name in UNUSED}
         with mock.patch.dict(sys.modules, stand_ins):
             from train_v1 import ProgressiveEBM
 

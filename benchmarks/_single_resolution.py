@@ -58,7 +58,7 @@ def training_time(metrics):
     return seconds, "CPU" if has_cpu else "wall-clock", int(rows[-1]["step"])
 
 
-def train_single(config, data, steps, budget):
+def train_single(config, data, steps, budget, step_size=None):
     """Trains the run's finest network alone, from scratch, at its resolution.
 
     Args:
@@ -66,6 +66,7 @@ def train_single(config, data, steps, budget):
         data: its `ImageData`.
         steps: int, Langevin steps.
         budget: `Budget`.
+        step_size: float, η; None for that of the run's finest level.
 
     Returns:
         Trained `CFEBM` of one level.
@@ -86,9 +87,10 @@ def train_single(config, data, steps, budget):
         )
     }
     network = EnergyNetwork(last.resolution, channels=data.channels, **settings)
+    own = (last.langevin or config.langevin).at_level(len(config.stages) - 1)
     model = CFEBM(
         [network],
-        langevin=(last.langevin or config.langevin).replace(steps=steps),
+        langevin=own.replace(steps=steps, step_size=step_size or own.step_size),
         data_noise=config.data_noise,
         energy_l2=config.energy_l2,
         ema_decay=config.ema_decay,

@@ -4,7 +4,8 @@ longer trainings.
 Each point is a training of its own, all of whose stages are shorter or longer by one
 factor: samples in the middle of one training would be those of a coarser level. With
 --control, one network of the finest resolution is trained from scratch beside each, for
-the same CPU time, with the Langevin steps of all levels together.
+the same CPU time, with the Langevin steps of all levels together, and η of the finest
+level or those of --control_step_sizes.
 
 Run from the repository's root; a training that was stopped goes on, and one that is
 finished is not trained again:
@@ -33,6 +34,7 @@ def define_flags():
     flags.DEFINE_list("factors", ["0.25", "0.5", "1", "2"], "Lengths, 1 the preset's.")
     flags.DEFINE_integer("seeds", 1, "Trainings of each length.", lower_bound=1)
     flags.DEFINE_bool("control", False, "Also train one resolution alone.")
+    flags.DEFINE_list("control_step_sizes", None, "Its η, one after the other.")
     flags.DEFINE_integer("samples", 2000, "Samples of a figure.", lower_bound=65)
     flags.DEFINE_string("folder", "runs/curve", "Folder for the trainings.")
     flags.DEFINE_string("json", None, "File for all the numbers.")
@@ -55,8 +57,8 @@ def point(config, folder, options):
     """One training, and its control.
 
     Returns:
-        Dict: CPU seconds, training steps, classifier FID; with the control also its
-        steps and FID.
+        Dict: CPU seconds, training steps, classifier FID; with the control also a list
+        of its η, steps and FID.
     """
     model = train(config, folder, verbose=0)
     seconds, clock, steps = training_time(RunFolder(folder).metrics)
@@ -68,10 +70,15 @@ def point(config, folder, options):
     if options.control:
         levels = len(config.stages)
         clock = time.process_time if clock == "CPU" else time.monotonic
-        budget = Budget(seconds, clock)
         chain = config.langevin.total_steps(levels)
-        single = train_single(config, load_data(config.data), chain, budget)
-        found |= {"control_steps": budget.steps, "control_fid": judged(single)}
+        finest = (config.langevin.step_size_at(levels - 1),)
+        found["controls"] = []
+        for eta in map(float, options.control_step_sizes or finest):
+            budget = Budget(seconds, clock)
+            single = train_single(config, load_data(config.data), chain, budget, eta)
+            control = {"step_size": eta, "steps": budget.steps, "fid": judged(single)}
+            print(control, file=sys.stderr, flush=True)
+            found["controls"].append(control)
     return found
 
 
@@ -91,12 +98,16 @@ def run(options):
         points += of_factor
         minutes = statistics.mean(found["seconds"] for found in of_factor) / 60
         row = [f"{factor:g}", f"{minutes:.1f}"]
-        for name in ("fid", "control_fid"):
-            if name in of_factor[0]:
-                row.append(" ".join(f"{found[name]:.2f}" for found in of_factor))
+        trained = [[found, *found.get("controls", ())] for found in of_factor]
+        for same in zip(*trained, strict=True):
+            row.append(" ".join(f"{found['fid']:.2f}" for found in same))
         rows.append(row)
     header = ["length", f"{points[0]['clock']} minutes", "classifier FID"]
-    print(_common.markdown_table(header + ["one resolution"] * options.control, rows))
+    header += [
+        f"one resolution, η = {control['step_size']:g}"
+        for control in points[0].get("controls", ())
+    ]
+    print(_common.markdown_table(header, rows))
     print(
         f"\n{options.preset}, {options.samples} samples, seeds 0 to "
         f"{options.seeds - 1}.\n{_common.machine_line(machine)}"

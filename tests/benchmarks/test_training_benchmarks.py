@@ -36,9 +36,9 @@ def test_variants_train_for_their_time(monkeypatch, capsys):
 def test_the_curve_trains_shorter_runs_beside_a_control(monkeypatch, tmp_path, capsys):
     from benchmarks import curve
 
-    def train_single(config, data, steps, budget):
+    def train_single(config, data, steps, budget, step_size):
         assert steps == config.langevin.total_steps(2) and data.channels == 1
-        budgets.append(budget.seconds)
+        budgets.append((budget.seconds, step_size))
         return types.SimpleNamespace(generate=lambda count, seed: np.full(count, 7.0))
 
     budgets = []
@@ -49,13 +49,16 @@ def test_the_curve_trains_shorter_runs_beside_a_control(monkeypatch, tmp_path, c
         factors=["0.5"],
         seeds=1,
         control=True,
+        control_step_sizes=["2", "8"],
         samples=4,
         folder=str(tmp_path),
     )
     (found,) = curve.run(options)["points"]
     assert found["steps"] == 4 and abs(found["fid"]) < 1
-    assert found["control_fid"] == 7 and budgets == [found["seconds"]]
-    assert "| 0.5 " in capsys.readouterr().out
+    assert budgets == [(found["seconds"], 2.0), (found["seconds"], 8.0)]
+    assert [control["fid"] for control in found["controls"]] == [7, 7]
+    table = capsys.readouterr().out
+    assert "| 0.5 " in table and "| one resolution, η = 8 |" in table
     assert curve.run(options)["points"] == [found]  # not trained again
 
 
@@ -104,3 +107,23 @@ def test_checkpoint_cost_covers_every_stage(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "| 8 × 8 " in shown and "| 16 × 16 " in shown
     assert 0 < results["share"] < 1 and not list(tmp_path.iterdir())
+
+
+def test_the_authors_levels_share_the_time_and_grow():
+    from benchmarks import authors_quality
+
+    def ask(method, *arguments):
+        asked.append((method, *arguments))
+        return arguments[0] if method == "train" else np.zeros((*arguments, 32, 32, 1))
+
+    asked = []
+    steps, samples = authors_quality.trained(
+        types.SimpleNamespace(ask=ask), seconds=100, count=500
+    )
+    assert steps == {8: 1, 16: 2, 32: 3} and samples.shape == (500, 32, 32, 1)
+    trained = [found for found in asked if found[0] == "train"]
+    assert [images.shape for _, _, images, *_ in trained] == [
+        (10_000, side, side, 1) for side in (8, 16, 32)
+    ]
+    assert sum(seconds for *_, seconds in trained) == pytest.approx(100)
+    assert [found[1:] for found in asked[3:]] == [(200,), (200,), (100,)]
