@@ -3,6 +3,7 @@
 import csv
 
 import keras
+import numpy as np
 
 from keras_cfebm import CFEBM, EnergyNetwork, Stage, fit_progressively
 from keras_cfebm.callbacks import DivergenceGuard
@@ -17,16 +18,18 @@ class Budget(keras.callbacks.Callback):
     Args:
         seconds: float.
         clock: function that returns seconds.
+        falling: float, the last share of the time, in which the learning rate falls in
+            a line to a hundredth.
 
     Attributes:
         spent: float, seconds used.
         steps: int, training steps made.
     """
 
-    def __init__(self, seconds, clock):
+    def __init__(self, seconds, clock, falling=0.0):
         super().__init__()
-        self.seconds, self.clock = seconds, clock
-        self.spent, self.steps = 0.0, 0
+        self.seconds, self.clock, self.falling = seconds, clock, falling
+        self.spent, self.steps, self._factor = 0.0, 0, 1.0
 
     def on_epoch_begin(self, epoch, logs=None):
         self._last = self.clock()
@@ -38,6 +41,13 @@ class Budget(keras.callbacks.Callback):
         self.steps += 1
         if self.spent >= self.seconds:
             self.model.stop_training = True
+        if self.falling:
+            left = 1 - self.spent / self.seconds
+            factor = min(max(left / self.falling, 0.01), 1.0)
+            # In proportion: the guard may have lowered the rate.
+            rate = float(np.asarray(self.model.optimizer.learning_rate))
+            self.model.optimizer.learning_rate = rate * factor / self._factor
+            self._factor = factor
 
 
 def training_time(metrics):
@@ -65,7 +75,8 @@ def train_single(config, data, steps, budget, step_size=None):
         config: `RunConfig` of the run.
         data: its `ImageData`.
         steps: int, Langevin steps.
-        budget: `Budget`.
+        budget: `Budget`; its learning rate falls in the share of the time in which that
+            of the run's last stage does.
         step_size: float, η; None for that of the run's finest level.
 
     Returns:
@@ -96,6 +107,8 @@ def train_single(config, data, steps, budget, step_size=None):
         ema_decay=config.ema_decay,
         seed=config.seed,
     )
+    images = last.fade_images + last.stabilise_images
+    budget.falling = last.decay_images / images if images else 0.0
     stage = Stage(last.resolution, 0, ENDLESS, last.batch_size, last.learning_rate)
 
     def batches(stage, start):

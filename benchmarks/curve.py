@@ -47,6 +47,7 @@ def scaled(config, factor):
             stage,
             fade_images=round(factor * stage.fade_images),
             stabilise_images=round(factor * stage.stabilise_images),
+            decay_images=int(factor * stage.decay_images),
         )
         for stage in config.stages
     ]

@@ -1,20 +1,24 @@
 """Draws what README shows of the shipped models: samples, and chains as films.
 
-    python docs/pictures.py            all
-    python docs/pictures.py samples    only this one
+    python docs/pictures.py samples films    what README shows
+    python docs/pictures.py learning         samples of shorter and longer training
 
-Nothing is selected: the images are the first ones of seed 0.
+The last one needs the trainings of `python -m benchmarks.curve`. Nothing is selected:
+the images are the first ones of seed 0.
 """
 
+import csv
 import pathlib
 import sys
 
 import numpy as np
 
-from keras_cfebm import CFEBM, tasks
-from keras_cfebm.visualization import chain_film, image_grid
+from keras_cfebm import CFEBM, load_ladder, tasks
+from keras_cfebm.runs.run_folder import RunFolder
+from keras_cfebm.visualization import chain_film, comparison_grid, image_grid
 
 FOLDER = pathlib.Path(__file__).parent / "images"
+CURVE = pathlib.Path("runs/curve")
 GREY, COLOUR = "fashion_mnist", "emoji_portraits"
 _SIDE = 6
 
@@ -43,7 +47,25 @@ def films():
         )
 
 
-PICTURES = {"samples": samples, "films": films}
+def learning():
+    """Samples of the demo after shorter and longer trainings, and of the best model."""
+    rows = {}
+    for folder in CURVE.glob("*_seed_0"):
+        run = RunFolder(folder)
+        with open(run.metrics, encoding="utf-8", newline="") as file:
+            seconds = sum(float(row["cpu_seconds"]) for row in csv.DictReader(file))
+        rows[seconds] = load_ladder(run.ladder)
+    rows = {
+        f"{seconds / 60:.0f} core-minutes": rows[seconds] for seconds in sorted(rows)
+    }
+    models = rows | {GREY: CFEBM.from_preset(GREY)}
+    comparison_grid(
+        {name: model.generate(2 * _SIDE, seed=0) for name, model in models.items()},
+        path=FOLDER / "learning.png",
+    )
+
+
+PICTURES = {"samples": samples, "films": films, "learning": learning}
 
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or PICTURES:

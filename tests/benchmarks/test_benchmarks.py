@@ -58,6 +58,24 @@ def test_a_budget_ends_training_when_its_epochs_have_used_it_up():
     assert (budget.spent, budget.steps) == (4.0, 4)
 
 
+def test_a_learning_rate_falls_in_the_last_share_of_a_budget():
+    from benchmarks._single_resolution import Budget
+
+    now = iter(range(100))
+    budget = Budget(10, lambda: next(now), falling=0.5)
+    optimizer = types.SimpleNamespace(learning_rate=0.4)
+    budget.set_model(types.SimpleNamespace(optimizer=optimizer, stop_training=False))
+    budget.on_epoch_begin(0)
+    rates = []
+    for batch in range(10):
+        if batch == 7:
+            optimizer.learning_rate /= 2  # a rollback
+        budget.on_train_batch_end(batch)
+        rates.append(optimizer.learning_rate)
+    assert rates[:5] == [0.4] * 5
+    assert rates[5:] == pytest.approx([0.32, 0.24, 0.08, 0.04, 0.002])
+
+
 @pytest.mark.parametrize("column", ["cpu_seconds", "other"])
 def test_training_time_is_of_the_processor_where_it_is_known(tmp_path, column):
     from benchmarks._single_resolution import training_time

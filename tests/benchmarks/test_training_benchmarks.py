@@ -109,6 +109,16 @@ def test_checkpoint_cost_covers_every_stage(tmp_path, capsys):
     assert 0 < results["share"] < 1 and not list(tmp_path.iterdir())
 
 
+def test_a_shorter_training_has_its_rates_fall_in_the_same_share():
+    from benchmarks import curve
+    from keras_cfebm import configs
+
+    config = configs.find("fashion_mnist_demo").config
+    last, half = config.stages[-1], curve.scaled(config, 0.5).stages[-1]
+    assert half.stabilise_images == last.stabilise_images / 2
+    assert half.decay_images == last.decay_images / 2 > 0
+
+
 def test_the_authors_levels_share_the_time_and_grow():
     from benchmarks import authors_quality
 
