@@ -97,6 +97,8 @@ def train_single(config, data, steps, budget, step_size=None):
             "dtype",
         )
     }
+    if config.network.conditional:
+        settings["num_classes"] = int(data.labels().max()) + 1
     network = EnergyNetwork(last.resolution, channels=data.channels, **settings)
     own = (last.langevin or config.langevin).at_level(len(config.stages) - 1)
     model = CFEBM(
@@ -118,6 +120,7 @@ def train_single(config, data, steps, budget, step_size=None):
             seed=config.seed,
             flip=config.data.flip,
             start=start,
+            labels=config.network.conditional,
         )
 
     return fit_progressively(

@@ -19,6 +19,7 @@ import statistics
 import sys
 import time
 
+import numpy as np
 from absl import flags
 
 from benchmarks import _common
@@ -65,7 +66,11 @@ def point(config, folder, options):
     seconds, clock, steps = training_time(RunFolder(folder).metrics)
 
     def judged(model):
-        return classifier_fid(model.generate(options.samples, seed=config.seed))
+        labels = None
+        if model.num_classes is not None:
+            labels = np.arange(options.samples) % model.num_classes
+        samples = model.generate(options.samples, seed=config.seed, labels=labels)
+        return classifier_fid(samples)
 
     found = {"seconds": seconds, "clock": clock, "steps": steps, "fid": judged(model)}
     if options.control:

@@ -37,16 +37,21 @@ def define_flags():
 
 
 def held_out(levels, count):
-    """Dict of level → the first held-out images, `(count, level, level, 1)`."""
+    """The first held-out images.
+
+    Returns:
+        Pair of a dict of level → array `(count, level, level, 1)`, and their labels.
+    """
     data = datasets.load(datasets.EMBEDDED, split="test", resolution=SIDE, fit="pad")
     options = {"repeat": False, "shuffle": False, "as_numpy": True}
-    return {
+    images = {
         level: np.concatenate(list(data.batches(level, 100, **options)))[:count]
         for level in levels
     }
+    return images, np.asarray(data.labels()[:count], "int32")
 
 
-def ends(ladder, settings, keys, batch, below=None):
+def ends(ladder, settings, keys, batch, below=None, labels=None):
     """Where chains end at the last level of a ladder.
 
     Args:
@@ -55,21 +60,28 @@ def ends(ladder, settings, keys, batch, below=None):
         keys: uint32 array `(n, 2)`.
         batch: int.
         below: images of the level below, at which chains go on; None for noise.
+        labels: int32 array `(n,)` of a model with classes.
     """
     first = 0 if below is None else len(ladder) - 1
     starts = below if below is not None else tasks.Chain(ladder, settings).noise(keys)
 
     @backend.compiled
-    def run(x, keys):
-        energies = [energy.bind() for energy in ladder]
+    def run(x, keys, labels):
+        energies = [energy.bind(labels) for energy in ladder]
         return coarse_to_fine(energies, x, keys, settings, first_level=first)
 
-    return tasks.batches.run_batches(run, (np.asarray(starts), keys), batch)
+    return tasks.batches.run_batches(run, (np.asarray(starts), keys, labels), batch)
 
 
 def measured(model, options):
     """Dict of level → figures."""
-    images = held_out([network.resolution for network in model.ladder], options.samples)
+    levels = [network.resolution for network in model.ladder]
+    images, true_labels = held_out(levels, options.samples)
+    wanted = None
+    if model.num_classes is None:
+        true_labels = None
+    else:
+        wanted = np.arange(options.samples, dtype="int32") % model.num_classes
     keys = np.asarray(random.image_keys(options.seed, options.samples))
     figures, below = {}, None
     for count, level in enumerate(images, start=1):
@@ -77,11 +89,11 @@ def measured(model, options):
         chain = ladder, model.langevin, keys, options.batch
         own = {
             "held_out": classifier_fid(images[level]),
-            "generated": classifier_fid(ends(*chain)),
+            "generated": classifier_fid(ends(*chain, labels=wanted)),
         }
         if below is not None:
             own["enlarged"] = classifier_fid(np.asarray(upsample(below)))
-            own["from_images"] = classifier_fid(ends(*chain, below))
+            own["from_images"] = classifier_fid(ends(*chain, below, true_labels))
         figures[level], below = own, images[level]
     return figures
 

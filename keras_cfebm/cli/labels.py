@@ -1,9 +1,12 @@
 """`--label`: a class by name or number; without it, all classes in rows."""
 
+import pathlib
+
 import numpy as np
 
 from keras_cfebm.model import CFEBM
 from keras_cfebm.utils.labels import class_index
+from keras_cfebm.visualization import image_grid
 
 
 def labels_of(model: CFEBM, label: str | None, count: int) -> np.ndarray | None:
@@ -53,3 +56,19 @@ def in_rows(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, int]:
         own = images[labels == number]
         row[: len(own)] = own
     return grid.reshape(-1, *images.shape[1:]), columns
+
+
+def class_grid(
+    model: CFEBM, images: np.ndarray, labels: np.ndarray, path: pathlib.Path
+) -> None:
+    """Writes a grid with a row of images for each class, and its name beside it.
+
+    Args:
+        model: `CFEBM` with classes, whose names are written.
+        images: float array `(n, h, w, c)` in [-1, 1], sorted by class.
+        labels: int array `(n,)`.
+        path: where the picture goes.
+    """
+    names = dict(enumerate(model.class_names or ()))
+    captions = [names.get(number, str(number)) for number in np.unique(labels)]
+    image_grid(*in_rows(images, labels), row_captions=captions, path=path)

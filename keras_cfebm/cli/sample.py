@@ -3,7 +3,7 @@
 import numpy as np
 from absl import flags
 
-from keras_cfebm.cli.labels import in_rows, labels_of
+from keras_cfebm.cli.labels import class_grid, labels_of
 from keras_cfebm.cli.task import require_noise
 from keras_cfebm.cli.text import prepare_folder
 from keras_cfebm.runs.run_folder import load_ladder
@@ -35,9 +35,7 @@ def main(values: flags.FlagValues) -> None:
     if labels is None:
         image_grid(images, path=grid)
     else:
-        names = dict(enumerate(model.class_names or ()))
-        captions = [names.get(number, str(number)) for number in np.unique(labels)]
-        image_grid(*in_rows(images, labels), row_captions=captions, path=grid)
+        class_grid(model, images, labels, grid)
     print(
         f"{values.count} images of {model.image_shape}, --seed={model.last_seed}: "
         f"{grid}, {array}"

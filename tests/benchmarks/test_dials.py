@@ -122,12 +122,16 @@ def test_chains_differ_in_one_setting_each(make_network, tmp_path, monkeypatch, 
     assert found[0] == found[1] and len(set(found)) == len(found) - 1
 
 
-def test_levels_are_measured_apart(make_network, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("num_classes", [None, 10])
+def test_levels_are_measured_apart(
+    num_classes, make_network, tmp_path, monkeypatch, capsys
+):
     from benchmarks import levels
 
     monkeypatch.setattr(levels, "classifier_fid", lambda images: float(images.mean()))
     still = LANGEVIN.replace(step_size=0.0, noise_scale=0.0)
-    model = CFEBM([make_network(8), make_network(16)], langevin=still)
+    networks = [make_network(side, num_classes=num_classes) for side in (8, 16)]
+    model = CFEBM(networks, langevin=still)
     model.save(tmp_path / "model.keras")
     options = types.SimpleNamespace(
         model=str(tmp_path / "model.keras"), samples=35, batch=10, seed=0

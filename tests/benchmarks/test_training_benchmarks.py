@@ -1,5 +1,6 @@
 """The benchmarks of stability, variants and checkpoints, at tiny size."""
 
+import dataclasses
 import math
 import pathlib
 import types
@@ -39,7 +40,9 @@ def test_the_curve_trains_shorter_runs_beside_a_control(monkeypatch, tmp_path, c
     def train_single(config, data, steps, budget, step_size):
         assert steps == config.langevin.total_steps(2) and data.channels == 1
         budgets.append((budget.seconds, step_size))
-        return types.SimpleNamespace(generate=lambda count, seed: np.full(count, 7.0))
+        return types.SimpleNamespace(
+            generate=lambda count, **_: np.full(count, 7.0), num_classes=None
+        )
 
     budgets = []
     monkeypatch.setattr(curve, "train_single", train_single)
@@ -107,6 +110,21 @@ def test_checkpoint_cost_covers_every_stage(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "| 8 × 8 " in shown and "| 16 × 16 " in shown
     assert 0 < results["share"] < 1 and not list(tmp_path.iterdir())
+
+
+def test_the_control_of_a_run_with_classes_has_them_too():
+    from benchmarks._single_resolution import Budget, train_single
+    from keras_cfebm import configs
+    from keras_cfebm.runs.train import load_data
+
+    config = configs.find("tiny").config
+    config = config.replace(
+        network=dataclasses.replace(config.network, conditional=True)
+    )
+    budget = Budget(0.0, lambda: 1.0)
+    model = train_single(config, load_data(config.data), 2, budget, 4.0)
+    assert model.num_classes == 10 and budget.steps == 1
+    assert (model.langevin.steps, model.langevin.step_size) == (2, 4.0)
 
 
 def test_a_shorter_training_has_its_rates_fall_in_the_same_share():

@@ -156,7 +156,6 @@ def test_arguments_are_named_as_flags(message, shown):
         (["train", "--run_dir=x", "--config=absent.json"], 1, "absent.json"),
         (["train", "--run_dir=x", "--config=a", "--preset=b"], 1, "received both"),
         (["demo", "--preset=fashion_mnist_denoise"], 1, "without a source"),
-        (["demo", "--preset=fashion_mnist_conditional"], 1, "without classes"),
         (["demo", "--data=photos"], 1, "received --data=photos --resolution=32."),
         (["sample", "--model=absent"], 1, "Expected a trained model"),
         (["sample", "--model=x", "--count=0"], 2, "count"),
