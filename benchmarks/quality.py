@@ -14,9 +14,9 @@ with the same seed; `--ood_run_dir`, `--denoise_run_dir` and `--translation_run_
 name further runs.
 
 Run from the repository's root, on an otherwise idle machine, after for example
-`cfebm demo --run_dir=runs/demo`:
+`cfebm train --preset=fashion_mnist_quick --run_dir=runs/quick`:
 
-    python -m benchmarks.quality --run_dir=runs/demo --json=runs/quality.json
+    python -m benchmarks.quality --run_dir=runs/quick --json=runs/quality.json
 """
 
 import contextlib
@@ -41,7 +41,7 @@ class CommandError(_common.BenchmarkError):
 
 
 def define_flags():
-    flags.DEFINE_string("run_dir", "runs/demo", "Run at 32×32 on the embedded images.")
+    flags.DEFINE_string("run_dir", "runs/quick", "Run at 32×32 on the embedded images.")
     flags.DEFINE_string("ood_run_dir", None, "Run trained on some classes only.")
     flags.DEFINE_string("denoise_run_dir", None, "Run that learned to remove noise.")
     flags.DEFINE_list("translation_run_dirs", [], "Runs that translate.")

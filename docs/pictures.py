@@ -48,7 +48,7 @@ def films():
 
 
 def learning():
-    """Samples of the demo after shorter and longer trainings, and of the best model."""
+    """Samples of the demo after shorter and longer trainings, one of each class."""
     rows = {}
     for folder in CURVE.glob("*_seed_0"):
         run = RunFolder(folder)
@@ -58,9 +58,13 @@ def learning():
     rows = {
         f"{seconds / 60:.0f} core-minutes": rows[seconds] for seconds in sorted(rows)
     }
-    models = rows | {GREY: CFEBM.from_preset(GREY)}
+    rows["fashion_mnist_conditional"] = CFEBM.from_preset("fashion_mnist_conditional")
+    classes = range(rows["fashion_mnist_conditional"].num_classes)
     comparison_grid(
-        {name: model.generate(2 * _SIDE, seed=0) for name, model in models.items()},
+        {
+            name: model.generate(len(classes), seed=0, labels=list(classes))
+            for name, model in rows.items()
+        },
         path=FOLDER / "learning.png",
     )
 

@@ -74,7 +74,8 @@ def fit_progressively(
         if verbose:
             steps = math.prod(stage.epochs(report_steps))
             live = verbose in ("auto", 1)
-            active.append(StageProgress(stage, index, len(stages), steps, live))
+            # First, so that nobody waits for what the others draw and write.
+            active.insert(0, StageProgress(stage, index, len(stages), steps, live))
         if not _fit_stage(model, make_dataset, stage, active, report_steps):
             return model
     with backend.scope(model):

@@ -62,9 +62,9 @@ class StageProgress(keras.callbacks.Callback):
         now = time.monotonic()
         if self._began is None:
             self._began = self._epoch_began = now
-            return
-        self._timed += 1
-        self._epoch_steps += 1
+        else:
+            self._timed += 1
+            self._epoch_steps += 1
         if self.live and now - self._shown > _PAUSE:
             self._shown = now
             self._print(self._figures(logs), end="\r")

@@ -99,8 +99,8 @@ def test_on_a_terminal_the_row_changes_in_its_place(stage, clock, capsys, monkey
         clock.now += 0.2
         callback.on_train_batch_end(0, LOGS)
     shown = capsys.readouterr().out
-    assert shown.count("\r") == 2 and "2/40" in shown and "4/40" in shown
-    assert "3/40" not in shown  # too soon after the second
+    assert shown.count("\r") == 2 and "1/40" in shown and "3/40" in shown
+    assert "2/40" not in shown  # too soon after the first
 
 
 def test_workers_that_are_not_the_chief_are_silent(stage, monkeypatch, capsys):
