@@ -22,7 +22,7 @@ import torch
 from benchmarks._torch import TorchContender, _array, torch_kernel
 
 #: Imported by its training script, and not needed by what is called here.
-UNUSED = (
+_UNUSED = (
     "torchvision",
     "torchvision.transforms",
     "scipy",
@@ -66,6 +66,26 @@ def make_ebm(networks, base_width, activation="swish"):
     return ebm
 
 
+def make_trainer(ebms, clip, step_size):
+    """Their `ProgressiveEBM`, which samples from networks as its scripts do.
+
+    Args:
+        ebms: list of their networks, coarsest level first.
+        clip: float, the largest pixel.
+        step_size: float, η.
+    """
+    stand_ins = {name: mock.MagicMock() for name in _UNUSED}
+    with mock.patch.dict(sys.modules, stand_ins):
+        from train_v1 import ProgressiveEBM
+
+    theirs = ProgressiveEBM.__new__(ProgressiveEBM)
+    levels = enumerate(ebms, start=1)
+    theirs.ebm = torch.nn.ModuleDict({str(level): ebm for level, ebm in levels})
+    theirs.min_step, theirs.progressive, theirs.val_clip = 1, True, clip
+    theirs.args = types.SimpleNamespace(cyclic=True, langevin_lr=step_size)
+    return theirs
+
+
 class Authors(TorchContender):
     """A contender, see `benchmarks._package`; float32 only."""
 
@@ -74,23 +94,16 @@ class Authors(TorchContender):
         if problem.dtype != "float32":
             raise ValueError("The authors' code computes in float32.")
         networks = networks_of(clone)
-        stand_ins = {name: mock.MagicMock() for name in UNUSED}
-        with mock.patch.dict(sys.modules, stand_ins):
-            from train_v1 import ProgressiveEBM
-
         self.networks = [
             _Network(networks, problem, level).to(self.device)
             for level in range(len(problem.levels))
         ]
-        theirs = self.trainer = ProgressiveEBM.__new__(ProgressiveEBM)
-        theirs.ebm = torch.nn.ModuleDict(
-            {str(n): network.ebm for n, network in enumerate(self.networks, start=1)}
-        )
+        ebms = [network.ebm for network in self.networks]
+        theirs = make_trainer(ebms, problem.clip[1], problem.step_size)
+        self.trainer = theirs
         theirs.device, theirs.default_lr = torch.device(self.device), 1e-3
         theirs.resolution = [4, *problem.levels]
-        theirs.min_step, theirs.progressive = 1, True
-        theirs.truncation, theirs.val_clip = 1.0, problem.clip[1]
-        theirs.args = types.SimpleNamespace(cyclic=True, langevin_lr=problem.step_size)
+        theirs.truncation = 1.0
         theirs.plot = lambda *arguments: None
 
     def steps_at(self, level):

@@ -3,15 +3,12 @@
 Beside TensorFlow in one process, PyTorch's gradients of convolutions crash.
 """
 
-import sys
 import time
-import types
-from unittest import mock
 
 import numpy as np
 import torch
 
-from benchmarks._authors import UNUSED, make_ebm, networks_of
+from benchmarks._authors import make_ebm, make_trainer, networks_of
 
 #: Langevin steps of a level, and σ of the noise on images.
 STEPS, DATA_NOISE = 15, 0.03
@@ -31,15 +28,9 @@ class AuthorsTraining:
     def __init__(self, clone, levels, coarsest, base_width, seed):
         torch.manual_seed(seed)
         networks = networks_of(clone)
-        with mock.patch.dict(sys.modules, {name: mock.MagicMock() for name in UNUSED}):
-            from train_v1 import ProgressiveEBM
         self.finest, self.coarsest = levels, coarsest
-        theirs = self.theirs = ProgressiveEBM.__new__(ProgressiveEBM)
-        theirs.ebm = {
-            str(level): make_ebm(networks, base_width) for level in range(1, levels + 1)
-        }
-        theirs.min_step, theirs.progressive, theirs.val_clip = 1, True, 1.0
-        theirs.args = types.SimpleNamespace(cyclic=True, langevin_lr=1.0)
+        ebms = [make_ebm(networks, base_width) for _ in range(levels)]
+        self.theirs = make_trainer(ebms, clip=1.0, step_size=1.0)
 
     def train(self, level, images, batch, seconds):
         """Trains a level for a CPU time; all but the first begin with its weights

@@ -87,7 +87,7 @@ visualization.image_grid(people, columns=shown)
 # %% [markdown]
 # Nothing in the method knows of garments or of grey: the second picture is of
 # `emoji_portraits`, whose energies have three channels in place of one and learned from
-# 786 pictures of people. All that follows works with it too.
+# 786 pictures of people. Interpolation, next, works with it too.
 #
 # ## Interpolation
 #
