@@ -5,6 +5,7 @@ The weights are rounded before anything is measured or exported, so that figures
 """
 
 import io
+import json
 import zipfile
 from typing import Any
 
@@ -17,6 +18,7 @@ from keras_cfebm.utils.paths import user_path
 from keras_cfebm.utils.typing import PathLike
 
 _WEIGHTS = "model.weights.h5"
+_METADATA = "metadata.json"
 
 
 def round_weights(layer: keras.Layer) -> None:
@@ -55,9 +57,12 @@ def save(model: keras.Model, path: PathLike) -> None:
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     members[_WEIGHTS] = _halved(members[_WEIGHTS])
+    metadata = json.loads(members[_METADATA])
+    del metadata["date_saved"]
+    members[_METADATA] = json.dumps(metadata).encode()
     with atomic_files.replacing(path) as draft, zipfile.ZipFile(draft, "w") as archive:
         for name, content in members.items():
-            # Without the time, so that the same model gives the same file.
+            # Without times, so that the same model gives the same file.
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
 
 

@@ -1,5 +1,8 @@
 """Models of rounded weights: half as large on disk, the same once they are loaded."""
 
+import json
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -31,6 +34,8 @@ def test_a_file_of_them_is_half_as_large_and_loads_bit_for_bit(
         (tmp_path / f"{name}.keras").read_bytes() for name in ("half", "whole", "again")
     )
     assert half == again
+    with zipfile.ZipFile(tmp_path / "half.keras") as archive:
+        assert set(json.loads(archive.read("metadata.json"))) == {"keras_version"}
     assert len(half) < 0.6 * len(whole)
     loaded = load_ladder(tmp_path / "half.keras")
     assert {w.dtype for w in loaded.weights} == {w.dtype for w in model.weights}
