@@ -93,10 +93,11 @@ def measure(name, images=None, accumulation=1, dtype=None):
     if dtype is not None:
         network = dataclasses.replace(config.network, dtype=dtype)
         config = config.replace(network=network)
-        preset = dataclasses.replace(preset, config=config)
     size, stage = config.data.resolution, config.stages[-1]
     images = images or min(stage.batch_size, max(1, _PIXELS // size**2))
-    model = grown_to_the_top(preset)
+    # Chains start at a pool as large as a batch: a larger one costs no step more.
+    config = config.replace(coarse_pool=min(config.coarse_pool, images))
+    model = grown_to_the_top(dataclasses.replace(preset, config=config))
     model.accumulation = accumulation
     rng = np.random.default_rng(0)
     shape = (images, *model.image_shape)

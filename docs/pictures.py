@@ -29,9 +29,15 @@ def samples():
         CFEBM.from_preset(name).generate(_SIDE**2, seed=0) for name in (GREY, COLOUR)
     ]
     shape = (_SIDE, _SIDE, *images[1].shape[1:])
-    both = [np.broadcast_to(some, images[1].shape).reshape(shape) for some in images]
+    both = [_enlarged(some, images[1].shape).reshape(shape) for some in images]
     rows = np.concatenate(both, axis=1).reshape(-1, *shape[2:])
     image_grid(rows, columns=2 * _SIDE, path=FOLDER / "samples.png")
+
+
+def _enlarged(images, shape):
+    """The same pixels, each as often as it takes to fill images of that shape."""
+    factor = shape[1] // images.shape[1]
+    return np.broadcast_to(images.repeat(factor, 1).repeat(factor, 2), shape)
 
 
 def films():

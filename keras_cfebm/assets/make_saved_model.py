@@ -217,7 +217,8 @@ def main(argv):
     text = card(name, run, model, config, distances, details, len(images), kind)
     write(name, model, config)
     folder = _FOLDER / name
-    visualization.image_grid(images[:_SHOWN], path=folder / "samples.png")
+    grid = visualization.image_grid(images[:_SHOWN])
+    grid.quantize(256).save(folder / "samples.png", optimize=True)
     (folder / "README.md").write_text(text, encoding="utf-8")
     print(f"{folder}: Fréchet distance %.2f, control %.2f" % distances)
     shipped = load_ladder(folder / "model.keras")

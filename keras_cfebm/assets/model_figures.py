@@ -34,7 +34,7 @@ _RESTORED, _ANOMALIES = 100, 300
 
 def checked(model: CFEBM) -> dict[str, list[float]]:
     """A few numbers that follow from the file alone, in seconds."""
-    data = datasets.load(datasets.EMBEDDED, "test", resolution=32, fit="pad")
+    data = datasets.load(datasets.EMBEDDED, "test", model.resolution, fit="pad")
     images = data.subset(limit=_CHECKED, seed=0).images()
     images = images.repeat(model.image_shape[-1], axis=-1)
     labels = None if model.num_classes is None else np.arange(_CHECKED)

@@ -7,20 +7,23 @@ from keras_cfebm.sampling import Langevin
 
 ORIGIN = "python -m keras_cfebm.assets.make_emoji writes it"
 
-#: As with garments, steps grow with the resolution. The images are few: with less noise
-#: on them and a longer stage, the energy of 16 pixels became ever steeper and diverged.
+#: As with garments, steps grow with the resolution. The images are few: with a longer
+#: stage, the energy of 16 pixels became ever steeper and diverged.
 _PORTRAITS = RunConfig(
     data=DataConfig(
-        "./emoji/portraits", "train", 32, "crop", flip=True, options={"channels": 3}
+        "./emoji/portraits", "train", 64, "crop", flip=True, options={"channels": 3}
     ),
-    network=NetworkConfig(base_width=16, widths={4: 64, 8: 64, 16: 64, 32: 32}),
-    langevin=Langevin(steps=(20, 12, 10), step_size=(1.0, 4.0, 16.0), noise_scale=0.01),
+    network=NetworkConfig(base_width=16, widths={4: 64, 8: 64, 16: 64, 32: 32, 64: 16}),
+    langevin=Langevin(
+        steps=(20, 12, 10, 8), step_size=(1.0, 4.0, 16.0, 64.0), noise_scale=0.01
+    ),
     stages=(
-        Stage(8, 0, 112_000, 64, 1e-3),
-        Stage(16, 12_800, 70_400, 32, 2e-3, decay_images=38_400),
-        Stage(32, 12_800, 64_000, 32, 2e-3, decay_images=38_400),
+        Stage(8, 0, 112_000, 64, 1e-3, decay_images=32_000),
+        Stage(16, 12_800, 57_600, 32, 2e-3, decay_images=38_400),
+        Stage(32, 12_800, 102_400, 32, 2e-3, decay_images=57_600),
+        Stage(64, 12_800, 64_000, 32, 2e-3, decay_images=38_400),
     ),
-    data_noise=0.02,
+    data_noise=0.01,
     ema_decay=0.999,
     coarse_pool=12_000,
     report_steps=200,

@@ -62,7 +62,7 @@ def _after_power_iterations(matrix, right):
 @backend.traced_once
 def _singular_value(matrix, right):
     """leftᵀ · matrix · right, with both vectors one power iteration on, constants."""
-    constant = ops.stop_gradient(matrix)
+    constant, right = ops.stop_gradient(matrix), ops.stop_gradient(right)
     left = _normalized(ops.matmul(constant, right))
     right = _normalized(ops.matmul(left, constant))
     return ops.sum(ops.matmul(left, matrix) * right)

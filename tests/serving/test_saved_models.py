@@ -27,6 +27,16 @@ def test_one_of_each_kind_is_there():
     } <= set(NAMES)
 
 
+def test_a_ladder_without_its_last_level_is_a_model():
+    portraits = CFEBM.from_preset("emoji_portraits")
+    # σ falls over the whole chain: of a shorter one it is another.
+    portraits.langevin = portraits.langevin.replace(noise_scale=0.0)
+    smaller = CFEBM(portraits.ladder[:3], portraits.langevin)
+    states = tasks.chain_states(portraits, 2, seed=0)
+    below = [s.images for s in states if s.images.shape[1] == 32][-1]
+    np.testing.assert_allclose(smaller.generate(2, seed=0), below, atol=1e-4)
+
+
 def test_the_detector_comes_with_the_model():
     model = CFEBM.from_preset("fashion_mnist")
     data = datasets.load(datasets.EMBEDDED, "test", resolution=32, fit="pad")
@@ -73,13 +83,13 @@ def test_both_forms_are_the_model_of_the_preset(name, monkeypatch):
         np.testing.assert_allclose(found[what], numbers, atol=1e-3)
 
     config = configs.config(name)
-    assert model.image_shape == (32, 32, configs.PRESETS[name].channels)
+    side = config.data.resolution
+    assert model.image_shape == (side, side, configs.PRESETS[name].channels)
     assert (model.chain_start == "source") == (config.source is not None)
     assert (model.num_classes == 10) == config.network.conditional
     assert model.class_names == (CLASS_NAMES if model.num_classes else None)
 
-    options = {"split": "test", "resolution": 32, "fit": "pad"}
-    data = datasets.load(datasets.EMBEDDED, **options)
+    data = datasets.load(datasets.EMBEDDED, "test", resolution=side, fit="pad")
     images, labels = data.images(3), None
     if model.num_classes is not None:
         labels = data.labels(3).astype("int32")
