@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_cfebm import CFEBM, load_ladder, tasks
 from keras_cfebm.runs.run_folder import RunFolder
+from keras_cfebm.sampling import upsample
 from keras_cfebm.visualization import chain_film, comparison_grid, image_grid
 
 FOLDER = pathlib.Path(__file__).parent / "images"
@@ -24,20 +25,15 @@ _SIDE = 6
 
 
 def samples():
-    """Samples of both models side by side."""
-    images = [
+    """Samples of both models side by side, grey ones with pixels twice as large."""
+    grey, colour = (
         CFEBM.from_preset(name).generate(_SIDE**2, seed=0) for name in (GREY, COLOUR)
-    ]
-    shape = (_SIDE, _SIDE, *images[1].shape[1:])
-    both = [_enlarged(some, images[1].shape).reshape(shape) for some in images]
+    )
+    grey = np.broadcast_to(upsample(grey), colour.shape)
+    shape = (_SIDE, _SIDE, *colour.shape[1:])
+    both = [images.reshape(shape) for images in (grey, colour)]
     rows = np.concatenate(both, axis=1).reshape(-1, *shape[2:])
     image_grid(rows, columns=2 * _SIDE, path=FOLDER / "samples.png")
-
-
-def _enlarged(images, shape):
-    """The same pixels, each as often as it takes to fill images of that shape."""
-    factor = shape[1] // images.shape[1]
-    return np.broadcast_to(images.repeat(factor, 1).repeat(factor, 2), shape)
 
 
 def films():

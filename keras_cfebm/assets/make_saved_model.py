@@ -218,6 +218,7 @@ def main(argv):
     write(name, model, config)
     folder = _FOLDER / name
     grid = visualization.image_grid(images[:_SHOWN])
+    # A third of the bytes in colour; grey has no more than 256 levels.
     grid.quantize(256).save(folder / "samples.png", optimize=True)
     (folder / "README.md").write_text(text, encoding="utf-8")
     print(f"{folder}: Fréchet distance %.2f, control %.2f" % distances)
