@@ -17,13 +17,19 @@ import pictures  # noqa: E402
 
 @pytest.fixture
 def models(make_network, monkeypatch, tmp_path):
-    """Small models in place of the shipped ones, and a folder for the pictures."""
+    """Small models in place of the shipped ones, and a folder for the pictures.
+
+    As of those, the one in colour has a level more.
+    """
     made = {
         name: CFEBM(
-            [make_network(8, channels=n), make_network(16, channels=n)],
+            [make_network(side, channels=channels) for side in sides],
             Langevin(steps=2),
         )
-        for name, n in ((pictures.GREY, 1), (pictures.COLOUR, 3))
+        for name, channels, sides in (
+            (pictures.GREY, 1, (8, 16)),
+            (pictures.COLOUR, 3, (8, 16, 32)),
+        )
     }
     monkeypatch.setattr(pictures.CFEBM, "from_preset", made.__getitem__)
     monkeypatch.setattr(pictures, "FOLDER", tmp_path)
@@ -43,4 +49,5 @@ def test_each_model_has_a_film_of_its_chain(models, tmp_path):
     pictures.films()
     for name in models:
         film = PIL.Image.open(tmp_path / f"chain_{name}.gif")
-        assert film.n_frames == 3  # the start, and the end of each of two levels
+        ends = len(models[name].ladder)
+        assert film.n_frames == 1 + ends  # the start, and the end of each level
