@@ -72,8 +72,8 @@ print(path, f"threshold {model.detector.threshold:.2f}")
 # Plain TensorFlow can look into it; nothing of Keras or of this package is needed.
 exported = tf.saved_model.load(path).signatures
 for name, signature in sorted(exported.items()):
-    inputs = ", ".join(signature.structured_input_signature[1])
-    print(f"{name:>20}: {inputs} → {', '.join(signature.structured_outputs)}")
+    inputs = ", ".join(sorted(signature.structured_input_signature[1]))
+    print(f"{name:>20}: {inputs} → {', '.join(sorted(signature.structured_outputs))}")
 
 # %% [markdown]
 # ## Start a server

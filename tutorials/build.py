@@ -7,7 +7,8 @@
     python tutorials/build.py --check              say which notebooks are out of date
 
 The sources are what to edit: jupytext's percent format, which diffs as code does. A run
-measures the time that the top cell of a notebook states, and keeps it in times.json.
+measures the time that the top cell of a notebook states, and keeps it in times.json: it
+has to be the only work of the machine.
 """
 
 import argparse
