@@ -74,26 +74,32 @@ def _image_shape(x):
 
 
 def traced_once(function):
-    """Builds the graph of a function of tensors once per shape, for all its callers.
+    """Builds the graph of a function of tensors once per shape, for all its callers."""
+    return _graph_per_shape(function)
 
-    The random numbers are a hundred tiny operations per draw; building them anew at
-    every place would be a good part of the wait for the first training step.
-    """
+
+def _graph_per_shape(function, xla=False):
+    """With `xla` it becomes one operation of any graph that is not `portable`."""
 
     @functools.cache
-    def graph_for(*shapes):
+    def graph_for(jit_compile, *shapes):
         # One function per shape: TensorFlow warns of one that is given many.
-        return tf.function(functools.partial(function), autograph=False)
+        return tf.function(
+            functools.partial(function), autograph=False, jit_compile=jit_compile
+        )
 
     @functools.wraps(function)
     def call(*arguments):
         shapes = [tuple(tensor.shape) for tensor in tf.nest.flatten(arguments)]
-        return graph_for(*shapes)(*arguments)
+        jit_compile = xla and tf.inside_function() and not is_portable()
+        return graph_for(jit_compile, *shapes)(*arguments)
 
     return call
 
 
-threefry2x32 = traced_once(threefry.threefry2x32)
+# A hundred tiny operations per draw, in dozens of places: as one each they take a
+# quarter off the wait for the first step. It is integers, so the numbers are the same.
+threefry2x32 = _graph_per_shape(threefry.threefry2x32, xla=True)
 
 
 def fused(function):
