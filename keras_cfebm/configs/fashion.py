@@ -39,10 +39,10 @@ _DEMO = _QUICK.replace(
     stages=_stages(
         (0, 121_600),
         (6_400, 108_800),
-        (6_400, 51_200),
+        (6_400, 44_800),
         batch_sizes=(64, 32, 32),
-        rates=(1e-3, 4e-3, 3e-3),  # at 32 pixels 0.004 is rolled back
-        decays=(76_800, 48_000, 32_000),
+        rates=(1e-3, 4e-3, 4e-3),
+        decays=(76_800, 48_000, 25_600),
     ),
     ema_decay=0.998,
     coarse_pool=8_000,
