@@ -38,10 +38,10 @@ _DEMO = _QUICK.replace(
     langevin=Langevin(steps=(8, 8, 4), step_size=(2.0, 8.0, 32.0), noise_scale=0.005),
     stages=_stages(
         (0, 121_600),
-        (6_400, 108_800),
+        (6_400, 96_000),
         (6_400, 44_800),
         batch_sizes=(64, 32, 32),
-        rates=(1e-3, 4e-3, 4e-3),
+        rates=(1e-3, 4e-3, 3e-3),
         decays=(76_800, 48_000, 25_600),
     ),
     ema_decay=0.998,

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-#: The last error of a generator. It is raised in one of tf.data's own threads.
+#: The last error of reading. It is raised in one of tf.data's own threads.
 _failure = None
 
 
@@ -79,20 +79,30 @@ def as_dataset(
     # Here, because other backends work where TensorFlow is not installed.
     import tensorflow as tf
 
-    def remembered():
+    def read(index):
         global _failure
         try:
-            yield from generate(0)
+            batch = next(generate(int(index)))
         except Exception as error:
             _failure = error
             raise
+        return batch if isinstance(batch, tuple) else (batch,)
 
-    signature = tuple(tf.TensorSpec(*spec) for spec in specs)
-    dataset = tf.data.Dataset.from_generator(
-        remembered, output_signature=signature if len(signature) > 1 else signature[0]
+    shapes, dtypes = zip(*specs, strict=True)
+
+    def batch_of(index):
+        batch = tf.numpy_function(read, [index], dtypes)
+        batch = tuple(map(tf.ensure_shape, batch, shapes))
+        return batch if len(batch) > 1 else batch[0]
+
+    # Not `from_generator`: under Python 3.11 or later that tells the C library to give
+    # back all larger memory at once, and training then waits for new pages.
+    indices = (
+        tf.data.Dataset.counter()
+        if count is None
+        else tf.data.Dataset.range(max(count, 0))
     )
-    cardinality = tf.data.INFINITE_CARDINALITY if count is None else max(count, 0)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(cardinality))
+    dataset = indices.map(batch_of)
     options = tf.data.Options()
     # TensorFlow's tuning thread can miss that an iterator has ended: then it is waited
     # for, up to as long again as the iterator was read. There is nothing to tune here.
