@@ -53,6 +53,13 @@ class StepTimes(keras.callbacks.Callback):
         return [b - a for a, b in itertools.pairwise(ends)]
 
 
+def grown_untrained(model, stage):
+    """`grown_to`, as if the stage before had been trained to its end."""
+    if model.network.fading:
+        model.network.beta = model.ema_network.beta = 1.0
+    return grown_to(model.finished(), stage)
+
+
 def measure(model, batches, folder, options):
     """Times one stage.
 
@@ -99,9 +106,7 @@ def run(options):
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for index, stage in enumerate(config.stages):
             if index:
-                if model.network.fading:  # as if the stage had been trained to its end
-                    model.network.beta = model.ema_network.beta = 1.0
-                model = grown_to(model.finished(), stage)
+                model = grown_untrained(model, stage)
             model.compile(adam(stage))
             batches = data.batches(stage.resolution, stage.batch_size)
             place = pathlib.Path(folder) / str(stage.resolution)

@@ -155,3 +155,13 @@ def test_the_authors_levels_share_the_time_and_grow():
     ]
     assert sum(seconds for *_, seconds in trained) == pytest.approx(100)
     assert [found[1:] for found in asked[3:]] == [(200,), (200,), (100,)]
+
+
+def test_batches_of_a_generator_are_timed_beside_those_by_number(capsys):
+    from benchmarks import batches
+
+    options = types.SimpleNamespace(preset="tiny", steps=1, repeats=1)
+    results = batches.run(options)
+    assert "| `from_generator`" in capsys.readouterr().out
+    assert set(results["runs"]) == set(batches.WAYS)
+    assert all(step > 0 for runs in results["runs"].values() for step, _ in runs)
