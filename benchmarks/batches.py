@@ -8,7 +8,7 @@ processes that are asked in turn.
 
 Run from the repository's root, on an idle machine:
 
-    python -m benchmarks.batches --preset=fashion_mnist
+    python -m benchmarks.batches
 """
 
 import resource

@@ -118,7 +118,7 @@ _preset = functools.partial(
 PRESETS = {
     "fashion_mnist_quick": _preset("Clothes, in minutes on two CPU cores.", _QUICK),
     "fashion_mnist_demo": _preset(
-        "What `make demo` trains: clothes by class, in a quarter of an hour.", _DEMO
+        "What `make demo` trains: clothes by class, in 15 to 25 minutes.", _DEMO
     ),
     "fashion_mnist_eight_classes": _preset(
         "Without trousers and bags, which `cfebm detect` then has to find.",
