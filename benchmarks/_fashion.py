@@ -2,6 +2,8 @@
 
 import functools
 
+import numpy as np
+
 from keras_cfebm import datasets
 from keras_cfebm.evaluation import (
     FeatureStatistics,
@@ -45,3 +47,31 @@ def classifier_fid(samples):
     batches = [_enlarged(samples)]
     statistics = FeatureStatistics.from_images(batches, encoder, "samples")
     return frechet_distance(statistics, reference)
+
+
+def fid_of_longer_chains(model, factors, samples, seed, guidance=None):
+    """Classifier FID of chains that are longer than those of training.
+
+    Args:
+        model: `CFEBM` of 8, 16 or 32 pixels.
+        factors: ints, by which the steps of the finest level are multiplied.
+        samples: int, how many to draw.
+        seed: int, of the noise.
+        guidance: float, of a model with classes, which then come in turn.
+
+    Returns:
+        Dict of factor → float.
+    """
+    trained = model.langevin
+    levels = range(len(trained.of_chain(model.ladder)))
+    *coarse, finest = map(trained.steps_at, levels)
+    options = {"seed": seed, "batch_size": 250}
+    if guidance is not None:
+        labels = np.arange(samples) % model.num_classes
+        options |= {"labels": labels, "guidance": guidance}
+    distances = {}
+    for factor in factors:
+        model.langevin = trained.replace(steps=(*coarse, factor * finest))
+        distances[factor] = classifier_fid(model.generate(samples, **options))
+    model.langevin = trained
+    return distances

@@ -20,7 +20,7 @@ import keras
 from absl import flags
 
 from benchmarks import _common
-from benchmarks._fashion import classifier_fid
+from benchmarks._fashion import fid_of_longer_chains
 from benchmarks._single_resolution import ENDLESS, Budget
 from keras_cfebm import CFEBM, EnergyNetwork, Langevin, Stage, datasets
 from keras_cfebm.callbacks import DivergenceGuard
@@ -91,13 +91,7 @@ def train(variant, seed, options):
             verbose=0,
         ).finished()
         steps[level] = budget.steps
-    distances = {}
-    levels = range(len(langevin.of_chain(model.ladder)))
-    *coarse, finest = map(langevin.steps_at, levels)
-    for factor in FACTORS:
-        model.langevin = langevin.replace(steps=(*coarse, factor * finest))
-        samples = model.generate(options.samples, seed=seed, batch_size=250)
-        distances[factor] = classifier_fid(samples)
+    distances = fid_of_longer_chains(model, FACTORS, options.samples, seed)
     return {"steps": steps, "classifier_fid": distances}
 
 

@@ -108,10 +108,9 @@ def grown_to(model: CFEBM, stage: Stage) -> CFEBM:
 
 def set_sampler(model: CFEBM, stage: Stage) -> None:
     """Gives a model the sampler and accumulation of a stage, where it has its own."""
-    if stage.langevin is not None:
-        model.langevin = stage.langevin
-    if stage.accumulation is not None:
-        model.accumulation = stage.accumulation
+    for name in ("langevin", "accumulation", "data_chains"):
+        if (value := getattr(stage, name)) is not None:
+            setattr(model, name, value)
 
 
 def _check_stages(stages, replicas, parts):

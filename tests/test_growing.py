@@ -46,12 +46,20 @@ def test_a_stage_continues_or_doubles_the_resolution(make_model):
     assert grown_to(model, STAGES[0]).resolution == 8
     grown = grown_to(model, STAGES[1])
     assert (grown.resolution, grown.fade_steps, grown.network.beta) == (16, 2, 0)
-    assert grown.langevin.steps == 1
+    assert grown.langevin.steps == 1 and grown.data_chains == 0
     for resolution in (4, 24, 32):
         with pytest.raises(
             ValueError, match=f"resolution, 8, or .* received {resolution}"
         ):
             grown_to(model, Stage(resolution, 1, 1))
+
+
+def test_a_stage_has_its_own_share_of_chains_from_data(make_model):
+    chains = {"data_chains": 0.5, "batch_size": 4}
+    grown = grown_to(make_model(), Stage(16, 4, 4, **chains))
+    assert grown.data_chains == 0.5
+    assert grown_to(grown, Stage(16, 0, 4)).data_chains == 0.5  # from there on
+    assert grown_to(grown, Stage(16, 0, 4, data_chains=0.0)).data_chains == 0
 
 
 def test_a_run_without_stages_is_refused(make_model, make_dataset):

@@ -93,8 +93,9 @@ def card(name, run, model, config, distances, details, count, kind):
     stages = "; ".join(
         f"{stage.resolution}: {stage.fade_images + stage.stabilise_images:,} images at "
         f"learning rate {stage.learning_rate:g}"
-        + f", which falls in the last {stage.decay_images:,}"
-        * (stage.decay_images > 0)
+        + f", which falls in the last {stage.decay_images:,}" * (stage.decay_images > 0)
+        + f", {stage.data_chains or 0:.0%} of the chains from images"
+        * bool(stage.data_chains)
         for stage in config.stages
     )
     preset = configs.PRESETS[name]

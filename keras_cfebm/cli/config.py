@@ -142,7 +142,7 @@ def _stages(values: flags.FlagValues, plain: dict[str, Any]) -> list[dict[str, A
         )
     levels = [stage["resolution"] for stage in stages]
     for name, text in _given_of(values, "stages").items():
-        kind = float if name == "learning_rate" else int
+        kind = float if name in ("learning_rate", "data_chains") else int
         table = _by_resolution(name, text, levels)
         for stage in stages:
             if stage["resolution"] in table:

@@ -181,6 +181,12 @@ CONFIG_FLAGS = {
             f"Parts of a batch, to save memory: {_BY_LEVEL}",
             usual="1",
         ),
+        string(
+            "data_chains",
+            None,
+            f"Share of the chains that start at images, 0 or 1/n: {_BY_LEVEL}",
+            usual="0.0",
+        ),
     ),
     "training": (
         number(
@@ -193,12 +199,6 @@ CONFIG_FLAGS = {
             "chain_start_noise",
             None,
             "Standard deviation of the noise on source images.",
-            usual="0.0",
-        ),
-        number(
-            "data_chains",
-            None,
-            "Share of the chains that start at images: 0 or 1/n.",
             usual="0.0",
         ),
         integer("data_chain_steps", None, "Steps of those chains.", usual="60"),

@@ -126,7 +126,7 @@ class RunConfig:
         source_noise: float, see `keras_cfebm.datasets.pairs`: with the data themselves
             as the source, the model learns to remove noise up to this σ.
         chain_start_noise: float, see `CFEBM`.
-        data_chains: float, see `CFEBM`.
+        data_chains: float, see `CFEBM`; a `Stage` may have its own.
         data_chain_steps: int, see `CFEBM`.
         coarse_pool: int, see `CFEBM`.
 
@@ -160,7 +160,8 @@ class RunConfig:
             check_number(getattr(self, name), name, "[0, inf)")
         if self.ema_decay is not None:
             check_number(self.ema_decay, "ema_decay", "[0, 1)")
-        check_data_chains(self.data_chains, "source" if self.source else "noise")
+        for share in (self.data_chains, *(s.data_chains or 0 for s in self.stages)):
+            check_data_chains(share, "source" if self.source else "noise")
         check_count(self.data_chain_steps, "data_chain_steps")
         check_count(self.coarse_pool, "coarse_pool", minimum=0)
         self._check_stages()

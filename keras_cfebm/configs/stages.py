@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from keras_cfebm.layers.levels import levels_of
 from keras_cfebm.sampling import Langevin
-from keras_cfebm.utils.validation import check_count, check_number
+from keras_cfebm.utils.validation import check_count, check_data_chains, check_number
 
 #: (largest resolution, value), from the settings of the authors' runs.
 _BATCH_SIZES = ((8, 256), (16, 128), (64, 64), (128, 32), (math.inf, 16))
@@ -29,6 +29,8 @@ class Stage:
             other, from this stage on; see `CFEBM`.
         decay_images: int, the last training images of the stage, over which the
             learning rate falls in a line, to a hundredth.
+        data_chains: optional float, share of the chains that start at images, from this
+            stage on; see `CFEBM`.
 
     Raises:
         ValueError: if a number is out of range, or the batch cannot be divided.
@@ -42,6 +44,7 @@ class Stage:
     langevin: Langevin | None = None
     accumulation: int | None = None
     decay_images: int = 0
+    data_chains: float | None = None
 
     def __post_init__(self):
         check_count(self.resolution, "resolution")
@@ -57,6 +60,8 @@ class Stage:
             raise ValueError(
                 f"Expected a Langevin or None, received {self.langevin!r}."
             )
+        if self.data_chains is not None:
+            check_data_chains(self.data_chains)
         if self.accumulation is not None:
             check_count(self.accumulation, "accumulation")
             if self.batch_size % self.accumulation:

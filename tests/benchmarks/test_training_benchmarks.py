@@ -7,6 +7,9 @@ import types
 
 import numpy as np
 import pytest
+import quick_graphs
+
+from keras_cfebm import CFEBM, Langevin, datasets
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -32,6 +35,34 @@ def test_variants_train_for_their_time(monkeypatch, capsys):
     assert found["steps"] == {8: 1} and set(found["classifier_fid"]) == {1, 3}
     assert min(found["classifier_fid"].values()) > 0
     assert "| 1/4 of the chains from data |" in capsys.readouterr().out
+
+
+def test_chains_from_data_are_compared_at_equal_time(
+    make_network, monkeypatch, tmp_path, capsys
+):
+    from benchmarks import _fashion, data_chains
+
+    drawn = []
+    monkeypatch.setattr(data_chains, "FACTORS", (1, 3))
+    monkeypatch.setattr(_fashion, "classifier_fid", lambda x: drawn.append(x) or 1.0)
+    ladder = [make_network(side, num_classes=2) for side in (16, 32)]
+    model = CFEBM(ladder, Langevin(steps=(1, 2)), class_names=["a", "b"])
+    monkeypatch.setattr(data_chains, "load_ladder", lambda name: model)
+    arrays = np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 1)).astype("float32")
+    data = datasets.from_arrays(arrays, labels=np.array([0, 1, 0, 1]))
+    monkeypatch.setattr(data_chains.datasets, "load", lambda *_, **__: data)
+    options = types.SimpleNamespace(
+        **{"model": "tiny", "trainings": ["plain", "data_chains"], "seeds": 1},
+        **{"seconds": 1e-3, "share": 0.5, "chain_steps": 3, "fade_steps": 1},
+        **{"batch": 4, "rate": 0.1, "pool": 4, "guidance": 0.5, "samples": 4},
+    )
+    with quick_graphs.eagerly():
+        runs = data_chains.run(options)["runs"]
+    assert [found["training"] for found in runs] == ["plain", "data_chains"]
+    assert all(found["steps"] == 1 and found["rollbacks"] == 0 for found in runs)
+    # Longer chains end elsewhere, and so do those of the other training.
+    assert len({images.tobytes() for images in drawn}) == len(drawn) == 4
+    assert "| data_chains |" in capsys.readouterr().out
 
 
 def test_the_curve_trains_shorter_runs_beside_a_control(monkeypatch, tmp_path, capsys):

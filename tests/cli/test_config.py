@@ -125,6 +125,13 @@ def test_a_coarser_base_moves_the_first_stage_up():
     assert config.stages[2] == second
 
 
+def test_a_share_of_chains_from_data_is_that_of_a_resolution():
+    config = config_of("--data_chains=16:0.25")
+    assert [stage.data_chains for stage in config.stages] == [None, 0.25]
+    with pytest.raises(ValueError, match="Expected data_chains as 0, 1/2"):
+        config_of("--data_chains=0.3")
+
+
 def test_an_accumulation_holds_from_its_stage_on():
     with pytest.raises(ValueError, match=r"accumulation=32 divides.*16 at 256"):
         config_of("--preset=celeb_a_hq_256", "--accumulation=128:32")

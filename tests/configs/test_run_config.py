@@ -68,6 +68,13 @@ def changed(**changes):
             {"source": {"name": "x", "resolution": 16, "flip": True}},
             "flip of the data, False, received True",
         ),
+        (
+            {
+                "source": {"name": "x", "resolution": 16},
+                "stages__1__data_chains": 0.5,
+            },
+            "data_chains in a model whose chains start at noise, received 0.5",
+        ),
         ({"source_noise": 0.1}, "Expected a source"),
         ({"chain_start_noise": 0.1}, "where there is chain_start_noise"),
         ({"source": "x"}, "Expected an object at config.source"),

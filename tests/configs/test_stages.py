@@ -43,6 +43,7 @@ def test_epochs_cover_all_steps(images, report_steps, expected):
         ({"decay_images": 3}, "decay_images from 0 to 2, received 3"),
         ({"langevin": 3}, "Expected a Langevin or None, received 3"),
         ({"accumulation": 3}, "accumulation=3 divides, received 64"),
+        ({"data_chains": 0.7}, r"data_chains in \[0, 0.5\], received 0.7"),
     ],
 )
 def test_bad_stages_are_refused(changes, message):
