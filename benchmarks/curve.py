@@ -74,7 +74,7 @@ def point(config, folder, options):
 
     found = {"seconds": seconds, "clock": clock, "steps": steps, "fid": judged(model)}
     if options.control:
-        levels = len(config.stages)
+        levels = config.levels
         clock = time.process_time if clock == "CPU" else time.monotonic
         chain = config.langevin.total_steps(levels)
         finest = (config.langevin.step_size_at(levels - 1),)

@@ -1,10 +1,11 @@
 """What chains from data do at 32 pixels: classifier FID at 1, 3 and 10 times K.
 
 The finest level of a shipped model is trained anew, from scratch, above the model's own
-coarser levels: once as a preset does it, once with a share of the chains that start at
-images and run longer. Both have the same CPU time and the same sampler, and their
-learning rate falls in the last three quarters of it. Longer chains than K steps have
-not been trained: they show whether the energy has a minimum where images are.
+coarser levels: once as a preset does it, once in two stages, in the second of which a
+share of the chains starts at images and runs longer. Both have the same CPU time and
+the same sampler, and in the last three quarters of a stage the learning rate falls.
+Longer chains than K steps have not been trained: they show whether the energy has a
+minimum where images are.
 
 Run from the repository's root (an hour of one core for both trainings of a seed):
 
@@ -27,7 +28,7 @@ from keras_cfebm.growing import fit_progressively
 
 #: Lengths of the finest level's chain, in lengths of training.
 FACTORS = (1, 3, 10)
-#: Share of the time in which the learning rate falls.
+#: Share of a stage in which the learning rate falls.
 _FALLING = 0.75
 
 
@@ -41,6 +42,8 @@ def define_flags():
     flags.DEFINE_integer("fade_steps", 200, "Training steps of the fade-in.")
     flags.DEFINE_integer("batch", 32, "Images of a training step.", lower_bound=1)
     flags.DEFINE_float("rate", 2e-3, "Learning rate at the start.")
+    flags.DEFINE_float("second_part", 0.4, "Time of the stage with chains from images.")
+    flags.DEFINE_float("second_rate", 1e-3, "Learning rate at its start.")
     flags.DEFINE_integer("pool", 8000, "Samples of the coarser levels.")
     flags.DEFINE_float("guidance", 0.25, "Of samples of a model with classes.")
     flags.DEFINE_integer("samples", 2000, "Samples to judge.", lower_bound=65)
@@ -56,7 +59,7 @@ def train(kind, seed, options):
         options: object with the values of `define_flags` as attributes.
 
     Returns:
-        Dict: training steps, CPU seconds, rollbacks, and the classifier FID of each of
+        Dict: training steps of each stage, rollbacks, and the classifier FID of each of
         `FACTORS`.
     """
     keras.backend.clear_session()
@@ -68,31 +71,41 @@ def train(kind, seed, options):
         ema_decay=0.998,
         seed=seed,
         class_names=whole.class_names,
-        data_chains=options.share if kind == "data_chains" else 0.0,
         data_chain_steps=options.chain_steps,
         coarse_pool=options.pool,
     )
-    guard = DivergenceGuard()
-    budget = Budget(options.seconds, time.process_time, falling=_FALLING)
-    fade_images = options.fade_steps * options.batch
-    model = fit_progressively(
-        model,
-        lambda stage, start: data.batches(
-            stage.resolution,
-            stage.batch_size,
-            seed=seed,
-            start=start,
-            labels=whole.num_classes is not None,
-        ),
-        [Stage(SIDE, fade_images, ENDLESS, options.batch, options.rate)],
-        callbacks=[guard, budget],
-        verbose=0,
-    ).finished()
+    parts = [(1.0, 0.0, options.rate)]
+    if kind == "data_chains":
+        second = options.second_part
+        parts = [
+            (1.0 - second, 0.0, options.rate),
+            (second, options.share, options.second_rate),
+        ]
+    steps, rollbacks, fade_images = [], 0, options.fade_steps * options.batch
+    for part, share, rate in parts:
+        guard = DivergenceGuard()
+        budget = Budget(part * options.seconds, time.process_time, falling=_FALLING)
+        model.data_chains = share
+        model = fit_progressively(
+            model,
+            lambda stage, start: data.batches(
+                stage.resolution,
+                stage.batch_size,
+                seed=seed,
+                start=start,
+                labels=whole.num_classes is not None,
+            ),
+            [Stage(SIDE, fade_images, ENDLESS, options.batch, rate)],
+            callbacks=[guard, budget],
+            verbose=0,
+        ).finished()
+        steps.append(budget.steps)
+        rollbacks += len(guard.events)
+        fade_images = 0
     guidance = None if whole.num_classes is None else options.guidance
     return {
-        "steps": budget.steps,
-        "seconds": budget.spent,
-        "rollbacks": len(guard.events),
+        "steps": steps,
+        "rollbacks": rollbacks,
         "classifier_fid": fid_of_longer_chains(
             model, FACTORS, options.samples, seed, guidance
         ),
@@ -111,16 +124,16 @@ def run(options):
             print(of_kind[-1], file=sys.stderr, flush=True)
         runs += of_kind
 
-        def mean(name, of_kind=of_kind):
-            return statistics.mean(found[name] for found in of_kind)
-
-        distances = {
-            factor: statistics.mean(f["classifier_fid"][factor] for f in of_kind)
+        distances = (
+            statistics.mean(found["classifier_fid"][factor] for found in of_kind)
             for factor in FACTORS
-        }
+        )
+        of_kind_steps = zip(*(found["steps"] for found in of_kind), strict=True)
         rows.append(
-            [kind, f"{mean('steps'):.0f}", f"{mean('rollbacks'):.1f}"]
-            + [f"{distance:.2f}" for distance in distances.values()]
+            [kind]
+            + [" + ".join(f"{statistics.mean(steps):.0f}" for steps in of_kind_steps)]
+            + [str(sum(found["rollbacks"] for found in of_kind))]
+            + [f"{distance:.2f}" for distance in distances]
         )
     chains = (f"FID at {factor} × K" for factor in FACTORS)
     print(

@@ -74,7 +74,7 @@ def sample_table(options):
     found = fashion_mnist_figures(ladder.generate(options.samples, options.seed))
     path = "→".join(str(stage.resolution) for stage in config.stages)
     rows = [_row(f"coarse to fine, {path}", found, made, seconds)]
-    levels = len(config.stages)
+    levels = config.levels
     chains = options.single_steps or sorted(
         {config.langevin.steps_at(levels - 1), config.langevin.total_steps(levels)}
     )

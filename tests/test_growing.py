@@ -3,7 +3,9 @@
 import keras
 import numpy as np
 import pytest
+import quick_graphs
 
+from keras_cfebm.callbacks import EnergyLog
 from keras_cfebm.configs.stages import Stage
 from keras_cfebm.datasets import from_arrays
 from keras_cfebm.growing import adam, fit_progressively, grown_to
@@ -60,6 +62,32 @@ def test_a_stage_has_its_own_share_of_chains_from_data(make_model):
     assert grown.data_chains == 0.5
     assert grown_to(grown, Stage(16, 0, 4)).data_chains == 0.5  # from there on
     assert grown_to(grown, Stage(16, 0, 4, data_chains=0.0)).data_chains == 0
+
+
+def test_a_resolution_may_have_two_stages(make_model, make_dataset):
+    first = Stage(8, 0, 8, batch_size=4)
+    second = Stage(8, 0, 12, batch_size=4, learning_rate=5e-4, data_chains=0.5)
+    seen, log = [], EnergyLog()
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            rate = float(self.model.optimizer.learning_rate)
+            key = tuple(np.asarray(self.model.noise_key))
+            seen.append((self.model.step, self.model.data_chains, round(rate, 6), key))
+
+    with quick_graphs.eagerly():
+        model = fit_progressively(
+            make_model(data_chain_steps=3),
+            make_dataset,
+            [first, second],
+            callbacks=[Watch(), log],
+            verbose=0,
+        )
+    assert len(model.ladder) == 1
+    assert [row[:3] for row in seen] == [(0, 0, 1e-3), (0, 0.5, 5e-4)]
+    assert seen[0][3] != seen[1][3]  # other noise
+    places = [(r["stage"], r["step"], r["stage_step"]) for r in log.rows]
+    assert places == [(1, 2, 2), (2, 5, 3)]
 
 
 def test_a_run_without_stages_is_refused(make_model, make_dataset):

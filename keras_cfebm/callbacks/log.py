@@ -90,22 +90,25 @@ class EnergyLog(keras.callbacks.Callback):
         self._before, self._so_far = {}, {}
         stage_step = self.model.step
         resolution = self.model.resolution
+        # A loop of one's own, without `fit_progressively`, counts no stages.
+        others = {row["resolution"] for row in self.rows} - {resolution}
+        stage = max(self.model.stage, len(others)) + 1
         # Rows of this stage that a rollback has undone are no longer part of the run.
         last = min(self._first_step + 1, stage_step)
         kept = [
             row
             for row in self.rows
-            if row["resolution"] != resolution or row["stage_step"] < last
+            if row["stage"] != stage or row["stage_step"] < last
         ]
         # The time that they took is part of it.
         for row in self.rows[len(kept) :]:
             for name in _TIMES:
                 figures[name] = round(figures[name] + (row[name] or 0.0), 3)
         self.rows = kept
-        before = [row["step"] for row in self.rows if row["resolution"] != resolution]
+        before = [row["step"] for row in self.rows if row["stage"] != stage]
         row = {
             "step": stage_step + max(before, default=0),
-            "stage": len({row["resolution"] for row in self.rows} - {resolution}) + 1,
+            "stage": stage,
             "resolution": resolution,
             "epoch": epoch,
             "stage_step": stage_step,

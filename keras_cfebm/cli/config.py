@@ -154,18 +154,22 @@ def _stages_between(
     base: int, resolution: int, stages: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Stages of all levels: the given ones, below them like the first, else default."""
-    first, given = stages[0], {stage["resolution"]: stage for stage in stages}
+    first = stages[0]
+    given: dict[int, list] = {}
+    for stage in stages:
+        given.setdefault(stage["resolution"], []).append(stage)
     found = []
     for default in default_stages(resolution, base):
         level = default.resolution
-        stage = given.get(level, dataclasses.asdict(default))
+        of_level = given.get(level, [dataclasses.asdict(default)])
         if level < first["resolution"]:
-            stage = {**first, "resolution": level}
-        elif stage is first and level > base and not first["fade_images"]:
+            of_level = [{**first, "resolution": level}]
+        elif of_level[0] is first and level > base and not first["fade_images"]:
             half = first["stabilise_images"] // 2
             stage = {**first, "fade_images": half}
             stage["stabilise_images"] -= half
-        found.append(stage)
+            of_level = [stage, *of_level[1:]]
+        found += of_level
     return found
 
 

@@ -1,6 +1,7 @@
 """RunConfig: everything that decides a training run, as plain data in a JSON file."""
 
 import dataclasses
+import itertools
 import json
 import typing
 
@@ -115,7 +116,8 @@ class RunConfig:
         network: `NetworkConfig`.
         langevin: `Langevin`.
         stages: tuple of `Stage`s, coarsest first, each of twice the resolution of the
-            one before, up to that of the data.
+            one before, up to that of the data; or of the same, to train on in another
+            way.
         data_noise: float, see `CFEBM`.
         energy_l2: float, see `CFEBM`.
         ema_decay: float or None, see `CFEBM`.
@@ -181,10 +183,10 @@ class RunConfig:
         resolutions = [stage.resolution for stage in self.stages]
         levels_of(resolutions[0], self.network.base_resolution)
         wanted = levels_of(self.data.resolution, resolutions[0])
-        if resolutions != wanted:
+        if [side for side, _ in itertools.groupby(resolutions)] != wanted:
             raise ValueError(
-                "Expected stages that double the resolution up to that of the data, "
-                f"{wanted}, received {resolutions}."
+                "Expected stages that double or keep the resolution, up to that of the "
+                f"data, {wanted}, received {resolutions}."
             )
         parts = 1
         for stage in self.stages:
@@ -216,6 +218,11 @@ class RunConfig:
                 f"received {own} as both: images translated to themselves teach "
                 "nothing."
             )
+
+    @property
+    def levels(self) -> int:
+        """Number of resolutions, which is that of the model's networks."""
+        return len({stage.resolution for stage in self.stages})
 
     def replace(self, **changes: typing.Any) -> "RunConfig":
         """A copy with some fields changed."""

@@ -148,19 +148,20 @@ def _curves(run, rows):
 
 
 def _stages(rows):
-    """The course of training in one row per resolution."""
-    stages: dict[int, list] = {}
+    """The course of training in one row per stage."""
+    stages: dict[tuple[int, int], list] = {}
     for row in rows:
-        stages.setdefault(int(row["resolution"]), []).append(row)
+        place = int(row["stage"]), int(row["resolution"])
+        stages.setdefault(place, []).append(row)
     last = ("data_energy", "sample_energy", "gap", "gradient_norm")
     records = {
-        f"{resolution} px": {
+        f"{number}: {resolution} px": {
             "epochs": len(epochs),
             "steps": int(epochs[-1]["stage_step"]),
             "minutes": sum(row["seconds"] for row in epochs) / 60,
             **{name: epochs[-1][name] for name in last},
         }
-        for resolution, epochs in stages.items()
+        for (number, resolution), epochs in stages.items()
     }
     return tables("Stages; energies are those of the last epoch", records)
 

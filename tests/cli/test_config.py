@@ -125,6 +125,18 @@ def test_a_coarser_base_moves_the_first_stage_up():
     assert config.stages[2] == second
 
 
+def test_a_second_stage_of_a_resolution_stays_one(tmp_path):
+    first, second = configs.config("tiny").stages
+    third = dataclasses.replace(second, fade_images=0, data_chains=0.5)
+    config = configs.config("tiny").replace(stages=(first, second, third))
+    (tmp_path / "config.json").write_text(config.to_json(), encoding="utf-8")
+    given = f"--config={tmp_path / 'config.json'}"
+    assert config_of(given) == config and config.levels == 2
+    stages = config_of(given, "--base_resolution=4", "--learning_rate=16:0.5").stages
+    assert [stage.resolution for stage in stages] == [4, 8, 16, 16]
+    assert stages[-1] == dataclasses.replace(third, learning_rate=0.5)
+
+
 def test_a_share_of_chains_from_data_is_that_of_a_resolution():
     config = config_of("--data_chains=16:0.25")
     assert [stage.data_chains for stage in config.stages] == [None, 0.25]
