@@ -42,7 +42,9 @@ def define_flags():
     flags.DEFINE_integer("fade_steps", 200, "Training steps of the fade-in.")
     flags.DEFINE_integer("batch", 32, "Images of a training step.", lower_bound=1)
     flags.DEFINE_float("rate", 2e-3, "Learning rate at the start.")
-    flags.DEFINE_float("second_part", 0.4, "Time of the stage with chains from images.")
+    flags.DEFINE_float(
+        "second_part", 0.65, "Time of the stage with chains from images."
+    )
     flags.DEFINE_float("second_rate", 1e-3, "Learning rate at its start.")
     flags.DEFINE_integer("pool", 8000, "Samples of the coarser levels.")
     flags.DEFINE_float("guidance", 0.25, "Of samples of a model with classes.")
