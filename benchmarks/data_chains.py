@@ -43,7 +43,7 @@ def define_flags():
     flags.DEFINE_integer("batch", 32, "Images of a training step.", lower_bound=1)
     flags.DEFINE_float("rate", 2e-3, "Learning rate at the start.")
     flags.DEFINE_float(
-        "second_part", 0.65, "Time of the stage with chains from images."
+        "second_part", 0.65, "Time of the stage with chains from images; 1 for all."
     )
     flags.DEFINE_float("second_rate", 1e-3, "Learning rate at its start.")
     flags.DEFINE_integer("pool", 8000, "Samples of the coarser levels.")
@@ -83,6 +83,7 @@ def train(kind, seed, options):
             (1.0 - second, 0.0, options.rate),
             (second, options.share, options.second_rate),
         ]
+    parts = [part for part in parts if part[0] > 0]
     steps, rollbacks, fade_images = [], 0, options.fade_steps * options.batch
     for part, share, rate in parts:
         guard = DivergenceGuard()
