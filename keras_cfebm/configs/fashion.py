@@ -37,12 +37,12 @@ _DEMO = _QUICK.replace(
     network=replace(_QUICK.network, conditional=True),
     langevin=Langevin(steps=(8, 8, 4), step_size=(2.0, 8.0, 32.0), noise_scale=0.005),
     stages=_stages(
-        (0, 121_600),
-        (6_400, 96_000),
-        (6_400, 44_800),
+        (0, 60_800),
+        (3_200, 48_000),
+        (3_200, 22_400),
         batch_sizes=(64, 32, 32),
         rates=(1e-3, 4e-3, 3e-3),
-        decays=(76_800, 48_000, 25_600),
+        decays=(38_400, 24_000, 12_800),
     ),
     ema_decay=0.998,
     coarse_pool=8_000,
@@ -118,7 +118,7 @@ _preset = functools.partial(
 PRESETS = {
     "fashion_mnist_quick": _preset("Clothes, in minutes on two CPU cores.", _QUICK),
     "fashion_mnist_demo": _preset(
-        "What `make demo` trains: clothes by class, in 15 to 25 minutes.", _DEMO
+        "What `make demo` trains: clothes by class, in 8 to 15 minutes.", _DEMO
     ),
     "fashion_mnist_eight_classes": _preset(
         "Without trousers and bags, which `cfebm detect` then has to find.",
