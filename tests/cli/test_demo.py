@@ -41,11 +41,11 @@ def test_samples_of_classes_are_judged_with_guidance(make_model, run_demo):
     model = make_model(32, num_classes=10, class_names=[f"name {n}" for n in range(10)])
     images, figures, (width, height), shown = run_demo(model)
     labels = np.repeat(np.arange(10), 9)
-    expected = model.generate(90, seed=1, labels=labels, guidance=0.25)
+    expected = model.generate(90, seed=1, labels=labels, guidance=0.5)
     np.testing.assert_allclose(images, expected, atol=1e-6)
     called = fashion_classifier().predict_classes(expected)
     assert figures["class_accuracy"] == pytest.approx((called == labels).mean())
-    assert (figures["guidance"], figures["training_minutes"]) == (0.25, 1.5)
+    assert (figures["guidance"], figures["training_minutes"]) == (0.5, 1.5)
     assert "Samples of their class to the classifier: " in shown
     assert height > width  # eight of each of ten classes, and their names
 
