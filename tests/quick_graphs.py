@@ -21,6 +21,12 @@ import sys
 sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})
 import quick_graphs
 """
+#: The same, and what is compiled is not traced: see `eagerly`.
+EAGERLY = f"""\
+{IMPORT}\
+import tensorflow as tf
+tf.config.run_functions_eagerly(True)
+"""
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
