@@ -1,6 +1,7 @@
 """Checkpoints, log, signals and grids, on a model of a few weights."""
 
 import csv
+import dataclasses
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ from typing import ClassVar
 import keras
 import numpy as np
 import pytest
+import quick_graphs
 import tiny_runs
 
 from keras_cfebm.callbacks import (
@@ -90,6 +92,28 @@ def test_resumed_run_is_bitwise_the_uninterrupted_one(tmp_path, whole, epochs):
     assert_same_weights(whole, resumed)
     gaps = [row["gap"] for row in whole_log.rows]
     assert [row["gap"] for row in log.rows] == gaps[epochs:]
+
+
+def test_a_run_resumes_in_the_second_stage_of_one_resolution(tmp_path):
+    """In the middle of it, with its rate and its chains from data."""
+    first = Stage(8, 0, 8, batch_size=4)
+    second = Stage(8, 0, 16, batch_size=4, learning_rate=1e-4, data_chains=0.5)
+
+    def trained(*stages, callbacks=(), checkpoints=None):
+        model = tiny_runs.new_model()
+        model.data_chain_steps = 2
+        with quick_graphs.eagerly():
+            return fit(callbacks, checkpoints, model, stages)
+
+    whole, log = trained(first, second), EnergyLog()
+    saved = Checkpoints(tmp_path)
+    with pytest.raises(StopAt.Killed):
+        trained(first, second, callbacks=[StopAt(2)], checkpoints=saved)
+    resumed = trained(first, second, callbacks=[log], checkpoints=saved)
+    assert [row["stage"] for row in log.rows] == [2]
+    assert_same_weights(whole, resumed)
+    plain = trained(first, dataclasses.replace(second, data_chains=0.0))
+    assert any(map(np.any, map(np.subtract, weights(plain), weights(whole))))
 
 
 def test_a_resumed_run_takes_the_settings_of_the_given_model(tmp_path):
