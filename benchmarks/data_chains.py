@@ -10,6 +10,10 @@ minimum where images are.
 Run from the repository's root (an hour of one core for both trainings of a seed):
 
     python -m benchmarks.data_chains --json=runs/data_chains.json
+
+and of models that are trained already
+
+    python -m benchmarks.data_chains --judge=fashion_mnist_conditional,runs/plain
 """
 
 import statistics
@@ -34,6 +38,11 @@ _FALLING = 0.75
 
 def define_flags():
     flags.DEFINE_string("model", "fashion_mnist_conditional", "Model of 32 pixels.")
+    flags.DEFINE_list(
+        "judge",
+        [],
+        "Trained models to judge: names or run folders. Nothing is trained.",
+    )
     flags.DEFINE_list("trainings", ["plain", "data_chains"], "Which of these to do.")
     flags.DEFINE_integer("seeds", 1, "Trainings of each kind.", lower_bound=1)
     flags.DEFINE_float("seconds", 1800.0, "CPU time of a training.", lower_bound=1.0)
@@ -105,18 +114,43 @@ def train(kind, seed, options):
         steps.append(budget.steps)
         rollbacks += len(guard.events)
         fade_images = 0
-    guidance = None if whole.num_classes is None else options.guidance
     return {
         "steps": steps,
         "rollbacks": rollbacks,
-        "classifier_fid": fid_of_longer_chains(
-            model, FACTORS, options.samples, seed, guidance
-        ),
+        "classifier_fid": judged(model, seed, options),
     }
+
+
+def judged(model, seed, options):
+    """Classifier FID of a model's chains of each of `FACTORS`."""
+    guidance = None if model.num_classes is None else options.guidance
+    return fid_of_longer_chains(model, FACTORS, options.samples, seed, guidance)
+
+
+def _columns():
+    return [f"FID at {factor} × K" for factor in FACTORS]
+
+
+def judge(options):
+    """Judges models that are trained already, and prints the table."""
+    machine = _common.machine()
+    runs = [
+        {"model": name, "classifier_fid": judged(load_ladder(name), 0, options)}
+        for name in options.judge
+    ]
+    rows = [
+        [found["model"], *map("{:.2f}".format, found["classifier_fid"].values())]
+        for found in runs
+    ]
+    print(_common.markdown_table(["model", *_columns()], rows))
+    print(f"\n{options.samples} samples.\n{_common.machine_line(machine)}")
+    return {"machine": machine, "runs": runs}
 
 
 def run(options):
     """Trains, and prints the table."""
+    if options.judge:
+        return judge(options)
     machine = _common.machine()
     runs, rows = [], []
     for kind in options.trainings:
@@ -138,12 +172,8 @@ def run(options):
             + [str(sum(found["rollbacks"] for found in of_kind))]
             + [f"{distance:.2f}" for distance in distances]
         )
-    chains = (f"FID at {factor} × K" for factor in FACTORS)
-    print(
-        _common.markdown_table(
-            ["training", "training steps", "rollbacks", *chains], rows
-        )
-    )
+    header = ["training", "training steps", "rollbacks", *_columns()]
+    print(_common.markdown_table(header, rows))
     print(
         f"\n{options.model}, its finest level for {options.seconds:.0f} s of CPU time, "
         f"{options.share:g} of the chains from data for {options.chain_steps} steps; "

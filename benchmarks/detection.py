@@ -89,15 +89,16 @@ def detectors_of(options, model, train, held_out, seed):
     images = train.images()
     ladder = tasks.LadderDetector(model.sampling_ladder, model.langevin, options.batch)
     encoder = evaluation.fashion_classifier().encoder
+    energies = model.sampling_ladder
+    if model.num_classes is not None:
+        energies = [tasks.energies.any_class(network) for network in energies]
     return {
         "ladder": ladder.fit(images, held_out=held_out, seed=seed),
         **{
-            score: tasks.AnomalyDetector(model.sampling_network, score, options.batch)
+            score: tasks.AnomalyDetector(energies[-1], score, options.batch)
             for score in SCORES
         },
-        "energy_sum": evaluation.EnergySum(
-            model.sampling_ladder, held_out, options.batch
-        ),
+        "energy_sum": evaluation.EnergySum(energies, held_out, options.batch),
         "mahalanobis": evaluation.mahalanobis_score(encoder, images, train.labels()),
         "pca": evaluation.pca_score(images, seed=seed),
         "neighbour": evaluation.neighbour_score(images),

@@ -57,8 +57,7 @@ _DENOISE = _QUICK.replace(
     stages=_stages((0, 19_200), (9_600, 28_800), (6_400, 6_400)),
 )
 
-#: All 60,000 training images. Steps grow with the resolution, as in `_DEMO`: with one
-#: η, 32 pixels diverged in a conditional model.
+#: All 60,000 training images. Steps grow with the resolution, as in `_DEMO`.
 _COMPLETE = _QUICK.replace(
     data=replace(_QUICK.data, name="fashion_mnist"),
     langevin=Langevin(
@@ -77,17 +76,23 @@ _COMPLETE = _QUICK.replace(
     report_steps=200,
 )
 
+#: The recipe of the demo with more of everything, and smaller steps at 32 pixels. Its
+#: last stage has chains from data, after which long chains stay near images.
 _CONDITIONAL = _COMPLETE.replace(
     network=replace(_QUICK.network, conditional=True),
-    langevin=_COMPLETE.langevin.replace(steps=(16, 10, 8)),
-    stages=_stages(
-        (0, 192_000),
-        (12_800, 192_000),
-        (12_800, 115_200),
-        batch_sizes=(64, 32, 32),
-        rates=(1e-3, 2e-3, 2e-3),
-        decays=(0, 0, 64_000),
+    langevin=_DEMO.langevin.replace(steps=8, step_size=(2.0, 8.0, 16.0)),
+    stages=(
+        *_stages(
+            (0, 128_000),
+            (6_400, 192_000),
+            (6_400, 89_600),
+            batch_sizes=(64, 32, 32),
+            rates=(1e-3, 3e-3, 2e-3),
+            decays=(76_800, 96_000, 51_200),
+        ),
+        Stage(32, 0, 25_600, 32, 1e-3, decay_images=19_200, data_chains=0.25),
     ),
+    data_chain_steps=48,
 )
 
 

@@ -6,7 +6,7 @@ import types
 import numpy as np
 import pytest
 
-from keras_cfebm import configs, evaluation
+from keras_cfebm import CFEBM, Langevin, configs, datasets, evaluation
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -61,3 +61,14 @@ def test_both_tables_are_printed(detection, options, monkeypatch, capsys):
     assert len(found["false_alarms"]["ladder"]) == 2
     first, second = (x for x in shown.splitlines() if x.startswith("| black"))
     assert first.split("|")[2].strip() == second.split("|")[2].strip() == "0.000"
+
+
+def test_a_model_with_classes_needs_no_labels(detection, options, make_network):
+    ladder = [make_network(side, num_classes=2) for side in (16, 32)]
+    model = CFEBM(ladder, Langevin(steps=1), class_names=["a", "b"])
+    train = datasets.load(datasets.EMBEDDED, resolution=32, fit="pad").subset(limit=70)
+    images = train.images(30)
+    found = detection.detectors_of(options, model, train, images, 0)
+    by_class = [model.predict((images, np.full(30, label))) for label in (0, 1)]
+    energies = -np.logaddexp(*(-energy for energy in by_class))
+    np.testing.assert_allclose(found["energy"].scores(images), energies, rtol=1e-4)

@@ -55,7 +55,7 @@ def test_chains_from_data_are_compared_at_equal_time(
         **{"model": "tiny", "trainings": ["plain", "data_chains"], "seeds": 1},
         **{"seconds": 1e-3, "share": 0.5, "chain_steps": 3, "fade_steps": 1},
         **{"batch": 4, "rate": 0.1, "second_part": 0.5, "second_rate": 0.1},
-        **{"pool": 4, "guidance": 0.5, "samples": 4},
+        **{"pool": 4, "guidance": 0.5, "samples": 4, "judge": []},
     )
     with quick_graphs.eagerly():
         runs = data_chains.run(options)["runs"]
@@ -64,6 +64,14 @@ def test_chains_from_data_are_compared_at_equal_time(
     # Longer chains end elsewhere, and so do those of the other training.
     assert len({images.tobytes() for images in drawn}) == len(drawn) == 4
     assert "| data_chains |" in capsys.readouterr().out
+    options.judge = ["runs/trained"]
+    (found,) = data_chains.run(options)["runs"]
+    assert (found["model"], found["classifier_fid"]) == (
+        "runs/trained",
+        {1: 1.0, 3: 1.0},
+    )
+    assert len({images.tobytes() for images in drawn}) == len(drawn) == 6
+    assert "| runs/trained |" in capsys.readouterr().out
 
 
 def test_the_curve_trains_shorter_runs_beside_a_control(monkeypatch, tmp_path, capsys):
