@@ -205,7 +205,10 @@ def run(options):
     results, rows = {}, []
     for name, case in cases.items():
         model = models[case.denoiser]
-        chain = tasks.Chain(model.sampling_ladder, model.adapted(case.settings))
+        energies = model.sampling_ladder
+        if model.num_classes is not None:  # nobody knows the classes of damaged images
+            energies = [tasks.energies.any_class(network) for network in energies]
+        chain = tasks.Chain(energies, model.adapted(case.settings))
         by_seed = []
         for seed in seeds:
             found = figures_of(options, case, chain, rival, seed, tuning_images)

@@ -79,9 +79,10 @@ def _inpainting(figures: Mapping[str, Any]) -> str:
     }
     table = _quality(["the centre filled"], {(label,): rows[label] for label in rows})
     correlation = figures["deviation_correlation"]
+    told = " The model is told the class that the classifier sees in the whole image."
     return (
         f"**Inpainting.** The deviation of the 8 correlates with the error of their "
-        f"mean at {correlation:.2f}.\n\n{table}"
+        f"mean at {correlation:.2f}.{told * figures['knows_classes']}\n\n{table}"
     )
 
 

@@ -114,9 +114,10 @@ def inpainting(model: CFEBM, yardstick: Yardstick) -> dict[str, Any]:
     labels = None
     if model.num_classes is not None:
         labels = evaluation.fashion_classifier().predict_classes(images)
-    return evaluation.evaluate_inpainting(
+    figures = evaluation.evaluate_inpainting(
         model, images, "center", samples=8, labels=labels
     ).figures
+    return {**figures, "knows_classes": labels is not None}
 
 
 def denoising(model: CFEBM, yardstick: Yardstick) -> dict[str, Any]:

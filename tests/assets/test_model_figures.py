@@ -66,6 +66,17 @@ def test_the_card_shows_what_was_measured_and_keeps_its_head(folder):
     assert json.loads((folder / "figures.json").read_text()) == FIGURES
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_the_card_says_whether_the_class_was_told(folder, told):
+    quality = {"psnr": 12.5, "ssim": 0.4}
+    methods = dict.fromkeys(("model", "model_mean", "biharmonic"), quality)
+    figures = {**methods, "deviation_correlation": 0.3, "knows_classes": told}
+    model_figures.write(folder, {**FIGURES, "inpainting": figures})
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "| model, mean of 8 | 12.50 | 0.400 |" in card
+    assert ("is told the class" in card) == told
+
+
 @pytest.mark.parametrize(
     ("preset", "sections"),
     [
