@@ -189,7 +189,7 @@ def test_even_interpolation_is_even_in_what_one_sees(chain):
         steps = np.sqrt(np.square(np.diff(rows, axis=1)).mean(axis=(2, 3, 4)))
         return (steps.max(axis=1) / steps.mean(axis=1)).mean()
 
-    assert unevenness(even) - 1 < (unevenness(usual) - 1) / 2
+    assert unevenness(even) - 1 < 0.75 * (unevenness(usual) - 1)
 
 
 def test_even_interpolation_takes_no_image_twice():
