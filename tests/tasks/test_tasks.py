@@ -37,6 +37,7 @@ def images(count=5, side=8, channels=1, seed=0):
 
 @pytest.fixture(scope="module")
 def ladder():
+    keras.utils.set_random_seed(1)
     coarse = EnergyNetwork(4, channels=1, base_resolution=4, base_width=2)
     fine = coarse.grown()
     fine.beta = 0.5
@@ -189,7 +190,7 @@ def test_even_interpolation_is_even_in_what_one_sees(chain):
         steps = np.sqrt(np.square(np.diff(rows, axis=1)).mean(axis=(2, 3, 4)))
         return (steps.max(axis=1) / steps.mean(axis=1)).mean()
 
-    assert unevenness(even) - 1 < 0.75 * (unevenness(usual) - 1)
+    assert unevenness(even) - 1 < (unevenness(usual) - 1) / 2
 
 
 def test_even_interpolation_takes_no_image_twice():
