@@ -25,7 +25,7 @@ import numpy as np
 from absl import app, flags
 
 from keras_cfebm import configs, evaluation, tasks, visualization
-from keras_cfebm.assets import half_precision, model_figures
+from keras_cfebm.assets import compact_graph, half_precision, model_figures
 from keras_cfebm.assets.yardsticks import Yardstick
 from keras_cfebm.runs.run_folder import RunFolder, load_ladder, read_metrics
 from keras_cfebm.runs.train import held_out_split, load_data
@@ -192,7 +192,8 @@ def write(name, model, config):
     half_precision.round_weights(model.detector.normality)
     shutil.rmtree(_FOLDER / name / "serving", ignore_errors=True)
     fit = "pad" if config.data.fit == "pad" else "exact"
-    export_saved_model(model, _FOLDER / name / "serving", fit=fit)
+    served = export_saved_model(model, _FOLDER / name / "serving", fit=fit)
+    compact_graph.compact(served)
     half_precision.save(model, _FOLDER / name / "model.keras")
 
 

@@ -187,6 +187,12 @@ CONFIG_FLAGS = {
             f"Share of the chains that start at images, 0 or 1/n: {_BY_LEVEL}",
             usual="0.0",
         ),
+        string(
+            "data_chain_steps",
+            None,
+            f"Steps of those chains: {_BY_LEVEL}",
+            usual="60",
+        ),
     ),
     "training": (
         number(
@@ -201,7 +207,6 @@ CONFIG_FLAGS = {
             "Standard deviation of the noise on source images.",
             usual="0.0",
         ),
-        integer("data_chain_steps", None, "Steps of those chains.", usual="60"),
         integer(
             "coarse_pool",
             None,

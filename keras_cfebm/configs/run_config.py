@@ -129,7 +129,7 @@ class RunConfig:
             as the source, the model learns to remove noise up to this σ.
         chain_start_noise: float, see `CFEBM`.
         data_chains: float, see `CFEBM`; a `Stage` may have its own.
-        data_chain_steps: int, see `CFEBM`.
+        data_chain_steps: int, see `CFEBM`; a `Stage` may have its own.
         coarse_pool: int, see `CFEBM`.
 
     Raises:

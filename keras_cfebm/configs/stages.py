@@ -31,6 +31,8 @@ class Stage:
             learning rate falls in a line, to a hundredth.
         data_chains: optional float, share of the chains that start at images, from this
             stage on; see `CFEBM`.
+        data_chain_steps: optional int, Langevin steps of those chains, from this stage
+            on.
 
     Raises:
         ValueError: if a number is out of range, or the batch cannot be divided.
@@ -45,6 +47,7 @@ class Stage:
     accumulation: int | None = None
     decay_images: int = 0
     data_chains: float | None = None
+    data_chain_steps: int | None = None
 
     def __post_init__(self):
         check_count(self.resolution, "resolution")
@@ -62,6 +65,8 @@ class Stage:
             )
         if self.data_chains is not None:
             check_data_chains(self.data_chains)
+        if self.data_chain_steps is not None:
+            check_count(self.data_chain_steps, "data_chain_steps")
         if self.accumulation is not None:
             check_count(self.accumulation, "accumulation")
             if self.batch_size % self.accumulation:

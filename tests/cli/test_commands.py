@@ -69,7 +69,8 @@ def test_each_value_of_a_run_has_its_flag():
     own = {row.name for row in CONFIG_FLAGS["training"]}
     fields = {field.name for field in dataclasses.fields(RunConfig)}
     parts = {"data", "source", "network", "langevin", "stages"}
-    assert own == fields - parts - {"source_noise", "data_chains"}
+    of_stages = {"data_chains", "data_chain_steps"}
+    assert own == fields - parts - {"source_noise"} - of_stages
     assert "source_noise" in {row.name for row in CONFIG_FLAGS["source"]}
 
 
