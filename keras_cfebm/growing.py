@@ -108,7 +108,13 @@ def grown_to(model: CFEBM, stage: Stage) -> CFEBM:
 
 def set_sampler(model: CFEBM, stage: Stage) -> None:
     """Gives a model the sampler and accumulation of a stage, where it has its own."""
-    for name in ("langevin", "accumulation", "data_chains", "data_chain_steps"):
+    for name in (
+        "langevin",
+        "accumulation",
+        "data_chains",
+        "data_chain_steps",
+        "data_chain_noise",
+    ):
         if (value := getattr(stage, name)) is not None:
             setattr(model, name, value)
 

@@ -37,6 +37,7 @@ from keras_cfebm.utils.validation import check_count, check_data_chains, check_n
 
 #: Streams of the training key; those of an image's own key are in `sampling`.
 _TRAIN, _TEST, _DATA_NOISE, _SOURCE_NOISE = 2, 3, 4, 5
+_CHAIN_NOISE, _CHAIN_SIGMA = 13, 14
 _LOSSES = ("loss", "data_energy", "sample_energy", "gap")
 #: Arguments that a `RunConfig` has under the same names.
 _SHARED = (
@@ -47,6 +48,7 @@ _SHARED = (
     "chain_start_noise",
     "data_chains",
     "data_chain_steps",
+    "data_chain_noise",
     "coarse_pool",
 )
 _METRICS = (*_LOSSES, "gradient_norm", "beta")
@@ -88,6 +90,10 @@ class CFEBM(EnergyLadder):
             beyond the trained length. Batches, and the parts of `accumulation`, should
             be multiples of n.
         data_chain_steps: int, Langevin steps of those chains.
+        data_chain_noise: float, largest standard deviation S of Gaussian noise on the
+            images where they start; each has S·u², u uniform in [0, 1). The energy
+            learns from it that noisy images are less likely than clean ones, of which
+            chains that start at samples of the level below say nothing.
         coarse_pool: int, number of samples of the frozen, coarser levels that are drawn
             once, before the first step. Training's chains then start at them, each at
             one that is chosen anew in each step, and a step costs the finest level's
@@ -133,6 +139,7 @@ class CFEBM(EnergyLadder):
         chain_start_noise: float = 0.0,
         data_chains: float = 0.0,
         data_chain_steps: int = 60,
+        data_chain_noise: float = 0.0,
         coarse_pool: int = 0,
         value_range: tuple[float, float] | None = None,
         **kwargs: Any,
@@ -147,6 +154,7 @@ class CFEBM(EnergyLadder):
         check_number(chain_start_noise, "chain_start_noise", "[0, inf)")
         check_data_chains(data_chains, chain_start)
         check_count(data_chain_steps, "data_chain_steps")
+        check_number(data_chain_noise, "data_chain_noise", "[0, inf)")
         check_count(coarse_pool, "coarse_pool", minimum=0)
         if ema_decay is not None:
             check_number(ema_decay, "ema_decay", "[0, 1)")
@@ -158,6 +166,7 @@ class CFEBM(EnergyLadder):
         self.chain_start_noise = chain_start_noise
         self.data_chains = data_chains
         self.data_chain_steps = data_chain_steps
+        self.data_chain_noise = data_chain_noise
         self.coarse_pool = coarse_pool
         # Drawn anew after a resume, the same again.
         self._pool: tasks.CoarsePool | None = None
@@ -275,6 +284,15 @@ class CFEBM(EnergyLadder):
         """The positives x⁺: images `(batch, r, r, c)` with Gaussian noise, if any."""
         return self._noisy(images, keys, self.data_noise, _DATA_NOISE)
 
+    def with_chain_noise(self, images: Tensor, keys: Tensor) -> Tensor:
+        """Images `(batch, r, r, c)`, each with its own σ of `data_chain_noise`."""
+        if not self.data_chain_noise:
+            return images
+        share_keys = random.fold_in(keys, 0, _CHAIN_SIGMA)
+        share = ops.square(random.uniform(share_keys, (1, 1, 1), minval=0.0))
+        noisy = self._noisy(images, keys, self.data_chain_noise, _CHAIN_NOISE)
+        return self.finest_settings.clipped(images + share * (noisy - images))
+
     def _noisy(self, images, keys, sigma, stream):
         images = ops.cast(images, "float32")
         if sigma:
@@ -290,7 +308,8 @@ class CFEBM(EnergyLadder):
 
         def from_data(keys, labels, images):
             settings = self.finest_settings.replace(steps=self.data_chain_steps)
-            images = langevin(self.network.bind(labels), images, keys, settings)
+            start = self.with_chain_noise(images, keys)
+            images = langevin(self.network.bind(labels), start, keys, settings)
             return ops.stop_gradient(settings.clipped(images))
 
         def from_noise(keys, labels, _):
@@ -607,6 +626,7 @@ class CFEBM(EnergyLadder):
             "chain_start_noise": self.chain_start_noise,
             "data_chains": self.data_chains,
             "data_chain_steps": self.data_chain_steps,
+            "data_chain_noise": self.data_chain_noise,
             "coarse_pool": self.coarse_pool,
             "seed": self.seed,
         }

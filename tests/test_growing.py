@@ -57,11 +57,11 @@ def test_a_stage_continues_or_doubles_the_resolution(make_model):
 
 
 def test_a_stage_has_its_own_share_of_chains_from_data(make_model):
-    chains = {"data_chains": 0.5, "data_chain_steps": 12, "batch_size": 4}
-    grown = grown_to(make_model(), Stage(16, 4, 4, **chains))
-    assert (grown.data_chains, grown.data_chain_steps) == (0.5, 12)
+    chains = {"data_chains": 0.5, "data_chain_steps": 12, "data_chain_noise": 0.3}
+    grown = grown_to(make_model(), Stage(16, 4, 4, batch_size=4, **chains))
+    assert {name: getattr(grown, name) for name in chains} == chains
     grown = grown_to(grown, Stage(16, 0, 4))  # from there on
-    assert (grown.data_chains, grown.data_chain_steps) == (0.5, 12)
+    assert {name: getattr(grown, name) for name in chains} == chains
     assert grown_to(grown, Stage(16, 0, 4, data_chains=0.0)).data_chains == 0
 
 

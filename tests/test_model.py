@@ -137,6 +137,25 @@ def test_a_share_of_the_chains_starts_at_the_images(make_model, noise_images, dr
     assert np.abs(found[::2] - from_noise[::2]).mean() > 0.1
 
 
+def test_such_chains_may_start_at_noisy_images(make_model, noise_images):
+    clean = np.zeros((400, 8, 8, 1), "float32")
+    model = make_model(data_chains=0.25, data_chain_noise=0.3)
+    batch = model.unpack(ops.convert_to_tensor(clean))
+    keys = model.training_keys(batch.places)
+    noise = np.array(model.with_chain_noise(batch.images, keys))
+    spread = noise.std(axis=(1, 2, 3))  # S·u² of each image, whose mean is S / 3
+    assert 0 <= spread.min() < 0.01 and 0.25 < spread.max() < 0.4
+    assert spread.mean() == pytest.approx(0.1, abs=0.015)
+    model.data_chain_noise = 9.0
+    assert np.abs(model.with_chain_noise(batch.images, keys)).max() == 1
+    found = [
+        np.array(m.negatives_beside(batch.images, batch, keys))
+        for m in (model, make_model(data_chains=0.25))
+    ]
+    moved = np.abs(found[0] - found[1]).mean(axis=(1, 2, 3))
+    assert moved[::4].mean() > 0.1 and not moved[1::4].any()
+
+
 def test_data_noise_is_added_to_data_only(make_model, noise_images, drawn):
     model, images = make_model(data_noise=0.5), noise_images(64, 8)
     positives, negatives = drawn(model, images)
@@ -715,6 +734,7 @@ def test_growth_starts_from_the_averages_and_leaves_the_old_model(
         ({"data_chains": 0.4}, "1/2, 1/3"),
         ({"data_chains": 0.5, "chain_start": "source"}, "start at noise"),
         ({"data_chain_steps": 0}, "data_chain_steps"),
+        ({"data_chain_noise": -0.1}, "data_chain_noise"),
     ],
 )
 def test_bad_arguments_are_refused(make_network, arguments, message):

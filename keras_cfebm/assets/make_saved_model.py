@@ -25,10 +25,11 @@ import numpy as np
 from absl import app, flags
 
 from keras_cfebm import configs, evaluation, tasks, visualization
-from keras_cfebm.assets import compact_graph, half_precision, model_figures
+from keras_cfebm.assets import half_precision, model_figures
 from keras_cfebm.assets.yardsticks import Yardstick
 from keras_cfebm.runs.run_folder import RunFolder, load_ladder, read_metrics
 from keras_cfebm.runs.train import held_out_split, load_data
+from keras_cfebm.serving.compact_graph import compact
 from keras_cfebm.serving.export import export_saved_model
 from keras_cfebm.tasks.ladder_detector import MOST
 
@@ -193,7 +194,7 @@ def write(name, model, config):
     shutil.rmtree(_FOLDER / name / "serving", ignore_errors=True)
     fit = "pad" if config.data.fit == "pad" else "exact"
     served = export_saved_model(model, _FOLDER / name / "serving", fit=fit)
-    compact_graph.compact(served)
+    compact(served)
     half_precision.save(model, _FOLDER / name / "model.keras")
 
 

@@ -18,6 +18,9 @@ from keras_cfebm.configs.stages import default_stages
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils.paths import is_image_folder
 
+#: Flags of stages that are no whole numbers.
+_FRACTIONS = ("learning_rate", "data_chains", "data_chain_noise")
+
 #: Where neither a preset, a file nor data are given.
 DEFAULT_PRESET = "fashion_mnist_quick"
 
@@ -142,7 +145,7 @@ def _stages(values: flags.FlagValues, plain: dict[str, Any]) -> list[dict[str, A
         )
     levels = [stage["resolution"] for stage in stages]
     for name, text in _given_of(values, "stages").items():
-        kind = float if name in ("learning_rate", "data_chains") else int
+        kind = float if name in _FRACTIONS else int
         table = _by_resolution(name, text, levels)
         for stage in stages:
             if stage["resolution"] in table:

@@ -193,6 +193,12 @@ CONFIG_FLAGS = {
             f"Steps of those chains: {_BY_LEVEL}",
             usual="60",
         ),
+        string(
+            "data_chain_noise",
+            None,
+            f"Largest σ of the noise on images where those chains start: {_BY_LEVEL}",
+            usual="0.0",
+        ),
     ),
     "training": (
         number(

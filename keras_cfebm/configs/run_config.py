@@ -130,6 +130,7 @@ class RunConfig:
         chain_start_noise: float, see `CFEBM`.
         data_chains: float, see `CFEBM`; a `Stage` may have its own.
         data_chain_steps: int, see `CFEBM`; a `Stage` may have its own.
+        data_chain_noise: float, see `CFEBM`; a `Stage` may have its own.
         coarse_pool: int, see `CFEBM`.
 
     Raises:
@@ -153,12 +154,19 @@ class RunConfig:
     chain_start_noise: float = 0.0
     data_chains: float = 0.0
     data_chain_steps: int = 60
+    data_chain_noise: float = 0.0
     coarse_pool: int = 0
 
     def __post_init__(self):
         check_count(self.report_steps, "report_steps")
         check_seed(self.seed)
-        for name in ("data_noise", "energy_l2", "source_noise", "chain_start_noise"):
+        for name in (
+            "data_noise",
+            "energy_l2",
+            "source_noise",
+            "chain_start_noise",
+            "data_chain_noise",
+        ):
             check_number(getattr(self, name), name, "[0, inf)")
         if self.ema_decay is not None:
             check_number(self.ema_decay, "ema_decay", "[0, 1)")

@@ -33,6 +33,8 @@ class Stage:
             stage on; see `CFEBM`.
         data_chain_steps: optional int, Langevin steps of those chains, from this stage
             on.
+        data_chain_noise: optional float, noise on the images where those chains start,
+            from this stage on; see `CFEBM`.
 
     Raises:
         ValueError: if a number is out of range, or the batch cannot be divided.
@@ -48,6 +50,7 @@ class Stage:
     decay_images: int = 0
     data_chains: float | None = None
     data_chain_steps: int | None = None
+    data_chain_noise: float | None = None
 
     def __post_init__(self):
         check_count(self.resolution, "resolution")
@@ -67,6 +70,8 @@ class Stage:
             check_data_chains(self.data_chains)
         if self.data_chain_steps is not None:
             check_count(self.data_chain_steps, "data_chain_steps")
+        if self.data_chain_noise is not None:
+            check_number(self.data_chain_noise, "data_chain_noise", "[0, inf)")
         if self.accumulation is not None:
             check_count(self.accumulation, "accumulation")
             if self.batch_size % self.accumulation:

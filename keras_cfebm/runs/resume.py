@@ -54,6 +54,7 @@ def _set_arguments(restored, given, stages):
         "accumulation",
         "data_chains",
         "data_chain_steps",
+        "data_chain_noise",
         "coarse_pool",
     ):
         setattr(restored, name, getattr(given, name))

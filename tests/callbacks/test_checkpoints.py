@@ -101,7 +101,7 @@ def test_a_run_resumes_in_the_second_stage_of_one_resolution(tmp_path):
 
     def trained(*stages, callbacks=(), checkpoints=None):
         model = tiny_runs.new_model()
-        model.data_chain_steps = 2
+        model.data_chain_steps, model.data_chain_noise = 2, 0.5
         with quick_graphs.eagerly():
             return fit(callbacks, checkpoints, model, stages)
 
@@ -123,6 +123,7 @@ def test_a_resumed_run_takes_the_settings_of_the_given_model(tmp_path):
     given.langevin = Langevin(steps=1)
     given.data_noise, given.energy_l2, given.ema_decay = 0.1, 0.2, 0.5
     given.data_chains, given.data_chain_steps = 0.5, 3
+    given.data_chain_noise = 0.7
     seen = []
 
     class Watch(keras.callbacks.Callback):
@@ -136,6 +137,7 @@ def test_a_resumed_run_takes_the_settings_of_the_given_model(tmp_path):
         names = ("data_noise", "energy_l2", "ema_decay", "data_chains")
         assert [settings[name] for name in names] == [0.1, 0.2, 0.5, 0.5]
         assert settings["data_chain_steps"] == 3
+        assert settings["data_chain_noise"] == 0.7
 
 
 @pytest.fixture(scope="module")

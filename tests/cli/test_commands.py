@@ -69,7 +69,7 @@ def test_each_value_of_a_run_has_its_flag():
     own = {row.name for row in CONFIG_FLAGS["training"]}
     fields = {field.name for field in dataclasses.fields(RunConfig)}
     parts = {"data", "source", "network", "langevin", "stages"}
-    of_stages = {"data_chains", "data_chain_steps"}
+    of_stages = {"data_chains", "data_chain_steps", "data_chain_noise"}
     assert own == fields - parts - {"source_noise"} - of_stages
     assert "source_noise" in {row.name for row in CONFIG_FLAGS["source"]}
 

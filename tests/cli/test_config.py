@@ -138,9 +138,12 @@ def test_a_second_stage_of_a_resolution_stays_one(tmp_path):
 
 
 def test_a_share_of_chains_from_data_is_that_of_a_resolution():
-    config = config_of("--data_chains=16:0.25", "--data_chain_steps=12")
+    config = config_of(
+        "--data_chains=16:0.25", "--data_chain_steps=12", "--data_chain_noise=16:0.5"
+    )
     assert [stage.data_chains for stage in config.stages] == [None, 0.25]
     assert [stage.data_chain_steps for stage in config.stages] == [12, 12]
+    assert [stage.data_chain_noise for stage in config.stages] == [None, 0.5]
     with pytest.raises(ValueError, match="Expected data_chains as 0, 1/2"):
         config_of("--data_chains=0.3")
 

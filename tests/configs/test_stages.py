@@ -45,6 +45,7 @@ def test_epochs_cover_all_steps(images, report_steps, expected):
         ({"accumulation": 3}, "accumulation=3 divides, received 64"),
         ({"data_chains": 0.7}, r"data_chains in \[0, 0.5\], received 0.7"),
         ({"data_chain_steps": 0}, "data_chain_steps"),
+        ({"data_chain_noise": -1}, "data_chain_noise"),
     ],
 )
 def test_bad_stages_are_refused(changes, message):

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from keras_cfebm.assets.compact_graph import compact
 from keras_cfebm.model import CFEBM
+from keras_cfebm.serving.compact_graph import compact
 from keras_cfebm.serving.export import export_saved_model
 
 CHOSEN = ["energy", "generate", "serving_default"]

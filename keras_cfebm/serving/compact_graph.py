@@ -1,10 +1,10 @@
 """Short names in the graphs of shipped SavedModels: two fifths of the bytes less.
 
-    python -m keras_cfebm.assets.compact_graph saved_models/*/serving/1
+    python -m keras_cfebm.serving.compact_graph saved_models/*/serving/1
 
-A third of a `saved_model.pb` are names of operations, and a tenth shapes that TensorFlow
-infers again. What is computed stays, but for rounding: TensorFlow orders some sums by
-name. Signatures keep the names of their inputs and outputs.
+A third of a `saved_model.pb` are names of operations, and a tenth shapes that
+TensorFlow infers again. What is computed stays, but for rounding: TensorFlow orders
+some sums by name. Signatures keep the names of their inputs and outputs.
 """
 
 import itertools
