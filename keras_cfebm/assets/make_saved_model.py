@@ -97,6 +97,8 @@ def card(name, run, model, config, distances, details, count, kind):
         + f", which falls in the last {stage.decay_images:,}" * (stage.decay_images > 0)
         + f", {stage.data_chains or 0:.0%} of the chains from images"
         * bool(stage.data_chains)
+        + f" with noise of σ ≤ {stage.data_chain_noise or 0:g}"
+        * bool(stage.data_chains and stage.data_chain_noise)
         for stage in config.stages
     )
     preset = configs.PRESETS[name]
