@@ -1,6 +1,6 @@
 """The figures of a shipped model as the part of its card that shows them."""
 
-import datetime
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,10 +19,21 @@ def as_markdown(name: str, figures: Mapping[str, Any]) -> str:
     ]
     source = (
         f"*`python -m keras_cfebm.assets.model_figures --name={name}`, one "
-        f"seed, a shared 2-core machine, {datetime.date.today()}. "
+        f"seed, a shared 2-core machine, {_dates(figures['dates'])}. "
         "All numbers are in `figures.json`.*"
     )
     return "\n\n".join(["## What it does", *parts, source]) + "\n"
+
+
+def _dates(dates: Mapping[str, str]) -> str:
+    """When figures were measured: the date of the most, and the sections of others."""
+    usual = statistics.mode(dates.values())
+    others = [
+        f"{section.replace('_', ' ')} {date}"
+        for section, date in dates.items()
+        if date != usual
+    ]
+    return ", ".join([usual, *others])
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

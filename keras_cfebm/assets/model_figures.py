@@ -3,14 +3,17 @@
     python -m keras_cfebm.assets.model_figures --name=fashion_mnist
 
 judges `model.keras` by every task that it serves and writes `figures.json` and the part
-of the card below "What it does". Models of garments are judged on the images in this
+of the card below "What it does"; `--only=inpainting,soundness` those sections alone.
+Models of garments are judged on the images in this
 package, so that nothing else is needed than the shipped file; those of emoji need the
 images that they were trained on, see `keras_cfebm.assets.make_emoji`.
 """
 
+import datetime
 import json
 import pathlib
 import time
+from collections.abc import Callable, Collection
 from typing import Any
 
 import keras
@@ -190,33 +193,55 @@ def soundness(model: CFEBM, yardstick: Yardstick) -> dict[str, Any]:
 
 
 def measured(
-    name: str, model: CFEBM, samples: int = 2000, reference: int = 2000
+    name: str,
+    model: CFEBM,
+    samples: int = 2000,
+    reference: int = 2000,
+    only: Collection[str] | None = None,
 ) -> dict[str, Any]:
-    """All figures of a model.
+    """All figures of a model, or those of some sections, and when they were measured.
 
     Args:
         name: str, its preset.
         model: `CFEBM`.
         samples: int, number of samples of each distance.
         reference: int, reference images of the detector that is judged.
+        only: names of sections of the card, such as `"inpainting"`; None for all.
+
+    Raises:
+        ValueError: if a model of this kind has no such section.
     """
     config = configs.config(name)
     yardstick = Yardstick(config.data)
-    figures: dict[str, Any] = {"check": checked(model)}
+    sections: dict[str, Callable[[], Any]] = {"check": lambda: checked(model)}
     if config.source is None:
-        figures["generation"] = generation(model, yardstick, samples)
+        sections["generation"] = lambda: generation(model, yardstick, samples)
         if yardstick.has_all:
-            figures["novelty"] = novelty(model, yardstick)
+            sections["novelty"] = lambda: novelty(model, yardstick)
         if model.num_classes is not None:
-            figures["guidance"] = guidance(model, yardstick, samples)
-        figures["inpainting"] = inpainting(model, yardstick)
-        figures["soundness"] = soundness(model, yardstick)
+            sections["guidance"] = lambda: guidance(model, yardstick, samples)
+        sections["inpainting"] = lambda: inpainting(model, yardstick)
+        sections["soundness"] = lambda: soundness(model, yardstick)
     elif config.source_noise:
-        figures["denoising"] = denoising(model, yardstick)
+        sections["denoising"] = lambda: denoising(model, yardstick)
     else:
-        figures["translation"] = translation(model, yardstick, config.source)
-    figures["detection"] = detection(model, yardstick, reference)
-    return figures
+        source = config.source
+        sections["translation"] = lambda: translation(model, yardstick, source)
+    sections["detection"] = lambda: detection(model, yardstick, reference)
+    chosen = list(sections if only is None else only)
+    if unknown := set(chosen) - set(sections):
+        raise ValueError(
+            f"Expected sections of {list(sections)}, received {sorted(unknown)}."
+        )
+    figures = {section: sections[section]() for section in chosen}
+    today = datetime.date.today().isoformat()
+    return {**figures, "dates": dict.fromkeys(chosen, today)}
+
+
+def updated(figures: dict[str, Any], anew: dict[str, Any]) -> dict[str, Any]:
+    """Figures, of which some have been measured anew, each with its date."""
+    dates = {**figures["dates"], **anew["dates"]}
+    return {**figures, **anew, "dates": dates}
 
 
 def write(folder: pathlib.Path, figures: dict[str, Any]) -> None:
@@ -234,13 +259,20 @@ def main(argv):
         raise app.UsageError(f"Expected flags only, received {argv[1:]}.")
     folder = _FOLDER / flags.FLAGS.name
     model = load_ladder(folder / "model.keras")
-    figures = measured(folder.name, model, flags.FLAGS.samples, flags.FLAGS.reference)
+    only = flags.FLAGS.only or None
+    figures = measured(
+        folder.name, model, flags.FLAGS.samples, flags.FLAGS.reference, only
+    )
+    if only:
+        former = (folder / "figures.json").read_text(encoding="utf-8")
+        figures = updated(json.loads(former), figures)
     write(folder, figures)
 
 
 if __name__ == "__main__":
     keras.utils.disable_interactive_logging()
     flags.DEFINE_string("name", None, "Folder in saved_models.", required=True)
+    flags.DEFINE_list("only", [], "Sections to measure anew, others stay; or all.")
     flags.DEFINE_integer("samples", 2000, "Samples of each distance.", lower_bound=130)
     flags.DEFINE_integer("reference", 2000, "Of the detector.", lower_bound=64)
     app.run(main)

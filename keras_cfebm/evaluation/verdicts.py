@@ -120,7 +120,8 @@ def judge_nonsense(auroc: Mapping[str, float]) -> Check:
         return Check(SOUND, f"Raw energy tells {' and '.join(auroc)} images from data.")
     instead = (
         "Take no raw energy of the finest level as an anomaly score, but "
-        "LadderDetector, as cfebm detect does."
+        "LadderDetector, as cfebm detect does; or train with chains from noisy images "
+        "(data_chains=0.25, data_chain_noise)."
     )
     if auroc[worst] < 0.5:
         return Check(

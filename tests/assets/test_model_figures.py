@@ -46,6 +46,12 @@ FIGURES = {
         "samples": {"verdict": "sound", "meaning": "Good."},
         "chains_from_noise": {"verdict": "fault", "meaning": "They leave."},
     },
+    "dates": {
+        "check": "2026-11-28",
+        "generation": "2026-11-28",
+        "novelty": "2026-11-28",
+        "detection": "2026-11-29",
+    },
 }
 
 
@@ -60,6 +66,7 @@ def test_the_card_shows_what_was_measured_and_keeps_its_head(folder):
         "mean AUROC 0.900, worst 0.800 (held out); at a nominal 5 % it flags 4.8% of",
         "is at a distance of 6.02 from a sample, and of 9.50 from a",
         "- chains from noise (fault): They leave.",
+        "a shared 2-core machine, 2026-11-28, detection 2026-11-29. All numbers",
     ):
         assert text in card
     assert "Good." not in card
@@ -100,3 +107,17 @@ def test_a_model_is_judged_by_what_it_is_for(preset, sections, monkeypatch):
     assert set(figures) >= {"check", "detection", *sections}
     assert ("soundness" in figures) == ("generation" in figures)
     assert ("novelty" in figures) == ("novelty" in sections)
+    assert {*figures["dates"], "dates"} == set(figures)
+
+    some = model_figures.measured(preset, Model(), 130, 64, only=sections[:1])
+    assert set(some) == {sections[0], "dates"}
+    with pytest.raises(ValueError, match="'colours'"):
+        model_figures.measured(preset, Model(), 130, 64, only=["colours"])
+
+
+def test_what_is_measured_anew_takes_the_place_of_the_former_with_its_date():
+    anew = {"novelty": {"samples": 7.0}, "dates": {"novelty": "2026-12-01"}}
+    figures = model_figures.updated(FIGURES, anew)
+    assert figures["novelty"] == {"samples": 7.0}
+    assert figures["generation"] == FIGURES["generation"]
+    assert figures["dates"] == {**FIGURES["dates"], "novelty": "2026-12-01"}
