@@ -17,7 +17,7 @@ _LOGS = ("gap", "gradient_norm", "data_energy")
 _FIGURES = ("energy gap", "gradient norm", "change of the data energy per step")
 #: What travels with a checkpoint: attributes, but for their underscore.
 _STATE = (
-    "resolution",
+    "place",
     "rollbacks",
     "history",
     "block",
@@ -99,7 +99,9 @@ class DivergenceGuard(keras.callbacks.Callback):
         self.recovering = False
         self.events: list[dict] = []
         self._optimizer = None  # whose stage is being watched
-        self._resolution = self._resumed_at = None
+        # Stage and resolution: a resolution may have several stages.
+        self._place: list[int] | None = None
+        self._resumed_at: list[int] | None = None
         self._new_stage()
 
     def _new_stage(self) -> None:
@@ -132,7 +134,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self.events = list(state["events"])
         for name in _STATE:
             setattr(self, f"_{name}", state[name])
-        self._resumed_at = self._resolution
+        self._resumed_at = self._place
         self._good = [arrays[name] for name in sorted(arrays)]
 
     # --- Watching -------------------------------------------------------------------
@@ -141,9 +143,10 @@ class DivergenceGuard(keras.callbacks.Callback):
         self.recovering = False
         if self.model.optimizer is self._optimizer:
             return  # the same stage goes on
-        if self._resumed_at != self.model.resolution:
+        place = [self.model.stage, self.model.resolution]
+        if self._resumed_at != place:
             self._new_stage()
-        self._resumed_at, self._resolution = None, self.model.resolution
+        self._resumed_at, self._place = None, place
         self._optimizer = self.model.optimizer
         if not self._good:
             self._remember(self.snapshot())

@@ -33,7 +33,7 @@ def _data_chain_stages(images, decay):
             0,
             images,
             32,
-            1e-3,
+            5e-4,
             decay_images=decay,
             data_chains=0.25,
             data_chain_steps=steps,
@@ -109,7 +109,7 @@ _CONDITIONAL = _COMPLETE.replace(
             rates=(1e-3, 3e-3, 2e-3),
             decays=(76_800, 96_000, 51_200),
         ),
-        *_data_chain_stages(12_800, decay=9_600),
+        *_data_chain_stages(6_400, decay=4_800),
     ),
 )
 

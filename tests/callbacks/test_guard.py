@@ -365,3 +365,19 @@ def test_a_real_run_recovers_and_its_samples_are_as_good():
     assert [event["back_to_step"] for event in guard.events] == [120]
     assert guarded < 1.5 * undisturbed  # measured: 1.1
     assert unguarded > 3.0 * undisturbed  # measured: 9.2
+
+
+def test_a_stage_is_judged_by_its_own_history_when_training_goes_on():
+    """A resolution may have two stages, and training may have stopped between them."""
+    guard = watch()
+    fit(guard)
+    state = json.loads(json.dumps(guard.get_state()))
+    assert state["history"]
+    for stage, goes_on in ((0, True), (1, False)):
+        resumed, model = watch(), new_model()
+        model.stage = stage
+        model.compile()
+        resumed.set_state(state, guard.get_arrays())
+        resumed.set_model(model)
+        resumed.on_train_begin()
+        assert resumed.get_state()["history"] == (state["history"] if goes_on else [])
