@@ -20,29 +20,6 @@ def _stages(*images, batch_sizes=(128, 64, 64), rates=3 * (1e-3,), decays=(0, 0,
     )
 
 
-def _data_chain_stages(images, decay):
-    """Last stages at 32 pixels, with chains that start at noisy images.
-
-    After them long chains stay near images, and what is no image has a high energy. The
-    first has short chains and little noise: long ones of much noise make a training
-    that has had none diverge.
-    """
-    return [
-        Stage(
-            32,
-            0,
-            images,
-            32,
-            5e-4,
-            decay_images=decay,
-            data_chains=0.25,
-            data_chain_steps=steps,
-            data_chain_noise=noise,
-        )
-        for steps, noise in ((12, 0.3), (48, 1.0))
-    ]
-
-
 _QUICK = RunConfig(
     data=DataConfig("fashion_mnist_embedded", split="train", resolution=32, fit="pad"),
     network=NetworkConfig(base_width=16, widths={4: 64, 8: 64, 16: 64, 32: 32}),
@@ -71,6 +48,9 @@ _DEMO = _QUICK.replace(
     coarse_pool=8_000,
 )
 
+_EIGHT_CLASSES = tuple(n for n in CLASS_NAMES if n not in ("Trouser", "Bag"))
+
+
 _DENOISE = _QUICK.replace(
     source=_QUICK.data,
     source_noise=0.4,
@@ -96,7 +76,8 @@ _COMPLETE = _QUICK.replace(
     report_steps=200,
 )
 
-#: The recipe of the demo with more of everything, and smaller steps at 32 pixels.
+#: The recipe of the demo with more of everything, and smaller steps at 32 pixels. Its
+#: last stage has chains from data, after which long chains stay near images.
 _CONDITIONAL = _COMPLETE.replace(
     network=replace(_QUICK.network, conditional=True),
     langevin=_DEMO.langevin.replace(steps=8, step_size=(2.0, 8.0, 16.0)),
@@ -109,11 +90,10 @@ _CONDITIONAL = _COMPLETE.replace(
             rates=(1e-3, 3e-3, 2e-3),
             decays=(76_800, 96_000, 51_200),
         ),
-        *_data_chain_stages(6_400, decay=4_800),
+        Stage(32, 0, 25_600, 32, 1e-3, decay_images=19_200, data_chains=0.25),
     ),
+    data_chain_steps=48,
 )
-
-_EIGHT_CLASSES = tuple(n for n in CLASS_NAMES if n not in ("Trouser", "Bag"))
 
 
 def _class_to_class(source, target):
