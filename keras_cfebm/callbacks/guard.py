@@ -132,6 +132,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         """Restores what `get_state` and `get_arrays` returned."""
         self._optimizer = None
         self.events = list(state["events"])
+        state = {"place": None, **state}  # of older checkpoints: another stage's
         for name in _STATE:
             setattr(self, f"_{name}", state[name])
         self._resumed_at = self._place

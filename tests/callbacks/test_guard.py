@@ -373,11 +373,16 @@ def test_a_stage_is_judged_by_its_own_history_when_training_goes_on():
     fit(guard)
     state = json.loads(json.dumps(guard.get_state()))
     assert state["history"]
-    for stage, goes_on in ((0, True), (1, False)):
+    older = {name: value for name, value in state.items() if name != "place"}
+    for stage, given, goes_on in (
+        (0, state, True),
+        (1, state, False),
+        (0, older, False),
+    ):
         resumed, model = watch(), new_model()
         model.stage = stage
         model.compile()
-        resumed.set_state(state, guard.get_arrays())
+        resumed.set_state(given, guard.get_arrays())
         resumed.set_model(model)
         resumed.on_train_begin()
         assert resumed.get_state()["history"] == (state["history"] if goes_on else [])
