@@ -76,8 +76,29 @@ _COMPLETE = _QUICK.replace(
     report_steps=200,
 )
 
-#: The recipe of the demo with more of everything, and smaller steps at 32 pixels. Its
-#: last stage has chains from data, after which long chains stay near images.
+#: Chains that start at noisy images, after which long chains stay near images and what
+#: is no image has a high energy. Steps and noise grow, as long chains from much noise
+#: make a training diverge that has had none.
+_FROM_DATA = tuple(
+    Stage(
+        32,
+        0,
+        images,
+        32,
+        rate,
+        decay_images=3 * images // 4,
+        data_chains=0.25,
+        data_chain_steps=steps,
+        data_chain_noise=noise,
+    )
+    for images, rate, steps, noise in (
+        (6_400, 5e-4, 12, 0.3),
+        (6_400, 5e-4, 48, 1.0),
+        (19_200, 1e-3, 48, 1.0),
+    )
+)
+
+#: The recipe of the demo with more of everything, and smaller steps at 32 pixels.
 _CONDITIONAL = _COMPLETE.replace(
     network=replace(_QUICK.network, conditional=True),
     langevin=_DEMO.langevin.replace(steps=8, step_size=(2.0, 8.0, 16.0)),
@@ -90,9 +111,8 @@ _CONDITIONAL = _COMPLETE.replace(
             rates=(1e-3, 3e-3, 2e-3),
             decays=(76_800, 96_000, 51_200),
         ),
-        Stage(32, 0, 25_600, 32, 1e-3, decay_images=19_200, data_chains=0.25),
+        *_FROM_DATA,
     ),
-    data_chain_steps=48,
 )
 
 
