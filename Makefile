@@ -40,8 +40,8 @@ QUICK_TESTS := tests/layers tests/utils tests/datasets tests/evaluation tests/ru
 	tests/configs/test_run_config.py tests/configs/test_stages.py \
 	tests/tasks/test_tasks.py tests/backend/test_random.py
 
-.PHONY: demo test test-quick test-jax test-browser test-torch test-install docs tutorials lint \
-	format clean
+.PHONY: demo test test-quick test-jax test-browser test-torch test-install docs tutorials \
+	lint format clean
 
 demo: $(STAMP)
 	$(BIN)/cfebm demo --run_dir=runs/demo

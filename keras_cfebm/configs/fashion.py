@@ -76,10 +76,10 @@ _COMPLETE = _QUICK.replace(
     report_steps=200,
 )
 
-#: Chains that start at noisy images, after which long chains stay near images and what
-#: is no image has a high energy. Steps and noise grow, as long chains from much noise
-#: make a training diverge that has had none.
-_FROM_DATA = tuple(
+#: Last stages, in which a quarter of the chains start at noisy images: after them long
+#: chains stay near images, and what is no image has a high energy. Steps and noise
+#: grow: long chains from much noise make a training diverge that has had none.
+_NOISY_START_STAGES = tuple(
     Stage(
         32,
         0,
@@ -111,7 +111,7 @@ _CONDITIONAL = _COMPLETE.replace(
             rates=(1e-3, 3e-3, 2e-3),
             decays=(76_800, 96_000, 51_200),
         ),
-        *_FROM_DATA,
+        *_NOISY_START_STAGES,
     ),
 )
 
