@@ -15,8 +15,8 @@ STAMP  := $(VENV)/.installed
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-# Images of containers often set it, and then each process compiles all that it imports
-# of TensorFlow anew: 15 of the 22 seconds of `cfebm presets`.
+# Container images often set this, and then each process compiles what it imports of
+# TensorFlow anew: most of the time that `cfebm presets` takes.
 export PYTHONDONTWRITEBYTECODE :=
 
 # Of what tests take, much is the time that XLA compiles: do it quickly, and once.
