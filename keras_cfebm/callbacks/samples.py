@@ -13,7 +13,8 @@ class SampleGrid(keras.callbacks.Callback):
     """Writes a grid of samples at the end of epochs.
 
     Every grid starts from the same noise, so that two of them show what training has
-    changed. Files are named `<resolution>px_epoch_<epoch>.png`.
+    changed. Files are named `<resolution>px_epoch_<epoch>.png`. Chains that do not clip
+    are shown as far as they are within [-1, 1].
 
     Args:
         folder: where the pictures go.
@@ -44,9 +45,10 @@ class SampleGrid(keras.callbacks.Callback):
             images = self.model.generate(
                 self.count, seed=self.seed, labels=labels, progress=False
             )
-            image_grid(images, path=path)
+            image_grid(np.clip(images, -1, 1), path=path)
             return
         halvings = (self.sources.shape[1] // self.model.resolution).bit_length() - 1
         sources = downsample(self.sources, halvings)
         translations = self.model.translate(sources, seed=self.seed, progress=False)
-        comparison_grid({"source": sources, "translation": translations}, path=path)
+        rows = {"source": sources, "translation": np.clip(translations, -1, 1)}
+        comparison_grid(rows, path=path)

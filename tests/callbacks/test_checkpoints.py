@@ -23,6 +23,7 @@ from keras_cfebm.callbacks import (
 )
 from keras_cfebm.callbacks.signals import SIGNALS
 from keras_cfebm.configs.stages import Stage
+from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin
 
 STAGES = [Stage(8, 0, 24, batch_size=4), Stage(16, 16, 8, batch_size=4)]
@@ -329,3 +330,18 @@ def test_sample_grids_are_written_per_epoch(tmp_path):
         "0016px_epoch_0002.png",
         "0016px_epoch_0003.png",
     ]
+
+
+@pytest.mark.parametrize("chain_start", ["noise", "source"])
+def test_grids_show_what_lies_in_range_of_chains_that_do_not_clip(
+    chain_start, make_network, noise_images, tmp_path
+):
+    network = make_network(8)
+    settings = Langevin(steps=1, noise_scale=9.0, final_noise_scale=9.0, clip=None)
+    model = CFEBM([network], settings, ema_decay=None, chain_start=chain_start)
+    sources = noise_images(4, 8) if chain_start == "source" else None
+    grid = SampleGrid(tmp_path, count=4, sources=sources)
+    grid.set_model(model)
+    grid.set_params({"epochs": 1})
+    grid.on_epoch_end(0)
+    assert (tmp_path / "0008px_epoch_0001.png").is_file()
