@@ -6,6 +6,10 @@ first costs beyond it comes from below. Beside both stand what scales them: the 
 images themselves, and those of the level below, enlarged. Each level is compared with
 training images of its own resolution, so that perfect samples are at 0.
 
+The last column weighs the levels by what is seen in the end: chains that start at
+held-out images of the level below go on to the finest. Where it falls most from one
+row to the next, the level of the upper row costs most.
+
 Run from the repository's root:
 
     python -m benchmarks.levels --model=runs/demo
@@ -25,6 +29,7 @@ _COLUMNS = {
     "enlarged": "enlarged from below",
     "from_images": "from held-out images below",
     "generated": "from samples below",
+    "at_finest": "from held-out images below, at the finest level",
 }
 
 
@@ -51,7 +56,7 @@ def held_out(levels, count):
     return images, np.asarray(data.labels()[:count], "int32")
 
 
-def ends(ladder, settings, keys, batch, below=None, labels=None):
+def ends(ladder, settings, keys, batch, below=None, labels=None, first=-1):
     """Where chains end at the last level of a ladder.
 
     Args:
@@ -59,10 +64,12 @@ def ends(ladder, settings, keys, batch, below=None, labels=None):
         settings: `Langevin` of the whole model.
         keys: uint32 array `(n, 2)`.
         batch: int.
-        below: images of the level below, at which chains go on; None for noise.
+        below: images of the level below `first`, at which chains go on; None for noise,
+            through all levels.
         labels: int32 array `(n,)` of a model with classes.
+        first: int, index of the level that goes on.
     """
-    first = 0 if below is None else len(ladder) - 1
+    first = 0 if below is None else range(len(ladder))[first]
     starts = below if below is not None else tasks.Chain(ladder, settings).noise(keys)
 
     @backend.compiled
@@ -94,7 +101,10 @@ def measured(model, options):
         if below is not None:
             own["enlarged"] = classifier_fid(np.asarray(upsample(below)))
             own["from_images"] = classifier_fid(ends(*chain, below, true_labels))
+            whole = model.sampling_ladder, *chain[1:], below, true_labels
+            own["at_finest"] = classifier_fid(ends(*whole, first=count - 1))
         figures[level], below = own, images[level]
+    figures[levels[0]]["at_finest"] = figures[levels[-1]]["generated"]
     return figures
 
 

@@ -130,13 +130,13 @@ def test_levels_are_measured_apart(
 
     monkeypatch.setattr(levels, "classifier_fid", lambda images: float(images.mean()))
     still = LANGEVIN.replace(step_size=0.0, noise_scale=0.0)
-    networks = [make_network(side, num_classes=num_classes) for side in (8, 16)]
+    networks = [make_network(side, num_classes=num_classes) for side in (8, 16, 32)]
     model = CFEBM(networks, langevin=still)
     model.save(tmp_path / "model.keras")
     options = types.SimpleNamespace(
         model=str(tmp_path / "model.keras"), samples=35, batch=10, seed=0
     )
-    coarse, fine = levels.run(options)["levels"].values()
+    coarse, fine, finest = levels.run(options)["levels"].values()
     assert "| 16×16 " in capsys.readouterr().out
     # Chains that do not move end where they start: at noise, and at held-out images.
     assert abs(coarse["generated"]) < 0.1 > abs(fine["generated"])
@@ -144,6 +144,10 @@ def test_levels_are_measured_apart(
     assert fine["enlarged"] == pytest.approx(coarse["held_out"], abs=1e-5)
     assert fine["enlarged"] == pytest.approx(fine["held_out"], abs=1e-5)
     assert fine["enlarged"] < -0.2
+    # At the finest level: from noise, and from held-out images of 8 and of 16 pixels.
+    assert coarse["at_finest"] == finest["generated"]
+    assert fine["at_finest"] == pytest.approx(coarse["held_out"], abs=1e-5)
+    assert finest["at_finest"] == finest["from_images"]
 
 
 @pytest.mark.filterwarnings("ignore:The covariance of 4 images")
