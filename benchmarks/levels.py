@@ -7,8 +7,8 @@ images themselves, and those of the level below, enlarged. Each level is compare
 training images of its own resolution, so that perfect samples are at 0.
 
 The last column weighs the levels by what is seen in the end: chains that start at
-held-out images of the level below go on to the finest. Where it falls most from one
-row to the next, the level of the upper row costs most.
+held-out images of the level below, in the first row at noise, go on to the finest.
+Where it falls most from one row to the next, the level of the upper row costs most.
 
 Run from the repository's root:
 
@@ -56,7 +56,7 @@ def held_out(levels, count):
     return images, np.asarray(data.labels()[:count], "int32")
 
 
-def ends(ladder, settings, keys, batch, below=None, labels=None, first=-1):
+def ends(ladder, settings, keys, batch, below=None, labels=None, first=0):
     """Where chains end at the last level of a ladder.
 
     Args:
@@ -64,12 +64,10 @@ def ends(ladder, settings, keys, batch, below=None, labels=None, first=-1):
         settings: `Langevin` of the whole model.
         keys: uint32 array `(n, 2)`.
         batch: int.
-        below: images of the level below `first`, at which chains go on; None for noise,
-            through all levels.
+        below: images of the level below `first`, where chains start; None for noise.
         labels: int32 array `(n,)` of a model with classes.
-        first: int, index of the level that goes on.
+        first: int, index of the first level that they run through.
     """
-    first = 0 if below is None else range(len(ladder))[first]
     starts = below if below is not None else tasks.Chain(ladder, settings).noise(keys)
 
     @backend.compiled
@@ -100,11 +98,14 @@ def measured(model, options):
         }
         if below is not None:
             own["enlarged"] = classifier_fid(np.asarray(upsample(below)))
-            own["from_images"] = classifier_fid(ends(*chain, below, true_labels))
-            whole = model.sampling_ladder, *chain[1:], below, true_labels
-            own["at_finest"] = classifier_fid(ends(*whole, first=count - 1))
+            start = below, true_labels, count - 1
+            own["from_images"] = classifier_fid(ends(*chain, *start))
+            if level != levels[-1]:
+                chain = model.sampling_ladder, *chain[1:]
+                own["at_finest"] = classifier_fid(ends(*chain, *start))
         figures[level], below = own, images[level]
-    figures[levels[0]]["at_finest"] = figures[levels[-1]]["generated"]
+    own["at_finest"] = own.get("from_images")
+    figures[levels[0]]["at_finest"] = own["generated"]
     return figures
 
 
