@@ -17,8 +17,9 @@ TONES = {
     0x1F3FF: "dark",
 }
 PERSON, MAN, WOMAN = 0x1F9D1, 0x1F468, 0x1F469
+FEMALE, MALE = 0x2640, 0x2642
 #: Between variants of one emoji: joiner, signs for female and male, arrow to the right.
-_VARIANT = {JOINER, 0x2640, 0x2642, 0x27A1, *TONES}
+_VARIANT = {JOINER, FEMALE, MALE, 0x27A1, *TONES}
 
 
 def _blocks(text):
@@ -92,6 +93,15 @@ def split_tone(sequence: tuple[int, ...]) -> tuple[tuple[int, ...], str | None]:
         return sequence, None
     (tone,) = tones
     return tuple(code for code in sequence if code != tone), TONES[tone]
+
+
+def man_of(sequence: tuple[int, ...]) -> tuple[int, ...]:
+    """The emoji of a man who does what a woman does in this one.
+
+    Of an emoji that says of nobody that she is a woman, itself.
+    """
+    other = {WOMAN: MAN, FEMALE: MALE}
+    return tuple(other.get(code, code) for code in sequence)
 
 
 def group_of(sequence: tuple[int, ...], takers: Iterable[int] = ()) -> str:

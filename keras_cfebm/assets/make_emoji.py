@@ -14,6 +14,8 @@ fonts-noto-color-emoji, or https://github.com/googlefonts/noto-emoji.
     emoji/portraits/{train,test}/<code points>.png
         the people of whom head and shoulders are drawn once more: one subject, in one
         place, in all tones
+    emoji/genders/{woman,man}/{train,test}/<code points of the woman>.png
+        the portraits that there are of a woman and of a man once more, as pairs
 
 All variants of one emoji (tone, gender) are on the same side of the split. Files are
 the font's own, 136 x 128 on a transparent ground; `fit="crop"` takes the square in the
@@ -31,6 +33,7 @@ from keras_cfebm.assets.emoji_sequences import (
     group_of,
     is_portrait,
     is_test,
+    man_of,
     split_tone,
     stands_alone,
     tone_takers,
@@ -128,6 +131,21 @@ def toned_pictures(
     return {base: tones for base, tones in found.items() if tones.keys() == complete}
 
 
+def portraits_of_both(
+    pictures: dict[tuple[int, ...], bytes],
+) -> dict[tuple[int, ...], dict[str, bytes]]:
+    """The portraits of a woman that there are of a man too, by her sequence and gender.
+
+    The genders are `"woman"` and `"man"`.
+    """
+    pairs = {sequence: man_of(sequence) for sequence in pictures}
+    return {
+        woman: {"woman": pictures[woman], "man": pictures[man]}
+        for woman, man in pairs.items()
+        if man != woman and man in pictures and is_portrait(woman)
+    }
+
+
 def make(output: PathLike, font: PathLike | None = None) -> dict[str, int]:
     """Writes the image set; returns how many files each of its folders has.
 
@@ -149,6 +167,9 @@ def make(output: PathLike, font: PathLike | None = None) -> dict[str, int]:
     for sequence, tones in toned_pictures(pictures).items():
         for tone, data in tones.items():
             files[f"tones/{tone}/{_side(sequence)}", _name(sequence)] = data
+    for sequence, genders in portraits_of_both(pictures).items():
+        for gender, data in genders.items():
+            files[f"genders/{gender}/{_side(sequence)}", _name(sequence)] = data
 
     output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_files.new_folder(output) as draft:

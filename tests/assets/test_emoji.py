@@ -10,7 +10,8 @@ from keras_cfebm import datasets
 from keras_cfebm.assets import emoji_sequences, make_emoji
 
 HAND, WOMAN, MAN, PERSON = 0x1F44B, 0x1F469, 0x1F468, 0x1F9D1
-JOINER, FARMER, FEMALE, RUNNER = 0x200D, 0x1F33E, 0x2640, 0x1F3C3
+JOINER, FARMER, RUNNER = 0x200D, 0x1F33E, 0x1F3C3
+FEMALE, MALE, OFFICER = 0x2640, 0x2642, 0x1F46E
 LIGHT, DARK = 0x1F3FB, 0x1F3FF
 
 
@@ -46,7 +47,7 @@ def test_groups():
 
 def test_portraits_are_of_one_person_without_a_body():
     cane, joined = 0x1F9AF, (WOMAN, LIGHT, JOINER, FARMER)
-    for sequence in ((WOMAN,), (WOMAN, DARK), joined, (0x1F46E, DARK, JOINER, FEMALE)):
+    for sequence in ((WOMAN,), (WOMAN, DARK), joined, (OFFICER, DARK, JOINER, FEMALE)):
         assert emoji_sequences.is_portrait(sequence)
     for sequence in (
         (HAND,),
@@ -100,6 +101,23 @@ def test_tones_are_complete_or_left_out():
     assert found["yellow"] == b"" and found["light"] == bytes([LIGHT % 256])
 
 
+def test_pairs_of_women_and_men_differ_in_nothing_else():
+    pictures = {
+        (WOMAN, DARK): b"w",
+        (MAN, DARK): b"m",
+        (OFFICER, LIGHT, JOINER, FEMALE): b"f",
+        (OFFICER, LIGHT, JOINER, MALE): b"o",
+        (OFFICER, DARK, JOINER, FEMALE): b"no man of this tone",
+        (RUNNER, JOINER, FEMALE): b"no portrait",
+        (RUNNER, JOINER, MALE): b"no portrait",
+        (PERSON,): b"p",
+    }
+    assert make_emoji.portraits_of_both(pictures) == {
+        (WOMAN, DARK): {"woman": b"w", "man": b"m"},
+        (OFFICER, LIGHT, JOINER, FEMALE): {"woman": b"f", "man": b"o"},
+    }
+
+
 def test_a_missing_fonttools_is_named_with_its_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fontTools.ttLib", None)
     (tmp_path / "font.ttf").touch()
@@ -139,6 +157,9 @@ def test_set_of_the_font(emoji):
         assert f"{HAND:x}.png" in {p.name for p in folder.glob("tones/dark/*/*")}
     assert sum(n for name, n in counts.items() if name.startswith("groups")) > 3000
     assert counts["portraits/train"] > 700 and counts["portraits/test"] > 100
+    for side, minimum in (("train", 200), ("test", 30)):
+        assert counts[f"genders/woman/{side}"] == counts[f"genders/man/{side}"]
+        assert counts[f"genders/woman/{side}"] > minimum
     assert "Open Font License" in (folder / "LICENSE.txt").read_text()
     # No picture is on both sides, nor twice on one.
     pictures = [path.read_bytes() for path in folder.glob("groups/*/*/*.png")]
