@@ -15,7 +15,8 @@ fonts-noto-color-emoji, or https://github.com/googlefonts/noto-emoji.
         the people of whom head and shoulders are drawn once more: one subject, in one
         place, in all tones
     emoji/genders/{woman,man}/{train,test}/<code points of the woman>.png
-        the portraits that there are of a woman and of a man once more, as pairs
+        the portraits that there are of a woman and of a man once more, as pairs; some
+        differ in the colour of their clothes, too
 
 All variants of one emoji (tone, gender) are on the same side of the split. Files are
 the font's own, 136 x 128 on a transparent ground; `fit="crop"` takes the square in the

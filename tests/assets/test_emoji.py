@@ -101,7 +101,7 @@ def test_tones_are_complete_or_left_out():
     assert found["yellow"] == b"" and found["light"] == bytes([LIGHT % 256])
 
 
-def test_pairs_of_women_and_men_differ_in_nothing_else():
+def test_portraits_of_both_are_of_one_person_and_tone():
     pictures = {
         (WOMAN, DARK): b"w",
         (MAN, DARK): b"m",
