@@ -312,7 +312,7 @@ class EnergyLadder(keras.Model):
         batch_size: int = 64,
         start: int = 0,
         *,
-        faithfulness: float = 0.0,
+        faithfulness: float | None = None,
         speed: float = 1.0,
         dtype: str = "float32",
         progress: bool | None = None,
@@ -326,7 +326,7 @@ class EnergyLadder(keras.Model):
             batch_size: int, images per chain; it bounds the memory.
             start: int, index in the stream of the first image.
             faithfulness: float, how much the source holds its image back, see
-                `keras_cfebm.tasks.translate`.
+                `keras_cfebm.tasks.translate`; None for as much as in training.
             speed: float, see `generate`.
             dtype: str, see `generate`.
             progress: bool or None, see `generate`.

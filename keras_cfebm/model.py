@@ -18,7 +18,13 @@ from keras_cfebm.backend import random
 from keras_cfebm.configs.stages import learning_rate_at
 from keras_cfebm.ladder import EnergyLadder
 from keras_cfebm.network import EnergyNetwork
-from keras_cfebm.sampling import Langevin, coarse_to_fine, langevin, noise_start
+from keras_cfebm.sampling import (
+    Langevin,
+    coarse_to_fine,
+    faithful,
+    langevin,
+    noise_start,
+)
 from keras_cfebm.utils.model_inputs import (
     check_arrays,
     numbered,
@@ -356,7 +362,10 @@ class CFEBM(EnergyLadder):
         else:
             settings = self.finest_settings
             sources = self._noisy(sources, keys, self.chain_start_noise, _SOURCE_NOISE)
-            images = langevin(network.bind(), sources, keys, settings)
+            energy = network.bind()
+            if settings.faithfulness:
+                energy = faithful(energy, sources, settings.faithfulness)
+            images = langevin(energy, sources, keys, settings)
             images = settings.clipped(images)
         return ops.stop_gradient(images)
 

@@ -49,6 +49,11 @@ class Langevin:
             on. Entries of `steps` and `step_size` belong to the levels run through.
         transition_noise: float in [0, 1], ρ: a finer level is entered at
             √(1 − ρ²) · x + ρ · noise, with noise as at the start of chains, clipped.
+        faithfulness: float, λ: a chain that starts at source images has the energy
+            E(x) + λ‖x − source‖². So trained, E is the dual potential of an optimal
+            transport, which changes no more than it has to (Mokrov et al., ICLR 2024).
+            At most 1 / (2η), where each step begins at the source again. 0 for chains
+            from noise.
 
     Raises:
         ValueError: if a value is out of range.
@@ -62,6 +67,7 @@ class Langevin:
     start_noise: str = "uniform"
     chain_levels: int | None = None
     transition_noise: float = 0.0
+    faithfulness: float = 0.0
 
     def __post_init__(self):
         if isinstance(self.steps, (tuple, list)):
@@ -85,6 +91,7 @@ class Langevin:
         if self.chain_levels is not None:
             check_count(self.chain_levels, "chain_levels")
         check_number(self.transition_noise, "transition_noise", "[0, 1]")
+        self.check_faithfulness(self.faithfulness)
         if self.clip is not None:
             is_pair = isinstance(self.clip, (tuple, list)) and len(self.clip) == 2
             low, high = self.clip if is_pair else (0.0, 0.0)
@@ -96,6 +103,15 @@ class Langevin:
                     f"received {self.clip!r}."
                 )
             object.__setattr__(self, "clip", tuple(self.clip))
+
+    def check_faithfulness(self, value: float) -> None:
+        """Raises a ValueError unless the value may be the faithfulness of such steps.
+
+        A step moves by 2ηλ of the way to the source; beyond 1 it would overshoot.
+        """
+        largest = max(_by_level(self.step_size))
+        allowed = f"[0, {0.5 / largest:g}]" if largest else "[0, inf)"
+        check_number(value, "faithfulness", allowed)
 
     def steps_at(self, level: int) -> int:
         """Steps at a level of the ladder, counted from the coarsest."""
@@ -209,6 +225,21 @@ def bind(energy: Any, labels: Tensor | None = None) -> Energy:
     if hasattr(energy, "bind"):
         return energy.bind(labels)
     return energy if labels is None else lambda x: energy(x, labels)
+
+
+def faithful(energy: Energy, sources: Tensor, weights: Tensor) -> Energy:
+    """The energy E(x) + λ‖x − source‖², which holds a chain back.
+
+    Args:
+        energy: function of images that returns energies; see `bind`.
+        sources: float32 tensor of images `(batch, height, width, channels)`.
+        weights: float, λ; or a float32 tensor of shape `(batch,)`, one per image.
+
+    Returns:
+        Function of images, as `energy`.
+    """
+    axes = (1, 2, 3)
+    return lambda x: energy(x) + weights * ops.sum(ops.square(x - sources), axes)
 
 
 def langevin_step(

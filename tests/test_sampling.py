@@ -352,6 +352,8 @@ def test_fewer_steps_at_coarse_levels(start):
         ({"start_noise": "gaussian"}, r"'truncated_normal'\), received 'gaussian'"),
         ({"chain_levels": 0}, "chain_levels of at least 1, received 0"),
         ({"transition_noise": 1.5}, r"transition_noise in \[0, 1\], received 1.5"),
+        ({"faithfulness": 0.6}, r"faithfulness in \[0, 0.5\], received 0.6"),
+        ({"faithfulness": 0.2, "step_size": (1.0, 4.0)}, r"in \[0, 0.125\]"),
         ({"steps": -1}, "steps from 0"),
         ({"steps": 1.5}, "integer steps"),
         ({"steps": True}, "integer steps"),

@@ -124,7 +124,7 @@ def _quality(header: list[str], rows: Mapping[Any, Any]) -> str:
 
 
 def _translation(figures: Mapping[str, Any]) -> str:
-    columns = ("called_target", "frechet_distance", "ssim", "correlation")
+    columns = list(figures["translation"])
     table = _table(
         ["", *(column.replace("_", " ") for column in columns)],
         [
@@ -132,7 +132,11 @@ def _translation(figures: Mapping[str, Any]) -> str:
             for version, row in figures.items()
         ],
     )
-    return f"**Translation**; SSIM and correlation are with the source:\n\n{table}"
+    truth = ", true PSNR (dB) and true SSIM with the true translation"
+    return (
+        "**Translation**; SSIM and correlation are with the source"
+        f"{truth * ('true_psnr' in columns)}:\n\n{table}"
+    )
 
 
 def _detection(figures: Mapping[str, Any]) -> str:

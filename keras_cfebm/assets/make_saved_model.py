@@ -150,15 +150,16 @@ def _licence(preset):
 
 def _words(config, preset):
     """What the model does, where its chains start, and what is judged."""
+    shown = "garments" if preset.channels == 1 else "people of an emoji font"
     if config.source is None:
-        shown = "garments" if preset.channels == 1 else "people of an emoji font"
         return f"Generates {shown}", "noise", "samples"
     if config.source_noise:
         start = f"images with noise of σ ≤ {config.source_noise:g}"
         judged = f"test images, denoised from σ = {_judged_noise(config):g},"
         return "Removes white noise from garments", start, judged
-    start = f"images of {_classes(config.source)}"
-    return "Translates garments", start, "translations of test images"
+    source = config.source
+    kind = source.name if source.classes is None else _classes(source)
+    return f"Translates {shown}", f"images of {kind}", "translations of test images"
 
 
 def _chain(settings):

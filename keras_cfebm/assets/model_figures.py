@@ -136,18 +136,21 @@ def denoising(model: CFEBM, yardstick: Yardstick) -> dict[str, Any]:
 def translation(
     model: CFEBM, yardstick: Yardstick, source: DataConfig
 ) -> dict[str, Any]:
-    """Test images of a class translated to another."""
-    classifier = evaluation.fashion_classifier()
-    (target,) = yardstick.data.classes or ()
-    sources = yardstick.images("test", data=source)
+    """Test images translated: judged by a classifier, or by the true translations."""
+    sources, targets = yardstick.images("test", data=source), yardstick.images("test")
+    judges: dict[str, Any] = {"truths": targets}  # emoji of one name are a pair
+    if yardstick.of_garments:
+        classifier = evaluation.fashion_classifier()
+        (wanted,) = yardstick.data.classes or ()
+        judges = {
+            "reference": yardstick.images("train"),
+            "encoder": classifier.encoder,
+            "classifier": classifier,
+            "target_class": classifier.class_names.index(wanted),
+        }
+    translated = np.clip(model.translate(sources, seed=0), -1, 1)
     return evaluation.evaluate_translation(
-        np.clip(model.translate(sources, seed=0), -1, 1),
-        sources,
-        yardstick.images("test"),
-        yardstick.images("train"),
-        encoder=classifier.encoder,
-        classifier=classifier,
-        target_class=classifier.class_names.index(target),
+        translated, sources, targets, **judges
     ).figures
 
 

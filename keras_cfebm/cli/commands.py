@@ -166,9 +166,9 @@ COMMANDS = {
         boolean("paired", False, "Whether target i is the translation of source i."),
         number(
             "faithfulness",
-            0.0,
+            None,
             "How much the source holds its image back: the weight λ of ‖x − source‖² "
-            "in the energy; 0.01 to 0.1 is usual.",
+            "in the energy; 0.01 to 0.1 is usual, by default it is that of training.",
             lower_bound=0,
         ),
         flag.SPEED,

@@ -143,6 +143,13 @@ CONFIG_FLAGS = {
             "Share ρ of fresh noise where a chain enters a finer level.",
             usual="0.0",
         ),
+        number(
+            "faithfulness",
+            None,
+            "How much source images hold their chains back: the weight λ of "
+            "‖x − source‖² in the energy.",
+            usual="0.0",
+        ),
     ),
     "stages": (
         string(

@@ -37,13 +37,14 @@ def main(values: flags.FlagValues) -> None:
     if values.paired:  # One seed chooses the same places of as many images.
         truths = target.subset(limit=count, seed=values.seed).images()
     settings = model.finest_settings.faster(values.speed)
+    if values.faithfulness is not None:
+        settings = settings.replace(faithfulness=values.faithfulness)
     translations, maps = tasks.translate(
         model.sampling_network,
         sources,
         values.seed,
         settings,
         batch_size=values.batch_size,
-        faithfulness=values.faithfulness,
         saliency=True,
     )
     # A chain may be one that does not clip.
@@ -72,7 +73,6 @@ def main(values: flags.FlagValues) -> None:
         target=target.name,
         images=len(sources),
         langevin=dataclasses.asdict(settings),
-        faithfulness=values.faithfulness,
     )
     task.show(found.images, "translations.png")
     names = list(found.figures["translation"])

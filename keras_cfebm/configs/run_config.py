@@ -184,6 +184,11 @@ class RunConfig:
                         f"Expected a source where there is {name}, received "
                         f"{name}={getattr(self, name)} alone."
                     )
+            if self.langevin.faithfulness:
+                raise ValueError(
+                    "Expected a source where there is faithfulness to it, received "
+                    f"faithfulness={self.langevin.faithfulness} alone."
+                )
 
     def _check_stages(self):
         if not self.stages:

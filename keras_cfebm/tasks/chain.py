@@ -20,6 +20,7 @@ from keras_cfebm.sampling import (
     Langevin,
     bind,
     coarse_to_fine_states,
+    faithful,
     faster_steps,
     langevin,
     noise_start,
@@ -83,6 +84,11 @@ class Chain:
             )
         self.settings = Langevin() if settings is None else settings
         self.energies = self.settings.of_chain(ladder)
+        if self.settings.faithfulness and len(self.energies) > 1:
+            raise ValueError(
+                "Expected faithfulness=0 of chains up a ladder, which have no source, "
+                f"received {self.settings.faithfulness}."
+            )
         self.last_seed: int | None = None
         self._segments = [
             backend.compiled(
@@ -171,7 +177,8 @@ class Chain:
                 image; 0 means those of the settings.
             near: None, or a pair of the finest images and of a float32 tensor
                 `(batch,)`, λ: the energy has the term λ‖x − image‖² too, at coarser
-                levels of the mean-pooled image.
+                levels of the mean-pooled image. None for the settings' `faithfulness`
+                to `x`, if any.
             measured: None, or what is known at each level, of which `known` is a simple
                 case, see `keras_cfebm.tasks.operators.measured_levels`: each step goes
                 on to images that agree with it.
@@ -262,6 +269,8 @@ class Chain:
             pairs = [faster_steps(count, speed) for count in own]
             own, sizes = zip(*pairs, strict=True)
         measured = measured or [None] * len(levels)
+        if near is None and self.settings.faithfulness:
+            near = x, self.settings.faithfulness * ops.ones_like(x[:, 0, 0, 0])
         anchors = [_pooled_anchor(near, len(levels) - 1 - level) for level in levels]
 
         def run(level, x, keys, settings, *, steps, first_step, total_steps, **_):
@@ -297,8 +306,9 @@ class Chain:
             visible = ops.abs(settings.clipped(new_x) - settings.clipped(x))
             return saliency + ops.mean(visible, axis=-1, keepdims=True)
 
+        bound = bind(energy, labels)
         return langevin(
-            _near(bind(energy, labels), anchor),
+            bound if anchor is None else faithful(bound, *anchor),
             x,
             keys,
             settings,
@@ -350,15 +360,6 @@ def _sees_single_images(energy):
 
 def _score(energy, x, labels):
     return bind(energy, labels)(x)
-
-
-def _near(energy, anchor):
-    """The energy plus λ‖x − image‖², or as it is where there is no such term."""
-    if anchor is None:
-        return energy
-    images, weights = anchor
-    axes = (1, 2, 3)
-    return lambda x: energy(x) + weights * ops.sum(ops.square(x - images), axes)
 
 
 class _Saliency:

@@ -8,7 +8,7 @@ from keras import ops
 from keras_cfebm.sampling import Langevin
 from keras_cfebm.tasks.batches import run_batches
 from keras_cfebm.tasks.chain import Chain, chain_of
-from keras_cfebm.utils.validation import check_images, check_number
+from keras_cfebm.utils.validation import check_images
 
 #: Steps of the paper's translations.
 TRANSLATION = Langevin(steps=50)
@@ -23,7 +23,7 @@ def translate(
     batch_size: int = 64,
     start: int = 0,
     *,
-    faithfulness: float = 0.0,
+    faithfulness: float | None = None,
     saliency: bool = False,
     progress: bool | None = None,
 ) -> Any:
@@ -44,7 +44,8 @@ def translate(
         start: int, index in the stream of the first image.
         faithfulness: float, λ: the chain's energy is E(x) + λ‖x − source‖², which
             keeps images nearer to their sources, and less like the target. At most
-            1 / (2η), where each step begins at the source again.
+            1 / (2η), where each step begins at the source again. None for that of the
+            settings, 0 unless a model was trained with another.
         saliency: bool, return the generative saliency too, where and how much the
             translation changed the images, see `generate`.
         progress: bool, show a progress bar; None shows one after two seconds.
@@ -58,10 +59,8 @@ def translate(
             those of the target domain among it; or the faithfulness is out of range.
     """
     chain = single_chain_of(energy, settings, TRANSLATION)
-    step_size = chain.settings.step_size_at(0)
-    # A step moves by 2ηλ of the way to the source; beyond 1 it would overshoot.
-    allowed = f"[0, {0.5 / step_size:g}]" if step_size else "[0, inf)"
-    check_number(faithfulness, "faithfulness", allowed)
+    if faithfulness is not None:
+        chain.settings.check_faithfulness(faithfulness)
     images = check_images(source_images, chain.start_shape, "source images")
     return run_from(
         chain,
@@ -110,7 +109,7 @@ def run_from(
     start: int,
     saliency: bool,
     progress: bool | None,
-    faithfulness: float = 0.0,
+    faithfulness: float | None = None,
 ) -> Any:
     """Runs a chain that starts at images, in batches; see `translate`."""
     labels = chain.check_labels(labels, len(images))
@@ -118,7 +117,7 @@ def run_from(
 
     def sample(images, keys, labels):
         near = None
-        if faithfulness:
+        if faithfulness is not None:
             near = images, ops.full(images.shape[:1], faithfulness, "float32")
         result, maps = chain.run(images, keys, labels, near=near)
         return (result, maps) if saliency else result

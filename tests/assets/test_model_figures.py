@@ -2,10 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from keras_cfebm import configs
 from keras_cfebm.assets import model_figures
+from keras_cfebm.assets.yardsticks import Yardstick
+from keras_cfebm.configs.run_config import DataConfig
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +86,39 @@ def test_the_card_says_whether_the_class_was_told(folder, told):
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "| model, mean of 8 | 12.50 | 0.400 |" in card
     assert ("is told the class" in card) == told
+
+
+def test_translations_of_emoji_are_judged_by_the_file_of_the_same_name(tmp_path):
+    rng = np.random.default_rng(0)
+    for side in ("train", "test"):
+        for place, name in enumerate("abcd"):
+            pixels = rng.integers(0, 100, (16, 16, 3), "uint8")
+            for domain in ("dark", "light"):
+                path = tmp_path / domain / side / f"{name}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                brighter = 100 + 10 * place if domain == "light" else 0
+                Image.fromarray(pixels + np.uint8(brighter)).save(path)
+
+    def config(domain):
+        options = {"channels": 3}
+        return DataConfig(str(tmp_path / domain), "train", 16, "crop", options=options)
+
+    class Model:
+        def translate(self, images, seed):
+            return images + 230 / 255  # 115 grey levels, which is right on average
+
+    figures = model_figures.translation(
+        Model(), Yardstick(config("light")), config("dark")
+    )
+    errors = np.array([-15, -5, 5, 15]) / 127.5
+    right = 10 * np.log10(4 / np.square(errors).mean())
+    assert figures["translation"]["true_psnr"] == pytest.approx(right, abs=1e-3)
+    assert figures["source"]["true_psnr"] < 10
+    (tmp_path / "README.md").write_text("# some_model\n")
+    model_figures.write(tmp_path, {**FIGURES, "translation": figures})
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "|  | ssim | correlation | true psnr | true ssim |" in card
+    assert f"| {right:.3f} |" in card
 
 
 @pytest.mark.parametrize(

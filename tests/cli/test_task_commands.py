@@ -284,7 +284,7 @@ def test_translate(translator):
         *("--count=70", "--paired", "--faithfulness=0.02", "--speed=0.5"),
         pictures=["translations.png"],
     )
-    assert record["faithfulness"] == 0.02
+    assert record["langevin"]["faithfulness"] == 0.02
     duration = np.dot(record["langevin"]["steps"], record["langevin"]["step_size"])
     own = load_ladder(translator).finest_settings
     assert duration == own.steps * own.step_size

@@ -77,6 +77,7 @@ def changed(**changes):
         ),
         ({"source_noise": 0.1}, "Expected a source"),
         ({"chain_start_noise": 0.1}, "where there is chain_start_noise"),
+        ({"langevin__faithfulness": 0.1}, "where there is faithfulness to it"),
         ({"source": "x"}, "Expected an object at config.source"),
         ({"network": None}, "Expected an object at config.network"),
     ],

@@ -102,7 +102,8 @@ def with_classes(serve, make_network):
 
 @pytest.fixture(scope="module")
 def translating(serve, make_network):
-    model = CFEBM([make_network(16)], Langevin(steps=3), chain_start="source")
+    settings = Langevin(steps=3, faithfulness=0.1)
+    model = CFEBM([make_network(16)], settings, chain_start="source")
     return serve("source", model, by_ladder=False)
 
 

@@ -9,9 +9,12 @@ import pytest
 from keras_cfebm import tasks
 from keras_cfebm.serving.web_export import export_web
 from keras_cfebm.serving.web_runtime import FILES
+from keras_cfebm.tasks.restoration import DENOISING
+from keras_cfebm.tasks.translation import single_settings
 
 SCRIPT = __file__.replace("test_web_export.py", "web_chain.mjs")
 SEED, LABEL, GUIDANCE, SPEED, SIGMA = 2**40 + 7, 1, 0.5, 2.0, 0.3
+FAITHFULNESS = 0.2
 
 
 def test_runtime_of_another_content_is_refused(make_model, tmp_path):
@@ -43,6 +46,7 @@ def made(tensorflow_js, web_model, asked, tmp_path_factory):
         "guidance": GUIDANCE,
         "speed": SPEED,
         "sigma": SIGMA,
+        "faithfulness": FAITHFULNESS,
         "image": image.ravel().tolist(),
         "missing": missing.ravel().tolist(),
     }
@@ -70,6 +74,17 @@ def test_a_hole_is_filled_as_python_fills_it(made, web_model, asked):
     filled = np.reshape(made["filled"], image.shape)
     np.testing.assert_allclose(filled, expected, atol=1e-3)
     np.testing.assert_array_equal(filled[~missing].astype("float32"), image[~missing])
+
+
+def test_a_source_holds_its_image_back_as_in_python(made, web_model, asked):
+    settings = single_settings(web_model, DENOISING)
+    chain = tasks.Chain(
+        web_model.sampling_network, settings.replace(faithfulness=FAITHFULNESS)
+    )
+    expected = tasks.translate(chain, asked[0], SEED, labels=LABEL)
+    np.testing.assert_allclose(made["held"], expected.ravel(), atol=1e-3)
+    free = tasks.translate(chain, asked[0], SEED, labels=LABEL, faithfulness=0.0)
+    assert np.abs(free - expected).max() > 0.01
 
 
 def test_noise_is_that_of_python(made, asked):

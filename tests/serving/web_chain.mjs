@@ -38,4 +38,8 @@ const found = {
 };
 for (const energy of energies) energy.bind(request.label);
 found.filled = ends(tasks.inpaint, known);
+const held = { ...tasks.image, faithfulness: request.faithfulness };
+let last;
+for (last of sampling.coarseToFine(energies.slice(-1), image, keys.slice(0, 1), held));
+found.held = [...last.x];
 console.log(JSON.stringify(found));

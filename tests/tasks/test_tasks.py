@@ -325,6 +325,16 @@ def test_the_source_holds_a_translation_back_by_the_closed_form():
         quadratic, sources, 0, settings, batch_size=2, faithfulness=weight
     )
     np.testing.assert_allclose(received, expected, atol=1e-6)
+    own = settings.replace(faithfulness=weight)
+    for given in (None, weight):
+        found = tasks.translate(quadratic, sources, 0, own, faithfulness=given)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    *_, last = tasks.chain_states(quadratic, images=sources, settings=own, every=2)
+    np.testing.assert_allclose(last.images, expected, atol=1e-6)
+    free = tasks.translate(quadratic, sources, 0, own, faithfulness=0.0)
+    assert np.abs(free - MEAN).mean() < np.abs(expected - MEAN).mean()
+    with pytest.raises(ValueError, match=r"chains up a ladder.*received 0.2"):
+        tasks.Chain([quadratic, quadratic], own)
 
 
 def test_faithfulness_goes_from_nothing_to_one_step_from_the_source(ladder):

@@ -14,7 +14,7 @@ from keras_cfebm.datasets import from_arrays, pairs
 from keras_cfebm.growing import fit_progressively
 from keras_cfebm.model import CFEBM
 from keras_cfebm.network import EnergyNetwork
-from keras_cfebm.sampling import Langevin, langevin
+from keras_cfebm.sampling import Langevin, faithful, langevin
 
 SETTINGS = Langevin(steps=(2, 3), noise_scale=0.01)
 
@@ -49,6 +49,24 @@ def test_negatives_are_langevin_from_the_sources_at_the_current_resolution(drawn
     settings = SETTINGS.replace(steps=3)  # those of the second level
     x = langevin(model.network.bind(), ops.convert_to_tensor(sources), keys, settings)
     np.testing.assert_allclose(negatives, np.clip(x, -1, 1), atol=1e-6)
+
+
+def test_sources_hold_the_negatives_of_a_faithful_training_back(drawn):
+    own = SETTINGS.replace(faithfulness=0.2)
+    model = CFEBM([network()], own, chain_start="source", seed=3)
+    model.compile(keras.optimizers.Adam(1e-3))
+    targets, sources = images(), images(seed=1)
+    _, negatives = drawn(model, (targets, sources))
+    keys = model.training_keys(ops.arange(6))
+    source = ops.convert_to_tensor(sources)
+    energy = faithful(model.network.bind(), source, 0.2)
+    x = langevin(energy, source, keys, model.finest_settings)
+    np.testing.assert_allclose(negatives, np.clip(x, -1, 1), atol=1e-6)
+    _, free = drawn(translator(), (targets, sources))
+    assert np.abs(negatives - sources).mean() < np.abs(free - sources).mean()
+    np.testing.assert_array_equal(
+        model.translate(sources, 1), model.translate(sources, 1, faithfulness=0.2)
+    )
 
 
 def test_a_grown_model_moves_sources_as_the_old_one_moves_the_pooled_ones():

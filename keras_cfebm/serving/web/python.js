@@ -9,6 +9,7 @@ const DEFAULTS = {
   start_noise: "uniform",
   chain_levels: null,
   transition_noise: 0,
+  faithfulness: 0,
 };
 
 function literal(value) {

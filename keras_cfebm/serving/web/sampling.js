@@ -148,6 +148,23 @@ export function knownPixels(image, missing, side, channels, levels) {
   return constraints;
 }
 
+/** The energy E(x) + λ‖x − source‖², as far as steps need it. */
+function faithful(energy, sources, weight) {
+  const valueAndGradient = (x, count) => {
+    const { energies, gradient } = energy.valueAndGradient(x, count);
+    const size = x.length / count;
+    const apart = x.map((value, i) => value - sources[i]);
+    return {
+      energies: energies.map((e, n) => {
+        const own = apart.subarray(n * size, (n + 1) * size);
+        return e + weight * own.reduce((sum, d) => sum + d * d, 0);
+      }),
+      gradient: gradient.map((g, i) => g + 2 * weight * apart[i]),
+    };
+  };
+  return { ...energy, valueAndGradient };
+}
+
 /** One step in place: x − stepSize · ∂E/∂x + noiseScale · noise; returns energies. */
 export function langevinStep(energy, x, keys, step, stepSize, noiseScale) {
   const { energies, gradient } = energy.valueAndGradient(x, keys.length);
@@ -174,6 +191,8 @@ export function langevinStep(energy, x, keys, step, stepSize, noiseScale) {
 export function* coarseToFine(energies, x, keys, settings, constraints = []) {
   const counts = energies.map((_, level) => stepsAt(settings, level));
   const total = counts.reduce((sum, count) => sum + count, 0);
+  const weight = settings.faithfulness;  // of a chain from images, at one level
+  if (weight) energies = [faithful(energies[0], Float32Array.from(x), weight)];
   let done = 0;
   for (const [level, energy] of energies.entries()) {
     const constrain = constraints[level] ?? ((images) => images);
