@@ -44,7 +44,8 @@ def samples_of(model, config, count):
         images = source.images(min(count, len(source)))
         if config.source_noise:
             images = tasks.add_noise(images, _judged_noise(config))
-        return model.translate(np.clip(images, -1, 1), seed=0)
+        # A chain may be one that does not clip.
+        return np.clip(model.translate(np.clip(images, -1, 1), seed=0), -1, 1)
     labels = None
     if model.num_classes is not None:
         labels = np.arange(count) % model.num_classes

@@ -37,13 +37,14 @@ def _tone(name):
     return replace(data, name=f"./emoji/tones/{name}", resolution=32)
 
 
-#: A local energy, which sees some ten pixels, and faithfulness in training: clothes and
-#: hair keep their colours. There is no coarser level, as tones change no shape.
+#: A local energy, which sees some ten pixels, and faithfulness in training: more of the
+#: clothes keep their colours. There is no coarser level, as tones change no shape. With
+#: clipping at the end of chains grey hair turned blue.
 _YELLOW_TO_DARK = RunConfig(
     data=_tone("dark"),
     source=_tone("yellow"),
     network=NetworkConfig(32, base_width=16, widths={16: 32, 32: 32}),
-    langevin=Langevin(15, step_size=4.0, noise_scale=0.0, faithfulness=0.01),
+    langevin=Langevin(15, step_size=4.0, noise_scale=0.0, clip=None, faithfulness=0.01),
     stages=(Stage(32, 0, 19_200, 32, 1e-3, decay_images=9_600),),
     data_noise=0.03,
     chain_start_noise=0.03,
@@ -58,7 +59,7 @@ PRESETS = {
         origin=ORIGIN,
     ),
     "emoji_yellow_to_dark": Preset(
-        "Gives people and hands of an emoji font dark skin, and leaves the rest.",
+        "Gives people and hands of an emoji font dark skin.",
         _YELLOW_TO_DARK,
         channels=3,
         origin=ORIGIN,
