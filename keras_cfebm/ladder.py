@@ -59,7 +59,8 @@ class EnergyLadder(keras.Model):
     Raises:
         ValueError: if the ladder's resolutions do not double, its channels or classes
             differ, `chain_start` is unknown or of a model with classes not `"noise"`,
-            or there are not as many names as classes.
+            chains from noise are to be faithful to a source, or there are not as many
+            names as classes.
 
     Example:
 
@@ -103,6 +104,11 @@ class EnergyLadder(keras.Model):
             )
         self.ladder = ladder
         self.langevin = Langevin() if langevin is None else langevin
+        if chain_start == "noise" and self.langevin.faithfulness:
+            raise ValueError(
+                "Expected faithfulness=0 of chains that start at noise, which have no "
+                f"source, received {self.langevin.faithfulness}."
+            )
         self.chain_start = chain_start
         self.value_range = value_range
         self.class_names = check_class_names(class_names, self.num_classes)

@@ -50,10 +50,10 @@ class Langevin:
         transition_noise: float in [0, 1], ρ: a finer level is entered at
             √(1 − ρ²) · x + ρ · noise, with noise as at the start of chains, clipped.
         faithfulness: float, λ: a chain that starts at source images has the energy
-            E(x) + λ‖x − source‖². So trained, E is the dual potential of an optimal
-            transport, which changes no more than it has to (Mokrov et al., ICLR 2024).
-            At most 1 / (2η), where each step begins at the source again. 0 for chains
-            from noise.
+            E(x) + λ‖x − source‖². In theory E, so trained, is the dual potential of an
+            entropic optimal transport, which changes no more than it has to (Mokrov et
+            al., ICLR 2024). At most 1 / (2η), where each step begins at the source
+            again. 0 for chains from noise.
 
     Raises:
         ValueError: if a value is out of range.

@@ -61,6 +61,12 @@ def test_faithfulness_reaches_the_chain(translator, noise_images):
     )
 
 
+def test_chains_from_noise_have_no_source_to_be_faithful_to(make_network):
+    own = Langevin(steps=2, faithfulness=0.1)
+    with pytest.raises(ValueError, match=r"start at noise.*received 0.1"):
+        EnergyLadder([make_network()], own)
+
+
 def test_a_returned_chain_leads_to_the_images(conditional):
     options = {"labels": [0, 1, 2, 1], "batch_size": 2}
     plain = conditional.generate(4, 1, **options)
