@@ -5,6 +5,7 @@ raises a ValueError that says what was expected and what was received. NumPy onl
 """
 
 import contextlib
+import math
 import numbers
 from collections.abc import Sequence
 from typing import Any
@@ -205,7 +206,8 @@ def check_number(value: float, name: str, interval: str) -> float:
     """Returns a number as it is.
 
     Args:
-        value: int or float; NaN lies in no interval.
+        value: int or float; NaN lies in no interval, and an int beyond all floats is
+            as good as infinite.
         name: str, what the message calls it.
         interval: str as in mathematics: `"[0, 1)"`, `"(0, inf)"`.
 
@@ -214,11 +216,19 @@ def check_number(value: float, name: str, interval: str) -> float:
     """
     low, high = map(float, interval[1:-1].split(","))
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    above = is_number and (value >= low if interval[0] == "[" else value > low)
-    below = is_number and (value <= high if interval[-1] == "]" else value < high)
+    number = _nearest_float(value) if is_number else math.nan
+    above = number >= low if interval[0] == "[" else number > low
+    below = number <= high if interval[-1] == "]" else number < high
     if not (above and below):
         raise ValueError(f"Expected {name} in {interval}, received {value!r}.")
     return value
+
+
+def _nearest_float(number):
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def check_scores(scores: Tensor, name: str) -> np.ndarray:

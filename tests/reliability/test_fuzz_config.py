@@ -8,7 +8,7 @@ import json
 import numpy as np
 from absl import flags
 from fuzzing import FEW, JUNK, NUMBERS, fuzz, no_hang, outcome
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from keras_cfebm import EnergyNetwork, Langevin, Stage, configs
@@ -156,6 +156,7 @@ TUPLES = st.one_of(FEW, st.lists(FEW, max_size=3), st.lists(FEW, max_size=3).map
 
 @fuzz(1000)
 @given(st.tuples(TUPLES, FEW, FEW, FEW, TUPLES))
+@example((0, 10**400, 0, 0, None))
 def test_langevin(arguments):
     names = ("steps", "step_size", "noise_scale", "final_noise_scale", "clip")
     made = outcome(Langevin, **dict(zip(names, arguments, strict=True)))

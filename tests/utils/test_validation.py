@@ -229,7 +229,8 @@ def test_counts_have_a_maximum():
     ("interval", "inside", "outside"),
     [
         ("[0, 1)", (0, 0.5, np.float32(0)), (-1e-9, 1, float("nan"))),
-        ("(0, inf)", (1e-9, 10**9), (0, float("inf"))),
+        ("(0, inf)", (1e-9, 10**9), (0, float("inf"), 10**400)),
+        ("(-inf, 0]", (-(10**9), 0), (1e-9, float("-inf"), -(10**400))),
         ("[-1, 1]", (-1, 1), (2, True, "0", None, 1j)),
     ],
 )
