@@ -36,12 +36,14 @@ def fit_progressively(
     """Trains a model stage by stage, growing it between two of them.
 
     Args:
-        model: `CFEBM` whose resolution is that of the first stage (or half of it). If
-            made in the scope of a `tf.distribute` strategy, all stages use that.
+        model: `CFEBM` that has a level of the first stage's resolution, or ends at half
+            of it. If made in the scope of a `tf.distribute` strategy, all stages use
+            that.
         make_dataset: function `(stage, start)` that returns batches, without end, of
             `stage.batch_size` images of `stage.resolution`, or of pairs of images and
             labels; `start` of them are skipped, which is above 0 after a resume.
-        stages: list of `Stage`s, coarsest first.
+        stages: list of `Stage`s. Each doubles the resolution that was reached before,
+            or trains a level again that there is, while finer ones wait.
         resumed_at: int, index of the stage in the middle of which `model` was saved,
             compiled; see `keras_cfebm.runs.resume`. None for a training from the start.
         optimizer: function of a `Stage` that returns a new Keras optimizer.
@@ -86,7 +88,8 @@ def grown_to(model: CFEBM, stage: Stage) -> CFEBM:
     """The model that trains in a stage, uncompiled: the given one, or it grown.
 
     Args:
-        model: `CFEBM` of the stage's resolution or of half of it.
+        model: `CFEBM` that has a level of the stage's resolution, or whose finest
+            level is of half of it.
         stage: `Stage`.
 
     Returns:
@@ -95,13 +98,18 @@ def grown_to(model: CFEBM, stage: Stage) -> CFEBM:
     Raises:
         ValueError: if the stage's resolution is neither.
     """
-    if stage.resolution == 2 * model.resolution:
-        model = model.grown(fade_steps=stage.fade_steps)
-    elif stage.resolution != model.resolution:
+    levels = [network.resolution for network in (*model.ladder, *model.finer)]
+    grows = stage.resolution == 2 * levels[-1]
+    if not grows and stage.resolution not in levels:
         raise ValueError(
-            f"Expected a stage of the model's resolution, {model.resolution}, or of "
-            f"twice that, received {stage.resolution}."
+            f"Expected a stage of one of the model's resolutions, {levels}, or of "
+            f"twice the last, received {stage.resolution}."
         )
+    trained = levels[-1] if grows else stage.resolution
+    if trained != model.resolution:
+        model = model.at_resolution(trained)
+    if grows:
+        model = model.grown(fade_steps=stage.fade_steps)
     set_sampler(model, stage)
     return model
 

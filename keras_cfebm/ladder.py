@@ -92,7 +92,7 @@ class EnergyLadder(keras.Model):
         # The networks have policies of their own; images come to them as they are.
         super().__init__(**{"dtype": "float32", **kwargs})
         ladder = [ladder] if isinstance(ladder, EnergyNetwork) else list(ladder)
-        _check_ladder(ladder)
+        check_ladder(ladder)
         if chain_start not in ("noise", "source"):
             raise ValueError(
                 f"Expected chain_start 'noise' or 'source', received {chain_start!r}."
@@ -547,7 +547,8 @@ def _conversion(dtype):
     return conversions[dtype]
 
 
-def _check_ladder(ladder):
+def check_ladder(ladder: Sequence[EnergyNetwork]) -> None:
+    """Raises a ValueError unless the networks are levels of one ladder."""
     if not ladder or not all(isinstance(n, EnergyNetwork) for n in ladder):
         raise ValueError(
             "Expected a ladder as a non-empty list of EnergyNetworks, coarsest first, "

@@ -16,7 +16,7 @@ from keras import ops
 from keras_cfebm import backend, tasks
 from keras_cfebm.backend import random
 from keras_cfebm.configs.stages import learning_rate_at
-from keras_cfebm.ladder import EnergyLadder
+from keras_cfebm.ladder import EnergyLadder, check_ladder
 from keras_cfebm.network import EnergyNetwork
 from keras_cfebm.sampling import (
     Langevin,
@@ -105,9 +105,12 @@ class CFEBM(EnergyLadder):
             one that is chosen anew in each step, and a step costs the finest level's
             chain alone. 0 lets all chains start at noise, as the paper does.
         value_range: see `EnergyLadder`.
+        finer: `EnergyNetwork`s of finer levels that wait while this one trains, see
+            `at_resolution`. They neither sample nor learn; files hold them.
 
     Raises:
-        ValueError: if a number is out of range; see also `EnergyLadder`.
+        ValueError: if a number is out of range, or the finer networks do not go on
+            where the ladder ends; see also `EnergyLadder`.
 
     Example:
 
@@ -148,11 +151,13 @@ class CFEBM(EnergyLadder):
         data_chain_noise: float = 0.0,
         coarse_pool: int = 0,
         value_range: tuple[float, float] | None = None,
+        finer: Sequence[EnergyNetwork] = (),
         **kwargs: Any,
     ):
         super().__init__(
             ladder, langevin, chain_start, class_names, value_range, **kwargs
         )
+        check_ladder([*self.ladder, *finer])
         check_count(fade_steps, "fade_steps", minimum=0)
         check_number(data_noise, "data_noise", "[0, inf)")
         check_number(energy_l2, "energy_l2", "[0, inf)")
@@ -184,6 +189,7 @@ class CFEBM(EnergyLadder):
         # Copies, because the caller may train the same networks in another model.
         *coarser, finest = self.ladder
         self.ladder = [*(n.frozen() for n in coarser), finest]
+        self.finer = [n.frozen() for n in finer]
         self.ema_network = None
         if ema_decay is not None:
             self.ema_network = finest.copy(name=f"{finest.name}_average").frozen()
@@ -603,11 +609,43 @@ class CFEBM(EnergyLadder):
             decides its new weights.
 
         Raises:
-            ValueError: if the network is still fading (β < 1).
+            ValueError: if the network is still fading (β < 1), or has finer levels.
         """
+        if self.finer:
+            raise ValueError(
+                "Expected a model without finer levels to grow, received one that has "
+                f"{[n.resolution for n in self.finer]} pixels: use at_resolution."
+            )
         result = self._result()
         ladder = [*self.ladder[:-1], result.frozen(), result.grown(self.seed)]
         return self.with_ladder(ladder, fade_steps=fade_steps)
+
+    def at_resolution(self, resolution: int) -> Self:
+        """A model of the same networks that trains another of its levels.
+
+        The levels coarser than that draw where its chains start, and finer ones wait.
+        A level that has learned from rough samples of the one below can be kept, and
+        the one below be made better afterwards.
+
+        Args:
+            resolution: int, side of the images of a level that there is.
+
+        Returns:
+            New, uncompiled `CFEBM` of that resolution.
+
+        Raises:
+            ValueError: if there is no such level, or the network in training is still
+                fading (β < 1).
+        """
+        networks = [*self.ladder[:-1], self._result(), *self.finer]
+        sides = [network.resolution for network in networks]
+        if resolution not in sides:
+            raise ValueError(
+                f"Expected a level of the model, {sides}, received {resolution}."
+            )
+        level = sides.index(resolution)
+        ladder = [*networks[:level], networks[level].copy()]
+        return self.with_ladder(ladder, finer=networks[level + 1 :], fade_steps=0)
 
     def _result(self):
         result = self.sampling_network.without_fade()
@@ -638,7 +676,20 @@ class CFEBM(EnergyLadder):
             "data_chain_noise": self.data_chain_noise,
             "coarse_pool": self.coarse_pool,
             "seed": self.seed,
+            "finer": self.finer,
         }
+
+    def get_config(self):
+        finer = [keras.saving.serialize_keras_object(n) for n in self.finer]
+        return {**super().get_config(), "finer": finer}
+
+    @classmethod
+    def from_config(cls, config):
+        finer = [
+            keras.saving.deserialize_keras_object(network)
+            for network in config.get("finer", ())
+        ]
+        return super().from_config({**config, "finer": finer})
 
     @classmethod
     def _arguments_of(cls, config):

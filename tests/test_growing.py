@@ -9,6 +9,7 @@ from keras_cfebm.callbacks import EnergyLog
 from keras_cfebm.configs.stages import Stage
 from keras_cfebm.datasets import from_arrays
 from keras_cfebm.growing import adam, fit_progressively, grown_to
+from keras_cfebm.model import CFEBM
 from keras_cfebm.sampling import Langevin
 
 STAGES = [
@@ -20,7 +21,7 @@ STAGES = [
 @pytest.fixture
 def make_dataset(noise_images):
     """Batches of 16 images, pooled to the stage's resolution, without end."""
-    data = from_arrays(noise_images(16, 16))
+    data = from_arrays(noise_images(16, 32))
 
     def make(stage, start):
         return data.batches(stage.resolution, stage.batch_size, start=start)
@@ -51,7 +52,7 @@ def test_a_stage_continues_or_doubles_the_resolution(make_model):
     assert grown.langevin.steps == 1 and grown.data_chains == 0
     for resolution in (4, 24, 32):
         with pytest.raises(
-            ValueError, match=f"resolution, 8, or .* received {resolution}"
+            ValueError, match=rf"resolutions, \[8\], or .* received {resolution}"
         ):
             grown_to(model, Stage(resolution, 1, 1))
 
@@ -89,6 +90,50 @@ def test_a_resolution_may_have_two_stages(make_model, make_dataset):
     assert seen[0][3] != seen[1][3]  # other noise
     places = [(r["stage"], r["step"], r["stage_step"]) for r in log.rows]
     assert places == [(1, 2, 2), (2, 5, 3)]
+
+
+def test_a_coarser_level_may_be_trained_again_below_finer_ones(
+    make_model, make_dataset, assert_equal, values
+):
+    begun = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            begun.append(self.model)
+
+    again = Stage(8, 0, 8, batch_size=4)
+    with quick_graphs.eagerly():
+        model = fit_progressively(
+            make_model(),
+            make_dataset,
+            [*STAGES, again, Stage(32, 0, 4, batch_size=4)],
+            callbacks=[Watch()],
+            verbose=0,
+        )
+    sides = [([n.resolution for n in m.ladder], len(m.finer)) for m in begun]
+    assert sides == [([8], 0), ([8, 16], 0), ([8], 1), ([8, 16, 32], 0)]
+    _, second, retrained, _ = begun
+    kernels = [m.ladder[0].trainable_weights for m in (second, retrained)]
+    assert not kernels[0] and kernels[1]  # a frozen sampler, then in training
+    assert_equal(values(retrained.finer[0]), values(model.ladder[1]))
+    coarse = values(model.ladder[0])
+    old = values(second.ladder[0])
+    assert any(np.any(a != b) for a, b in zip(coarse, old, strict=True))
+    keys = [tuple(np.asarray(m.noise_key)) for m in begun]
+    assert len(set(keys)) == 4  # also the second time at 8 pixels
+    assert model.finer == [] and model.generate(2).shape == (2, 32, 32, 1)
+
+
+def test_a_training_may_end_at_a_coarser_level(make_network, make_dataset, values):
+    model = CFEBM([make_network(8), make_network(16)], Langevin(steps=1))
+    with quick_graphs.eagerly():
+        model = fit_progressively(model, make_dataset, STAGES[:1], verbose=0)
+    assert (model.resolution, model.finer[0].resolution) == (8, 16)
+    whole = model.at_resolution(16)
+    assert whole.generate(2).shape == (2, 16, 16, 1)
+    np.testing.assert_array_equal(
+        values(whole.ladder[0])[0], values(model.sampling_network)[0]
+    )
 
 
 def test_a_run_without_stages_is_refused(make_model, make_dataset):

@@ -473,6 +473,29 @@ def test_beta_is_a_share(make_network, beta):
         network.beta = beta
 
 
+def test_finer_levels_are_saved_and_loaded(
+    make_network, tmp_path, assert_equal, values
+):
+    ladder = [make_network(8), make_network(16)]
+    model = CFEBM(ladder, Langevin(steps=2)).at_resolution(8)
+    assert [n.resolution for n in model.finer] == [16]
+    assert not model.finer[0].trainable_weights and model.network.trainable_weights
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_equal(values(model.finer[0]), values(loaded.finer[0]))
+    samples = [m.at_resolution(16).generate(2, seed=0) for m in (model, loaded)]
+    np.testing.assert_array_equal(*samples)
+    with pytest.raises(ValueError, match=r"without finer levels .* has \[16\] pixels"):
+        model.grown(0)
+
+
+def test_only_levels_that_are_there_can_be_trained(make_model, make_network):
+    with pytest.raises(ValueError, match=r"level of the model, \[8\], received 16"):
+        make_model().at_resolution(16)
+    with pytest.raises(ValueError, match="twice the resolution"):
+        CFEBM([make_network()], finer=[make_network(32)])
+
+
 def test_growing_leaves_other_random_numbers_alone(make_model):
     model = make_model(seed=3)
     stage = Stage(16, 0, 8, batch_size=4)

@@ -1,7 +1,6 @@
 """RunConfig: everything that decides a training run, as plain data in a JSON file."""
 
 import dataclasses
-import itertools
 import json
 import typing
 
@@ -115,9 +114,9 @@ class RunConfig:
         data: `DataConfig`.
         network: `NetworkConfig`.
         langevin: `Langevin`.
-        stages: tuple of `Stage`s, coarsest first, each of twice the resolution of the
-            one before, up to that of the data; or of the same, to train on in another
-            way.
+        stages: tuple of `Stage`s. The first is of the coarsest level; each of the
+            others doubles the largest resolution so far, or trains a level again that
+            there is; and the last is of the resolution of the data.
         data_noise: float, see `CFEBM`.
         energy_l2: float, see `CFEBM`.
         ema_decay: float or None, see `CFEBM`.
@@ -196,10 +195,11 @@ class RunConfig:
         resolutions = [stage.resolution for stage in self.stages]
         levels_of(resolutions[0], self.network.base_resolution)
         wanted = levels_of(self.data.resolution, resolutions[0])
-        if [side for side, _ in itertools.groupby(resolutions)] != wanted:
+        # In the order in which they are first trained.
+        if list(dict.fromkeys(resolutions)) != wanted or resolutions[-1] != wanted[-1]:
             raise ValueError(
-                "Expected stages that double or keep the resolution, up to that of the "
-                f"data, {wanted}, received {resolutions}."
+                f"Expected stages that come to the levels {wanted} one after the other "
+                f"and end at that of the data, received {resolutions}."
             )
         parts = 1
         for stage in self.stages:

@@ -117,6 +117,25 @@ def test_a_run_resumes_in_the_second_stage_of_one_resolution(tmp_path):
     assert any(map(np.any, map(np.subtract, weights(plain), weights(whole))))
 
 
+def test_a_run_resumes_at_a_level_that_is_trained_again(tmp_path):
+    """With the finer level that waits meanwhile."""
+    stages = [
+        Stage(8, 0, 8, batch_size=4),
+        Stage(16, 8, 8, batch_size=4),
+        Stage(8, 0, 16, batch_size=4),
+        Stage(16, 0, 8, batch_size=4),
+    ]
+    with quick_graphs.eagerly():
+        whole, log = fit(stages=stages), EnergyLog()
+        saved = Checkpoints(tmp_path)
+        with pytest.raises(StopAt.Killed):
+            fit([StopAt(4)], saved, stages=stages)
+        resumed = fit([log], saved, stages=stages)
+    assert [row["stage"] for row in log.rows] == [3, 4]
+    assert len(whole.ladder) == 2
+    assert_same_weights(whole, resumed)
+
+
 def test_a_resumed_run_takes_the_settings_of_the_given_model(tmp_path):
     with pytest.raises(StopAt.Killed):
         fit(callbacks=[StopAt(1)], checkpoints=Checkpoints(tmp_path))

@@ -49,10 +49,10 @@ def changed(**changes):
         ({"stages": 3}, "Expected a list at config.stages, received 3"),
         ({"stages__0__batch_size": 0}, "batch_size of at least 1"),
         ({"stages__0__resolution": 4}, "base_resolution"),
-        ({"stages__1__resolution": 32}, "double"),
+        ({"stages__1__resolution": 32}, r"levels \[8, 16\] one after the other"),
         (
             {"data__resolution": 32},
-            r"that of the data, \[8, 16, 32\], received \[8, 16\]",
+            r"levels \[8, 16, 32\] .* that of the data, received \[8, 16\]",
         ),
         ({"data": {}}, r"Expected config.data with \['name'\], received \[\]"),
         ({"langevin__steps": -1}, "Expected steps from 0"),
@@ -85,6 +85,13 @@ def changed(**changes):
 def test_bad_values_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         RunConfig.from_dict(changed(**changes))
+
+
+def test_coarser_levels_may_be_trained_again():
+    stages = [dict(changed()["stages"][i]) for i in (0, 1, 0, 1)]
+    assert RunConfig.from_dict(changed(stages=stages)).levels == 2
+    with pytest.raises(ValueError, match=r"end at .* received \[8, 16, 8\]"):
+        RunConfig.from_dict(changed(stages=stages[:3]))
 
 
 def test_text_that_is_not_json_is_refused():
