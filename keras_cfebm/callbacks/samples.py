@@ -13,8 +13,8 @@ class SampleGrid(keras.callbacks.Callback):
     """Writes a grid of samples at the end of epochs.
 
     Every grid starts from the same noise, so that two of them show what training has
-    changed. Files are named `<resolution>px_epoch_<epoch>.png`. Chains that do not clip
-    are shown as far as they are within [-1, 1].
+    changed. Files are named `<stage>_<resolution>px_epoch_<epoch>.png`. Chains that do
+    not clip are shown as far as they are within [-1, 1].
 
     Args:
         folder: where the pictures go.
@@ -37,7 +37,8 @@ class SampleGrid(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
             return
-        name = f"{self.model.resolution:04d}px_epoch_{epoch + 1:04d}.png"
+        stage, resolution = self.model.stage + 1, self.model.resolution
+        name = f"{stage:02d}_{resolution:04d}px_epoch_{epoch + 1:04d}.png"
         path = self.folder / name
         if self.sources is None:
             classes = self.model.num_classes

@@ -21,7 +21,7 @@ from keras_cfebm.utils import atomic_files
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.utils.version import __version__
 
-_GRID_NAME = re.compile(r"0*(\d+)px_epoch_0*(\d+)")
+_GRID_NAME = re.compile(r"0*(\d+)_0*(\d+)px_epoch_0*(\d+)")
 # Not allowed in HTML, not encodable, or able to reverse the text around them.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
@@ -110,14 +110,14 @@ def _verdict(run):
 
 
 def _sample_grids(run):
-    """The grids drawn in training: resolution -> epoch -> path, both ascending."""
-    grids: dict[int, dict] = {}
+    """The grids drawn in training: (stage, resolution) -> epoch -> path, ascending."""
+    grids: dict[tuple[int, int], dict] = {}
     for path in run.samples.glob("*.png"):
         if match := _GRID_NAME.fullmatch(path.stem):
-            resolution, epoch = map(int, match.groups())
-            grids.setdefault(resolution, {})[epoch] = path
+            stage, resolution, epoch = map(int, match.groups())
+            grids.setdefault((stage, resolution), {})[epoch] = path
     return {
-        level: dict(sorted(epochs.items())) for level, epochs in sorted(grids.items())
+        place: dict(sorted(epochs.items())) for place, epochs in sorted(grids.items())
     }
 
 

@@ -191,9 +191,10 @@ def train(
             return data.batches(*sizes, **order, labels=config.network.conditional)
 
         def stage_callbacks(stage):
+            number = config.stages.index(stage) + 1
             active = [log, *([watch] if guard else [])]
             if writes:
-                board = run.tensorboard / f"{stage.resolution:04d}px"
+                board = run.tensorboard / f"{number:02d}_{stage.resolution:04d}px"
                 active += [*_tensorboard(board), grids]
             return [*active, *extra, stop, checkpoints]
 

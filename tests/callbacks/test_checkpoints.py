@@ -344,10 +344,10 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path):
 def test_sample_grids_are_written_per_epoch(tmp_path):
     fit(callbacks=[SampleGrid(tmp_path, count=4, every=2)])
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "0008px_epoch_0002.png",
-        "0008px_epoch_0003.png",
-        "0016px_epoch_0002.png",
-        "0016px_epoch_0003.png",
+        "01_0008px_epoch_0002.png",
+        "01_0008px_epoch_0003.png",
+        "02_0016px_epoch_0002.png",
+        "02_0016px_epoch_0003.png",
     ]
 
 
@@ -363,4 +363,4 @@ def test_grids_show_what_lies_in_range_of_chains_that_do_not_clip(
     grid.set_model(model)
     grid.set_params({"epochs": 1})
     grid.on_epoch_end(0)
-    assert (tmp_path / "0008px_epoch_0001.png").is_file()
+    assert (tmp_path / "01_0008px_epoch_0001.png").is_file()

@@ -69,7 +69,8 @@ def test_a_translation_run_leaves_everything_it_promises(translator):
     assert model.chain_start == "source"
     assert [network.resolution for network in model.ladder] == [8, 16, 32]
     grids = sorted(path.name for path in run.samples.glob("*.png"))
-    assert [name[:6] for name in grids] == ["0008px", "0016px", "0032px"]
+    places = [name.partition("_epoch")[0] for name in grids]
+    assert places == ["01_0008px", "02_0016px", "03_0032px"]
     with PIL.Image.open(run.samples / grids[-1]) as grid:
         wide, high = grid.size
     assert wide > 4 * high  # sixteen sources above their translations

@@ -60,9 +60,9 @@ def whole(started):
     for path in (run.energies, run.chain, run.path / "samples.png"):
         write_picture(path)
     write_picture(run.film, frames=3)
-    for resolution, epochs in ((8, 5), (16, 1)):
+    for place, epochs in (("01_0008px", 5), ("02_0016px", 1), ("03_0008px", 1)):
         for epoch in range(1, epochs + 1):
-            name = f"{resolution:04d}px_epoch_{epoch:04d}.png"
+            name = f"{place}_epoch_{epoch:04d}.png"
             write_picture(run.samples / name)
     run.ladder.touch()
     distances = {"samples": 12.5, "test": 2.25, "uniform_noise": 250.0}
@@ -126,12 +126,12 @@ def test_the_page_holds_everything_that_is_in_the_folder(whole):
     ):
         assert text in reader.text, text
     assert 'class="note"' not in run_report(whole.path)
-    # samples, 3 + 1 grids, strip, film, curves, and that of the task
+    # samples, 3 + 1 + 1 grids, strip, film, curves, and that of the task
     images = reader.all("img")
-    assert len(images) == 9
+    assert len(images) == 10
     assert sum(i["src"].startswith("data:image/gif;base64,") for i in images) == 1
     assert all(image["alt"] and image["width"] == "40" for image in images)
-    assert len({image["alt"] for image in images}) == 9
+    assert len({image["alt"] for image in images}) == 10
 
 
 def test_the_page_loads_nothing(whole):
@@ -237,7 +237,7 @@ def test_a_damaged_picture_is_named_and_the_rest_is_shown(whole):
     data = whole.chain.read_bytes()
     whole.chain.write_bytes(data[: len(data) // 2])
     reader = Reader(run_report(whole.path))
-    assert len(reader.all("img")) == 8
+    assert len(reader.all("img")) == 9
     assert "cannot be read as a PNG or GIF picture" in reader.text
 
 
