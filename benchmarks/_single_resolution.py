@@ -100,7 +100,7 @@ def train_single(config, data, steps, budget, step_size=None):
     if config.network.conditional:
         settings["num_classes"] = int(data.labels().max()) + 1
     network = EnergyNetwork(last.resolution, channels=data.channels, **settings)
-    own = (last.langevin or config.langevin).at_level(config.levels - 1)
+    own = config.final_langevin.at_level(config.levels - 1)
     model = CFEBM(
         [network],
         langevin=own.replace(steps=steps, step_size=step_size or own.step_size),

@@ -76,8 +76,8 @@ def point(config, folder, options):
     if options.control:
         levels = config.levels
         clock = time.process_time if clock == "CPU" else time.monotonic
-        chain = config.langevin.total_steps(levels)
-        finest = (config.langevin.step_size_at(levels - 1),)
+        chain = config.final_langevin.total_steps(levels)
+        finest = (config.final_langevin.step_size_at(levels - 1),)
         found["controls"] = []
         for eta in map(float, options.control_step_sizes or finest):
             budget = Budget(seconds, clock)

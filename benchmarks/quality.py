@@ -76,7 +76,10 @@ def sample_table(options):
     rows = [_row(f"coarse to fine, {path}", found, made, seconds)]
     levels = config.levels
     chains = options.single_steps or sorted(
-        {config.langevin.steps_at(levels - 1), config.langevin.total_steps(levels)}
+        {
+            config.final_langevin.steps_at(levels - 1),
+            config.final_langevin.total_steps(levels),
+        }
     )
     for steps in map(int, chains):
         budget = Budget(options.budget or seconds, clock)

@@ -100,8 +100,11 @@ def card(name, run, model, config, distances, details, count, kind):
         * bool(stage.data_chains)
         + f" with noise of σ ≤ {stage.data_chain_noise or 0:g}"
         * bool(stage.data_chains and stage.data_chain_noise)
+        + (f", from here on {_steps(stage.langevin)}" if stage.langevin else "")
         for stage in config.stages
     )
+    if any(stage.langevin for stage in config.stages):
+        stages = f"at first {_steps(config.langevin)}; {stages}"
     preset = configs.PRESETS[name]
     what, start, measured = _words(config, preset)
     noise, noise_flag = _noise_words(config)
@@ -164,9 +167,12 @@ def _words(config, preset):
 
 
 def _chain(settings):
-    steps = " + ".join(map(str, np.ravel(settings.steps)))
     sizes = ", ".join(f"{size:g}" for size in np.ravel(settings.step_size))
-    return f"{steps} steps per level, of η = {sizes}"
+    return f"{_steps(settings)}, of η = {sizes}"
+
+
+def _steps(settings):
+    return " + ".join(map(str, np.ravel(settings.steps))) + " steps per level"
 
 
 def _noise_words(config):
@@ -174,7 +180,7 @@ def _noise_words(config):
     own = flags.FLAGS.noise_scale
     if own is None:
         return "", ""
-    trained = config.langevin.noise_scale
+    trained = config.final_langevin.noise_scale
     return f"; σ from {own:g} ({trained:g} in training)", f" --noise_scale={own:g}"
 
 

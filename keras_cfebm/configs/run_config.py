@@ -237,6 +237,15 @@ class RunConfig:
         """Number of resolutions, which is that of the model's networks."""
         return len({stage.resolution for stage in self.stages})
 
+    @property
+    def final_langevin(self) -> Langevin:
+        """The sampler of the trained model: that of the last stage with one of its own.
+
+        Without such a stage it is `langevin`.
+        """
+        own = [stage.langevin for stage in self.stages if stage.langevin is not None]
+        return own[-1] if own else self.langevin
+
     def replace(self, **changes: typing.Any) -> "RunConfig":
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)

@@ -198,9 +198,7 @@ def _are_alike(records):
 
 def _chain_steps(config):
     """Steps of a whole chain; of a translation, which has one level, of that."""
-    own = [stage.langevin for stage in config.stages if stage.langevin is not None]
-    langevin = own[-1] if own else config.langevin
-    levels = config.levels
+    langevin, levels = config.final_langevin, config.levels
     if config.source is not None:
         return langevin.steps_at(levels - 1)
     return langevin.total_steps(levels)

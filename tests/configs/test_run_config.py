@@ -94,6 +94,16 @@ def test_coarser_levels_may_be_trained_again():
         RunConfig.from_dict(changed(stages=stages[:3]))
 
 
+def test_the_final_sampler_is_that_of_the_last_stage_with_its_own():
+    plain = changed()
+    config = RunConfig.from_dict(plain)
+    assert config.final_langevin == config.langevin
+    stages = [dict(plain["stages"][i]) for i in (0, 1, 0, 1)]
+    own = config.langevin.replace(steps=3)
+    stages[2]["langevin"] = dataclasses.asdict(own)
+    assert RunConfig.from_dict({**plain, "stages": stages}).final_langevin == own
+
+
 def test_text_that_is_not_json_is_refused():
     with pytest.raises(ValueError, match="Expected a configuration in JSON"):
         RunConfig.from_json("{")
