@@ -253,7 +253,9 @@ visualization.comparison_grid(neighbours.images)
 # %% [markdown]
 # The neighbours resemble the samples in outline and differ in shape and print: the
 # samples are not copies. Samples that are *farther* from the training images than test
-# images are show no memorising either; they show that the samples are not perfect.
+# images are show no memorising either; they show that the samples are not perfect. And
+# where they are a little *nearer*, copies would show in the pictures; a model that
+# seldom draws unusual garments, which are far from all others, is nearer too.
 #
 # ## How good are the samples?
 #

@@ -406,7 +406,7 @@ for kind, images in anomalies.items():
     one = report.figures[kind]["energy"]["auroc"]
     two = cf.evaluation.detection_figures(other_normal, other_scores(images))["auroc"]
     print(f"{kind:15}{one:14.3f}{two:14.3f}")
-# Digits and uniform noise changed sides, in opposite directions.
+# Digits changed sides.
 # "New classes" are no anomalies for the second model: it was trained on them. Where
 # another column differs much, the figure was a property of one training run, not of
 # the method. Report several models, or say that you have one.

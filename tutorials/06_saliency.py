@@ -148,8 +148,8 @@ for name, heat in maps.items():
 # A high number in the first column is bad news: then much of the map comes from the
 # image and from the architecture. A high number in the second says that the map is
 # close to an edge detector. Here the maps depend on what was learned: those of the
-# untrained network are hardly alike, or even the opposite. But each map correlates with
-# plain edges by more than 0.4. Keep both in mind when a map looks convincing.
+# untrained network are hardly alike. But each map has something of plain edges, and the
+# input gradient most. Keep both in mind when a map looks convincing.
 #
 # ## 4. Second test: erase what the map calls important
 #

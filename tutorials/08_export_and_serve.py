@@ -147,8 +147,9 @@ print("in Python: ", np.round(model.predict(test.images(4), verbose=0), 3))
 
 # %% [markdown]
 # The server gives what Python gives. The noise is flagged, as no normal image was as
-# unusual, and the sample is not. Raw energies would call the noise normal: notebook 04
-# shows where they mislead, and an exported one misleads as much.
+# unusual, and the sample is not. The raw energy of this model is high for such noise
+# too, but not of every image that is none: notebook 04 shows where raw energies
+# mislead, and an exported one misleads as much.
 #
 # ## Seeds and steps, one per row
 #
@@ -178,7 +179,7 @@ visualization.image_grid(np.array(by_steps + by_speed, "float32"), columns=7)
 
 # %% [markdown]
 # One seed; above with 1 to 50 steps per level (0 would be the model's own). The last
-# chains are longer than in training (16, 12 and 10 steps): more is not better. Below
+# chains are longer than in training (16, 8 and 8 steps): more is not better. Below
 # with seven speeds: fewer steps that are larger in proportion, so that each chain takes
 # as long a way as in training. It bears a speed of 2 or 3; much larger steps miss.
 #
