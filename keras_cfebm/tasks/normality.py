@@ -15,6 +15,9 @@ _POINTS = 65
 #: scores as are needed to know its slope.
 _TAIL, _LEAST_IN_TAIL = 0.02, 5
 _TINY = 1e-6
+#: A feature that hardly varies is divided by this share of its mean at least: by less,
+#: its rounding alone would be larger than all that other features say.
+_LEAST_SPREAD = 0.01
 
 
 class Measurements(NamedTuple):
@@ -122,7 +125,9 @@ class Normality(keras.layers.Layer):
         mixture.fit((statistics - centre) / spread)
         whitening = mixture.precisions_cholesky_
         determinants = np.log(np.diagonal(whitening, axis1=1, axis2=2)).sum(axis=1)
-        feature_spread = np.maximum(reference.features.std(axis=0), _TINY)
+        means = np.abs(reference.features.mean(axis=0))
+        least = np.maximum(_LEAST_SPREAD * means, _TINY)
+        feature_spread = np.maximum(reference.features.std(axis=0), least)
         values = {
             "centre": centre,
             "spread": spread,

@@ -9,6 +9,7 @@ from keras import ops
 from sklearn.mixture import GaussianMixture
 
 from keras_cfebm import CFEBM, Langevin, load_ladder, tasks
+from keras_cfebm.assets import half_precision
 from keras_cfebm.tasks import LadderDetector, Normality
 from keras_cfebm.tasks.energies import any_class, of_class
 from keras_cfebm.tasks.normality import Measurements, along, curve
@@ -84,6 +85,25 @@ def test_scores_are_those_of_the_mixture_and_of_the_nearest_neighbour():
     y = (x.features[:, None] - features) / features.std(0)
     nearest = np.sqrt(np.square(y).sum(-1)).min(1)
     np.testing.assert_allclose(distance, nearest, rtol=0.02, atol=0.02)
+
+
+def test_a_feature_that_hardly_varies_drowns_no_other():
+    """Not when rounded either, as the package's files are."""
+    rng = np.random.default_rng(0)
+    sets = []
+    for count in (300, 200, 500, 500):
+        features = rng.normal(0, 1, (count, 3))
+        features[:, 2] = 0.25 + 1e-5 * features[:, 2]
+        features = features.astype("float32")
+        sets.append(Measurements(features[:, :2], features))
+    *known, new = sets
+    normality = Normality.learned(*known, components=2)
+    half_precision.round_weights(normality)
+    _, distance = normality.scores(new)
+    reference = known[1].features[:, :2]
+    y = (new.features[:, None, :2] - reference) / reference.std(0)
+    nearest = np.sqrt(np.square(y).sum(-1)).min(1)
+    np.testing.assert_allclose(distance, nearest, atol=0.1)
 
 
 # --- LadderDetector -----------------------------------------------------------------
