@@ -74,12 +74,9 @@ def sample_table(options):
     found = fashion_mnist_figures(ladder.generate(options.samples, options.seed))
     path = "→".join(str(stage.resolution) for stage in config.stages)
     rows = [_row(f"coarse to fine, {path}", found, made, seconds)]
-    levels = config.levels
+    chain, levels = config.final_langevin, config.levels
     chains = options.single_steps or sorted(
-        {
-            config.final_langevin.steps_at(levels - 1),
-            config.final_langevin.total_steps(levels),
-        }
+        {chain.steps_at(levels - 1), chain.total_steps(levels)}
     )
     for steps in map(int, chains):
         budget = Budget(options.budget or seconds, clock)
