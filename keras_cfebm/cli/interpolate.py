@@ -1,5 +1,6 @@
 """Interpolate between the noise that two chains start from (Sec. 4.1)."""
 
+import numpy as np
 from absl import flags
 
 from keras_cfebm import evaluation, tasks
@@ -23,6 +24,8 @@ def main(values: flags.FlagValues) -> None:
         values.batch_size,
         even=values.even,
     )
+    # A chain may be one that does not clip.
+    images = np.clip(images, -1.0, 1.0)
     figures = evaluation.evaluate_interpolations(images)
     task.record(figures, columns=values.columns, speed=values.speed, even=values.even)
     rows, columns, *shape = images.shape

@@ -32,10 +32,12 @@ def main(values: flags.FlagValues) -> None:
     array = grid.with_suffix(".npy")
     # First: a picture of so many may be too large.
     atomic_files.save(np.save, array, arr=images)
+    # A chain may be one that does not clip.
+    shown = np.clip(images, -1.0, 1.0)
     if labels is None:
-        image_grid(images, path=grid)
+        image_grid(shown, path=grid)
     else:
-        class_grid(model, images, labels, grid)
+        class_grid(model, shown, labels, grid)
     print(
         f"{values.count} images of {model.image_shape}, --seed={model.last_seed}: "
         f"{grid}, {array}"

@@ -168,7 +168,8 @@ def evaluate_generation(
         **options: further arguments of `model.generate`, such as its speed.
 
     Returns:
-        `Evaluation`; its figures are those of `evaluate_samples`.
+        `Evaluation`; its figures are those of `evaluate_samples`. Images are clipped to
+        [-1, 1].
 
     Raises:
         ValueError: if a number is out of range, or the encoder refuses the samples.
@@ -190,6 +191,8 @@ def evaluate_generation(
                 start=start,
                 **options,
             )[: end - start]
+            # A chain may be one that does not clip.
+            images = np.clip(images, -1.0, 1.0)
             if start < shown:
                 first.append(images[: shown - start])
             yield images

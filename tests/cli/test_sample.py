@@ -11,6 +11,7 @@ from keras_cfebm.cli.labels import in_rows, labels_of
 from keras_cfebm.cli.main import main
 from keras_cfebm.cli.serve import find_versions
 from keras_cfebm.runs.run_folder import RunError, RunFolder
+from keras_cfebm.sampling import Langevin
 from keras_cfebm.utils import model_files
 
 
@@ -72,6 +73,17 @@ def test_a_task_checks_its_output_before_its_work(plain, tmp_path, capsys):
     output = f"--output={tmp_path}/file/folder"
     assert main(["interpolate", f"--model={plain}", output]) == 1
     assert "--output names another place" in capsys.readouterr().err
+
+
+def test_images_of_a_chain_that_does_not_clip(make_model, tmp_path):
+    free = Langevin(steps=1, noise_scale=5.0, final_noise_scale=5.0, clip=None)
+    model = tmp_path / "free.keras"
+    make_model(langevin=free).save(model)
+    assert np.abs(sample(model, tmp_path, "--count=2")).max() > 1.5
+    output = f"--output={tmp_path / 'rows'}"
+    command = ["interpolate", f"--model={model}", "--count=1", "--columns=3", output]
+    assert main(command) == 0
+    assert (tmp_path / "rows" / "interpolations.png").is_file()
 
 
 # --- Seeds ----------------------------------------------------------------------------

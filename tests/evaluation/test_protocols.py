@@ -368,6 +368,14 @@ def test_samples_are_streamed_and_each_is_drawn_once(noise_images, encoder):
     assert found.figures["frechet_distance"] == pytest.approx(whole["frechet_distance"])
 
 
+def test_samples_of_a_chain_that_does_not_clip(noise_images, encoder):
+    images = noise_images(6, 8)
+    model = types.SimpleNamespace(generate=lambda count, **_: 3 * images[:count])
+    reference = FeatureStatistics.from_images([images], encoder, "noise")
+    found = evaluation.evaluate_generation(model, 6, encoder, reference, batch_size=6)
+    np.testing.assert_array_equal(found.images["samples"], (3 * images).clip(-1, 1))
+
+
 def test_statistics_that_cannot_be_kept_are_computed(noise_images, encoder, tmp_path):
     data = datasets.from_arrays(noise_images(9, 8))
     kept = evaluation.reference_statistics(data, encoder, "nine", tmp_path / "cache")
