@@ -38,7 +38,7 @@ shown = 8  # @param {type:"integer"}
 #
 # `generator` learned from chains that start at noise, at 8×8 pixels. `denoiser` learned
 # from chains that start at *noisy images*: a training image plus white noise whose
-# standard deviation was drawn between 0 and 0.4. Both use the same data and network. A
+# standard deviation was drawn between 0 and 0.5. Both use the same data and network. A
 # model holds one energy per resolution, and the settings of its chains: number and size
 # of the steps at each level, coarsest first. A task that is given the *model* takes
 # steps of the size that training took; one that is given an energy alone cannot know
@@ -124,11 +124,12 @@ for name, figures in report.figures[f"{sigma:g}"].items():
 
 # %% [markdown]
 # Compare the row `model` with the others, first with the Gaussian and the median
-# filter. Non-local means is a strong rival, and who is ahead may depend on the figure,
-# PSNR or SSIM: it averages similar patches of the *same* image, and it is told
-# $\sigma$. The network has to handle every noise level and is never told which one it
-# is; only its number of steps is chosen. The last row combines both: `tasks.restore`
-# starts at the images of non-local means and holds the chain near the noisy ones.
+# filter. Non-local means is the strong rival: it averages similar patches of the *same*
+# image, and it is told $\sigma$. The network has to handle every noise level and is
+# never told which one it is; only its number of steps is chosen. The last row combines
+# both: `tasks.restore` starts at the images of non-local means and holds the chain near
+# the noisy ones. A start from a filter has lost what the filter took away. Does it help
+# here? And at $\sigma = 0.1$?
 #
 # ## How many steps, and which energy?
 #
@@ -280,8 +281,8 @@ visualization.comparison_grid({name: row[:shown] for name, row in rows.items()})
 #
 # ## Exercises
 #
-# 1. *(easy)* The denoiser was trained with noise up to 0.4. What does it gain at
-#    $\sigma = 0.1$, 0.4 and 0.7? Does it fail outside of its range?
+# 1. *(easy)* The denoiser was trained with noise up to 0.5. What does it gain at
+#    $\sigma = 0.1$, 0.5 and 0.8? Does it fail outside of its range?
 # 2. *(easy)* Make a mask of your own: scratches, one pixel wide. Who wins, the model or
 #    `biharmonic`?
 # 3. *(medium)* Garments are nearly symmetric, shoes are not. Start the hole of
@@ -303,7 +304,7 @@ denoising_chains = {
     steps: tasks.Chain(denoiser.sampling_network, usual.replace(steps=steps))
     for steps in (usual.steps_at(0), 2 * usual.steps_at(0))
 }
-for level in (0.1, 0.4, 0.7):
+for level in (0.1, 0.5, 0.8):
     noisy = tasks.add_noise(images, level)
     quality = evaluation.psnr(np.clip(noisy, -1, 1), images).mean()
     line = f"σ = {level}: {quality:.2f} dB before"

@@ -322,11 +322,12 @@ for name in ("generative", "generative, visible"):
 # %% [markdown]
 # Read the columns one after the other. Over all pixels, the generative map of all
 # movement is **worse than chance**: the ground, which drifts below $-1$, outshines the
-# damage. Its visible form is far above chance, and so is the edge detector, which needs
-# no model at all. On the garment alone the picture is another one. Both generative maps
-# do about equally well now: the ground was the difference. The edge detector is at
-# chance, and the plain input gradient, far below chance before, is the best. No map
-# wins both columns: the answer depends on what you compare with.
+# damage. Its visible form is far above chance. So is Grad-CAM, at a coarse resolution,
+# and even the edge detector, which needs no model at all. On the garment alone the
+# picture is another one. Both generative maps do about equally well now: the ground was
+# the difference. The edge detector is at chance, and the plain input gradient, far
+# below chance before, is above it. Compare the best maps in both columns: who is ahead
+# depends on what you compare with.
 #
 # (The restoration itself is only partial: the model has learned to remove noise from
 # whole images, not from squares.)

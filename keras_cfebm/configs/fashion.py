@@ -50,13 +50,6 @@ _DEMO = _QUICK.replace(
 
 _EIGHT_CLASSES = tuple(n for n in CLASS_NAMES if n not in ("Trouser", "Bag"))
 
-
-_DENOISE = _QUICK.replace(
-    source=_QUICK.data,
-    source_noise=0.4,
-    stages=_stages((0, 19_200), (9_600, 28_800), (6_400, 6_400)),
-)
-
 #: Eight steps of every level, large ones, as in `_DEMO`, but smaller at 32 pixels.
 _EIGHT_STEPS = _DEMO.langevin.replace(steps=8, step_size=(2.0, 8.0, 16.0))
 
@@ -84,6 +77,22 @@ _COMPLETE = _QUICK.replace(
     ema_decay=0.999,
     coarse_pool=24_000,
     report_steps=200,
+)
+
+#: Chains begin at noisy images, at one level only, and have not far to go.
+_DENOISE = _COMPLETE.replace(
+    source=_COMPLETE.data,
+    source_noise=0.5,
+    langevin=_EIGHT_STEPS.replace(step_size=2.0),
+    stages=_stages(
+        (0, 64_000),
+        (6_400, 89_600),
+        (12_800, 115_200),
+        batch_sizes=(64, 32, 32),
+        rates=(1e-3, 1.5e-3, 1.5e-3),
+        decays=(32_000, 48_000, 80_000),
+    ),
+    coarse_pool=0,
 )
 
 #: Last stages, in which a quarter of the chains start at noisy images: after them long
@@ -172,6 +181,7 @@ PRESETS = {
     "fashion_mnist_denoise": _preset(
         "Translates noisy images to clean ones; `cfebm denoise` is best with it.",
         _DENOISE,
+        origin=DOWNLOADED,
     ),
     "fashion_mnist_conditional": _preset(
         "One energy per class, in one network: all images of the set, in an hour.",

@@ -161,7 +161,7 @@ def test_restoration_has_a_row_for_each_method(
     name = "σ = 0.2"
     brief = dataclasses.replace(restoration.CASES[name], settings=LANGEVIN)
     monkeypatch.setitem(restoration.CASES, name, brief)
-    monkeypatch.setattr(restoration, "images_of", lambda *_: few_images())
+    monkeypatch.setattr(restoration, "images_of", lambda *_, **__: few_images())
     options = types.SimpleNamespace(
         model=str(model),
         denoiser=str(model),
@@ -170,6 +170,7 @@ def test_restoration_has_a_row_for_each_method(
         seeds=["0", "1"],
         cases=[name],
         rival_seconds=0.1,
+        rival_data="fashion_mnist_embedded",
         pictures=str(tmp_path),
     )
     results = restoration.run(options)
