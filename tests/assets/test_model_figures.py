@@ -129,6 +129,7 @@ def test_translations_of_emoji_are_judged_by_the_file_of_the_same_name(tmp_path)
         ("emoji_portraits", ["generation", "novelty", "inpainting"]),
         ("fashion_mnist_denoise", ["denoising"]),
         ("fashion_mnist_sneaker_to_boot", ["translation"]),
+        ("fashion_mnist_shirt_to_dress", ["translation"]),
     ],
 )
 def test_a_model_is_judged_by_what_it_is_for(preset, sections, monkeypatch):

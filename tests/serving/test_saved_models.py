@@ -23,6 +23,7 @@ def test_one_of_each_kind_is_there():
         "fashion_mnist",
         "fashion_mnist_conditional",
         "fashion_mnist_sneaker_to_boot",
+        "fashion_mnist_shirt_to_dress",
         "emoji_portraits",
     } <= set(NAMES)
 
