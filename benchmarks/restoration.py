@@ -56,7 +56,7 @@ class Case:
     settings: Langevin = RESTORATION
 
 
-def _from(initial, operator, noise=0.0, denoiser=True, steps=6):
+def _from(initial, operator, noise=0.0, denoiser=True, *, steps):
     settings = REFINEMENT.replace(steps=steps)
     return Case(operator, noise, denoiser, initial, settings)
 
