@@ -1,5 +1,5 @@
-"""How good a preset's samples are after how many minutes: classifier FID of shorter and
-longer trainings.
+"""How good a preset's samples are after how many minutes: the Fréchet distance, to its
+training images, of shorter and longer trainings.
 
 Each point is a training of its own, all of whose stages are shorter or longer by one
 factor: samples in the middle of one training would be those of a coarser level. With
@@ -11,6 +11,7 @@ Run from the repository's root; a training that was stopped goes on, and one tha
 finished is not trained again:
 
     python -m benchmarks.curve --factors=0.25,0.5,1,2 --json=runs/curve/curve.json
+    python -m benchmarks.curve --preset=emoji_portraits --folder=runs/curve_portraits
 """
 
 import dataclasses
@@ -23,15 +24,15 @@ import numpy as np
 from absl import flags
 
 from benchmarks import _common
-from benchmarks._fashion import classifier_fid
 from benchmarks._single_resolution import Budget, train_single, training_time
-from keras_cfebm import configs
+from keras_cfebm import configs, evaluation
+from keras_cfebm.assets.yardsticks import Yardstick
 from keras_cfebm.runs.run_folder import RunFolder
 from keras_cfebm.runs.train import load_data, train
 
 
 def define_flags():
-    flags.DEFINE_string("preset", "fashion_mnist_demo", "Preset of grey images.")
+    flags.DEFINE_string("preset", "fashion_mnist_demo", "Preset of garments or emoji.")
     flags.DEFINE_list("factors", ["0.25", "0.5", "1", "2"], "Lengths, 1 the preset's.")
     flags.DEFINE_integer("seeds", 1, "Trainings of each length.", lower_bound=1)
     flags.DEFINE_bool("control", False, "Also train one resolution alone.")
@@ -55,12 +56,20 @@ def scaled(config, factor):
     return config.replace(stages=tuple(stages))
 
 
+def distance_of(samples, yardstick):
+    """Fréchet distance of samples to all training images at hand."""
+    figures = evaluation.evaluate_samples(
+        [samples.clip(-1, 1)], yardstick.reference(), yardstick.encoder
+    )
+    return figures["frechet_distance"]
+
+
 def point(config, folder, options):
     """One training, and its control.
 
     Returns:
-        Dict: CPU seconds, training steps, classifier FID; with the control also a list
-        of its η, steps and FID.
+        Dict: CPU seconds, training steps, Fréchet distance; with the control also a
+        list of its η, steps and distance.
     """
     model = train(config, folder, verbose=0)
     seconds, clock, steps = training_time(RunFolder(folder).metrics)
@@ -70,9 +79,14 @@ def point(config, folder, options):
         if model.num_classes is not None:
             labels = np.arange(options.samples) % model.num_classes
         samples = model.generate(options.samples, seed=config.seed, labels=labels)
-        return classifier_fid(samples)
+        return distance_of(samples, Yardstick(config.data))
 
-    found = {"seconds": seconds, "clock": clock, "steps": steps, "fid": judged(model)}
+    found = {
+        "seconds": seconds,
+        "clock": clock,
+        "steps": steps,
+        "distance": judged(model),
+    }
     if options.control:
         levels = config.levels
         clock = time.process_time if clock == "CPU" else time.monotonic
@@ -82,7 +96,11 @@ def point(config, folder, options):
         for eta in map(float, options.control_step_sizes or finest):
             budget = Budget(seconds, clock)
             single = train_single(config, load_data(config.data), chain, budget, eta)
-            control = {"step_size": eta, "steps": budget.steps, "fid": judged(single)}
+            control = {
+                "step_size": eta,
+                "steps": budget.steps,
+                "distance": judged(single),
+            }
             print(control, file=sys.stderr, flush=True)
             found["controls"].append(control)
     return found
@@ -106,9 +124,10 @@ def run(options):
         row = [f"{factor:g}", f"{minutes:.1f}"]
         trained = [[found, *found.get("controls", ())] for found in of_factor]
         for same in zip(*trained, strict=True):
-            row.append(" ".join(f"{found['fid']:.2f}" for found in same))
+            row.append(" ".join(f"{found['distance']:.2f}" for found in same))
         rows.append(row)
-    header = ["length", f"{points[0]['clock']} minutes", "classifier FID"]
+    metric = Yardstick(preset.data).encoder.frechet_name
+    header = ["length", f"{points[0]['clock']} minutes", metric]
     header += [
         f"one resolution, η = {control['step_size']:g}"
         for control in points[0].get("controls", ())

@@ -86,7 +86,7 @@ def test_the_curve_trains_shorter_runs_beside_a_control(monkeypatch, tmp_path, c
 
     budgets = []
     monkeypatch.setattr(curve, "train_single", train_single)
-    monkeypatch.setattr(curve, "classifier_fid", lambda images: images.mean())
+    monkeypatch.setattr(curve, "distance_of", lambda images, _: images.mean())
     options = types.SimpleNamespace(
         preset="tiny",
         factors=["0.5"],
@@ -97,12 +97,23 @@ def test_the_curve_trains_shorter_runs_beside_a_control(monkeypatch, tmp_path, c
         folder=str(tmp_path),
     )
     (found,) = curve.run(options)["points"]
-    assert found["steps"] == 4 and abs(found["fid"]) < 1
+    assert found["steps"] == 4 and abs(found["distance"]) < 1
     assert budgets == [(found["seconds"], 2.0), (found["seconds"], 8.0)]
-    assert [control["fid"] for control in found["controls"]] == [7, 7]
+    assert [control["distance"] for control in found["controls"]] == [7, 7]
     table = capsys.readouterr().out
     assert "| 0.5 " in table and "| one resolution, η = 8 |" in table
     assert curve.run(options)["points"] == [found]  # not trained again
+
+
+def test_the_curve_judges_by_the_training_images():
+    from benchmarks import curve
+    from keras_cfebm import configs
+    from keras_cfebm.assets.yardsticks import Yardstick
+
+    yardstick = Yardstick(configs.find("fashion_mnist_demo").config.data)
+    images = yardstick.images("test", 400)
+    near, far = (curve.distance_of(x, yardstick) for x in (images, -images))
+    assert 0 < near < 2 < 20 < far
 
 
 def test_stability_counts_survivors(monkeypatch, capsys):
