@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_cfebm import backend
 from keras_cfebm.layers import (
@@ -234,22 +235,25 @@ class EnergyNetwork(keras.Model):
 
         return energy
 
-    def bind_features(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-        """Returns the network without its last layer as a plain function.
+    def bind_features(self) -> Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]:
+        """Returns features and energy as one plain function, which needs no labels.
 
         Returns:
             Function of images `(batch, resolution, resolution, channels)` that returns
-            a pair of the head's features `(batch, width)` and the energies `(batch,)`;
-            with classes −log Σ_y exp(−E(x, y)), the energies of any class.
+            what the first block hands on, float32 of shape `(batch, side, side,
+            channels)` with half the images' side; the head's features `(batch, width)`;
+            and the energies `(batch,)`, with classes those of any class,
+            −log Σ_y exp(−E(x, y)).
         """
-        blocks = [block.bind() for block in self.blocks]
-        features_of = self.head.bind_features()
+        first, *others = [block.bind() for block in self.blocks]
+        head_features_of = self.head.bind_features()
 
         def features(x):
-            for block in blocks:
+            maps = x = first(x)
+            for block in others:
                 x = block(x)
-            found = features_of(x)
-            return found, self.head.marginal(found)
+            found = head_features_of(x)
+            return ops.cast(maps, "float32"), found, self.head.marginal(found)
 
         return features
 

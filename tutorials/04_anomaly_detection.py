@@ -134,11 +134,12 @@ pairs = {name: (energies["normal"], energies[name]) for name in anomalies}
 display(cf.visualization.roc_curves(pairs))
 
 # %% [markdown]
-# Read both pictures together. Noise and most constant images lie to the right of the
-# normal energies: found. Interpolations are shifted, and overlap. **Digits sit in the
-# middle of the normal energies, and the new classes, on average, even to the left of
-# them.** The paper's table has one AUROC per data set; a histogram tells why it is what
-# it is.
+# Read both pictures together. Constant images lie to the right of the normal energies:
+# found. Interpolations are shifted, and overlap. Digits are all alike to this energy,
+# and lie just on the wrong side of the threshold: a high AUROC, and yet few are found.
+# **The new classes lie, on average, to the left of the normal energies, and uniform
+# noise to the left of everything.** The paper's table has one AUROC per data set; a
+# histogram tells why it is what it is.
 #
 # ## 4. Why energies mislead, first reason: simple images are likely
 #
@@ -185,10 +186,10 @@ right.set(
 plt.show()
 
 # %% [markdown]
-# Trousers, which the model has never seen, have about the lowest energies of all
-# classes. They are simple: straight edges, few grey levels. (Bags, as new to it, lie
-# among the others.) Shirts, on which it was trained, have the highest. Within the test
-# set the energy rises with the size of the PNG file.
+# Trousers, which the model has never seen, have the lowest energies of all classes.
+# They are simple: straight edges, few grey levels. (Bags, as new to it, lie among the
+# others.) T-shirts, coats and shirts, on which it was trained, have the highest. Within
+# the test set the energy rises a little with the size of the PNG file.
 #
 # The most extreme simple image is an empty one. Here is the energy of constant images
 # from black ($-1$) to white ($1$), beside the central 90 % of normal images.
@@ -211,7 +212,7 @@ plt.show()
 
 # %% [markdown]
 # Grey images are found. The black one is not: most pixels of every training image are
-# black, so black areas are what the model knows best. An AUROC over random grey levels
+# black, so black areas are what the model knows well. An AUROC over random grey levels
 # hides this.
 #
 # ## 5. Second reason: data are not where the energy is lowest
@@ -254,15 +255,16 @@ picked = [0, len(states) // 2, len(states) - 1]
 cf.visualization.comparison_grid({f"step {steps[i]}": clipped[i][:6] for i in picked})
 
 # %% [markdown]
-# The energy falls below the band of normal images, while the images get worse: grey
-# levels are lost, and speckles appear. A part of the fall comes from pixels that leave
+# The energy falls below the band of normal images, while the images get worse: nothing
+# is left of the garments but stripes. Most of the fall comes from pixels that leave
 # $[-1, 1]$, as the dashed curve shows, but not all of it. Such images pass every
 # threshold on the energy. "Lower than normal" is a warning too.
 #
 # Third reason: **only the data and the negatives are taught.** Training lowers the
 # energy at the data and raises it where the chains arrive. Trousers are not among the
-# data, and no term of the loss asks that they be unlikely. What the energy says about
-# them is extrapolation.
+# data, and no term of the loss asks that they be unlikely. Nor does a chain of this
+# level ever come near uniform noise: it begins at an image of 16 pixels. What the
+# energy says about either is extrapolation.
 #
 # ## 6. Other scores
 #
@@ -350,8 +352,8 @@ areas = [
 ]
 low_area, high_area = np.quantile(areas, [0.025, 0.975])
 print(f"\nAUROC of new classes, 95 % interval: {low_area:.3f} to {high_area:.3f}")
-# More false alarms buy nothing where anomalies lie inside of the normal energies, as
-# digits do: the threshold would have to be in their midst.
+# A few more false alarms buy much where anomalies lie close together, as digits do, and
+# nothing where they lie below the normal energies, as noise does.
 # An interval below 0.5 says: no bad luck with the test images. It says nothing about
 # another model, because it holds the model fixed.
 
@@ -390,8 +392,9 @@ rival_report = cf.evaluation.evaluate_detection(rivals, held_out, normal, anomal
 print(f"{'AUROC':15}" + "".join(f"{name:>14}" for name in rivals))
 for kind, row in rival_report.figures.items():
     print(f"{kind:15}" + "".join(f"{row[name]['auroc']:14.3f}" for name in rivals))
-# The correction helps where the anomaly is simpler than garments, and breaks where it
-# is more complex: noise does not compress at all, so it counts as normal.
+# The correction helps a little where anomalies are simpler than garments, as trousers
+# are, and breaks where they are more complex, as the mean of two garments is. Noise
+# does not compress at all, so it counts as even more normal.
 # The vector is unusual if any level is too high or too low: it finds more of the new
 # classes than the sum does, but fewer digits and interpolations, whose energies are
 # usual ones at most levels. `tasks.LadderDetector` asks for more than energies.
@@ -406,7 +409,7 @@ for kind, images in anomalies.items():
     one = report.figures[kind]["energy"]["auroc"]
     two = cf.evaluation.detection_figures(other_normal, other_scores(images))["auroc"]
     print(f"{kind:15}{one:14.3f}{two:14.3f}")
-# Digits changed sides.
+# Uniform noise changed sides.
 # "New classes" are no anomalies for the second model: it was trained on them. Where
 # another column differs much, the figure was a property of one training run, not of
 # the method. Report several models, or say that you have one.

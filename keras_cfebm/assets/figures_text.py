@@ -58,6 +58,15 @@ def _generation(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"**Generation**, and what its speed dial costs:\n\n{table}"
 
 
+def _smaller(figures: Mapping[str, Any]) -> str:
+    side = figures["resolution"]
+    return (
+        f"**At {side}×{side} pixels**, without its last level: {figures['metric']} "
+        f"{figures['frechet_distance']:.1f}, of training images pixelated to 16×16 "
+        f"{figures['pixelated_to_16']:.1f}."
+    )
+
+
 def _novelty(figures: Mapping[str, float]) -> str:
     return (
         "**Novelty.** The nearest training image is at a distance of "
@@ -171,6 +180,7 @@ def _soundness(checks: Mapping[str, Any]) -> str:
 
 _SECTIONS: dict[str, Callable[[Any], str]] = {
     "generation": _generation,
+    "smaller": _smaller,
     "novelty": _novelty,
     "guidance": _guidance,
     "inpainting": _inpainting,

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.half_floats import halved
 from keras_cfebm.utils.paths import user_path
 from keras_cfebm.utils.typing import PathLike
 
@@ -46,7 +47,8 @@ def round_weights(layer: keras.Layer) -> None:
 def save(model: keras.Model, path: PathLike) -> None:
     """Saves a model as a `.keras` file that holds what float16 can hold as float16.
 
-    Keras loads it like any other: the weights are float32 again, bit for bit.
+    Weights that are equal are in it once. Keras loads it like any other: the weights
+    are float32 again, bit for bit.
 
     Args:
         model: model of rounded weights; what is not rounded is saved as it is.
@@ -67,16 +69,22 @@ def save(model: keras.Model, path: PathLike) -> None:
 
 
 def _halved(content: bytes) -> bytes:
+    """The file with float16 where that is exact, and with equal weights stored once.
+
+    The averaged weights of a finished training are those of its finest network.
+    """
     file = io.BytesIO()
     with h5py.File(io.BytesIO(content)) as whole, h5py.File(file, "w") as half:
+        stored: dict[tuple, h5py.Dataset] = {}
 
         def copy(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset):
-                values = item[()]
-                if values.dtype == np.float32:
-                    small = values.astype("float16")
-                    values = small if np.array_equal(small, values) else values
-                target = half.create_dataset(name, data=values)
+                values = halved(item[()])
+                key = values.shape, values.dtype, values.tobytes(), str({**item.attrs})
+                if key in stored:
+                    half[name] = stored[key]
+                    return
+                target = stored[key] = half.create_dataset(name, data=values)
             else:
                 target = half.require_group(name)
             target.attrs.update(item.attrs)

@@ -14,6 +14,8 @@ fonts-noto-color-emoji, or https://github.com/googlefonts/noto-emoji.
     emoji/portraits/{train,test}/<code points>.png
         the people of whom head and shoulders are drawn once more: one subject, in one
         place, in all tones
+    emoji/portrait_tones/<tone>/{train,test}/<code points>.png
+        of the toned emoji, the portraits once more
     emoji/genders/{woman,man}/{train,test}/<code points of the woman>.png
         the portraits that there are of a woman and of a man once more, as pairs; some
         differ in the colour of their clothes, too
@@ -25,6 +27,7 @@ middle, in which the pictures lie. The same font gives the same files.
 
 import argparse
 import collections
+import itertools
 import pathlib
 
 from matplotlib import font_manager
@@ -166,8 +169,9 @@ def make(output: PathLike, font: PathLike | None = None) -> dict[str, int]:
         if is_portrait(sequence):
             files[f"portraits/{_side(sequence)}", _name(sequence)] = data
     for sequence, tones in toned_pictures(pictures).items():
-        for tone, data in tones.items():
-            files[f"tones/{tone}/{_side(sequence)}", _name(sequence)] = data
+        folders = ["tones", *(["portrait_tones"] if is_portrait(sequence) else [])]
+        for folder, (tone, data) in itertools.product(folders, tones.items()):
+            files[f"{folder}/{tone}/{_side(sequence)}", _name(sequence)] = data
     for sequence, genders in portraits_of_both(pictures).items():
         for gender, data in genders.items():
             files[f"genders/{gender}/{_side(sequence)}", _name(sequence)] = data

@@ -35,6 +35,8 @@ from keras_cfebm.tasks.ladder_detector import MOST
 
 _FOLDER = pathlib.Path("saved_models")
 _SHOWN = 64
+#: Images that a distance needs at least, as features have 64 dimensions.
+_LEAST = 65
 
 
 def samples_of(model, config, count):
@@ -71,8 +73,11 @@ def real_images(config, count):
 def distances_of(images, real, config):
     """Fréchet distance to all training images of the run: of images, and of a control.
 
-    The control are real images, pixelated to 16×16.
+    The control are real images, pixelated to 16×16. None of fewer images than a
+    distance needs.
     """
+    if len(images) < _LEAST:
+        return None
     encoder = Yardstick(config.data).encoder
     reference = evaluation.FeatureStatistics.from_images(
         [load_data(config.data).images()], encoder, "training images"
@@ -87,7 +92,7 @@ def card(name, run, model, config, distances, details, count, kind):
 
     `kind` says which real images were compared, see `real_images`.
     """
-    (fid, control), (detail, real_detail) = distances, details
+    detail, real_detail = details
     rows = read_metrics(run)
     minutes, cpu_minutes = (
         sum(row[column] for row in rows) / 60 for column in ("seconds", "cpu_seconds")
@@ -112,7 +117,14 @@ def card(name, run, model, config, distances, details, count, kind):
     train_flags = " ".join([f"--preset={name}", *flags.FLAGS.train_flag])
     parameters = sum(model.parameters().values())
     colour = "grey" if preset.channels == 1 else "colour"
-    metric = Yardstick(config.data).encoder.frechet_name
+    judged = ""
+    if distances is not None:
+        metric = Yardstick(config.data).encoder.frechet_name
+        judged = (
+            f"\n| {metric} of {count:,} {measured} to the images of training "
+            f"| **{distances[0]:.1f}** |\n"
+            f"| the same of {kind} images, pixelated to 16×16 | {distances[1]:.1f} |"
+        )
     return f"""# {name}
 
 {what}, {model.resolution}×{model.resolution} pixels, {colour}{classes}.
@@ -128,9 +140,7 @@ def card(name, run, model, config, distances, details, count, kind):
 | seed | {config.seed} |
 | training | {minutes:.0f} minutes, {cpu_minutes:.0f} of processor time, \
 {rows[-1]["rollbacks"]:.0f} rollbacks of the divergence guard |
-| machine | {flags.FLAGS.machine} |
-| {metric} of {count:,} {measured} to the images of training | **{fid:.1f}** |
-| the same of {kind} images, pixelated to 16×16 | {control:.1f} |
+| machine | {flags.FLAGS.machine} |{judged}
 | finest detail, and that of {kind} images | {detail:.3f}, {real_detail:.3f} |
 | parameters | {parameters:,} in all levels, rounded to half precision |
 | licence | Apache 2.0; data: {_licence(preset)} |
@@ -189,18 +199,22 @@ def _classes(data):
 
 
 def write(name, model, config):
-    """Rounds weights and writes both forms anew, with a detector if it has none."""
+    """Rounds weights and writes both forms anew, with a detector if it has none.
+
+    Where test images are too few to judge one, there is none.
+    """
     for network in (*model.ladder, *model.sampling_ladder):
         half_precision.round_weights(network)
-    if model.detector is None:
-        yardstick = Yardstick(config.data)
+    yardstick = Yardstick(config.data)
+    if model.detector is None and yardstick.judges_detection:
         known, held_out = (
             yardstick.images(split, limit)
             for split, limit in (("train", 2 * MOST), ("test", MOST))
         )
         detector = tasks.LadderDetector(model.sampling_ladder, model.langevin)
         model.detector = detector.fit(known, held_out=held_out)
-    half_precision.round_weights(model.detector.normality)
+    if model.detector is not None:
+        half_precision.round_weights(model.detector.normality)
     shutil.rmtree(_FOLDER / name / "serving", ignore_errors=True)
     fit = "pad" if config.data.fit == "pad" else "exact"
     served = export_saved_model(model, _FOLDER / name / "serving", fit=fit)
@@ -234,7 +248,8 @@ def main(argv):
     # A third of the bytes in colour; grey has no more than 256 levels.
     grid.quantize(256).save(folder / "samples.png", optimize=True)
     (folder / "README.md").write_text(text, encoding="utf-8")
-    print(f"{folder}: Fréchet distance %.2f, control %.2f" % distances)
+    if distances is not None:
+        print(f"{folder}: Fréchet distance %.2f, control %.2f" % distances)
     shipped = load_ladder(folder / "model.keras")
     model_figures.write(folder, model_figures.measured(name, shipped))
     if blind := evaluation.blind_to_detail(images, real):
@@ -255,7 +270,7 @@ if __name__ == "__main__":
         "What the run was trained on, if it was not this machine.",
     )
     flags.DEFINE_float("noise_scale", None, "σ of the saved model's chains.")
-    flags.DEFINE_integer("samples", 2000, "For the distance.", lower_bound=65)
+    flags.DEFINE_integer("samples", 2000, "For the distance.", lower_bound=_LEAST)
     flags.register_multi_flags_validator(
         ["run_dir", "name", "only_serving"],
         lambda v: v["name"] if v["only_serving"] else v["run_dir"],

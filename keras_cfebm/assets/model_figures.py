@@ -9,6 +9,7 @@ package, so that nothing else is needed than the shipped file; those of emoji ne
 images that they were trained on, see `keras_cfebm.assets.make_emoji`.
 """
 
+import dataclasses
 import datetime
 import json
 import pathlib
@@ -33,6 +34,8 @@ _FOLDER = pathlib.Path("saved_models")
 _CHECKED = 8
 #: Images that are restored, and images of a kind of anomaly.
 _RESTORED, _ANOMALIES = 100, 300
+#: A ladder of this resolution is judged as a whole only.
+_SMALL = 32
 
 
 def checked(model: CFEBM) -> dict[str, list[float]]:
@@ -76,6 +79,26 @@ def generation(model: CFEBM, yardstick: Yardstick, count: int) -> list[dict[str,
             }
         )
     return rows
+
+
+def smaller(model: CFEBM, data: DataConfig, count: int) -> dict[str, Any]:
+    """Fréchet distance of the ladder without its last level, and of pixelated images.
+
+    These are training images of its resolution, pixelated to 16×16.
+    """
+    ladder = CFEBM(model.ladder[:-1], model.langevin)
+    yardstick = Yardstick(dataclasses.replace(data, resolution=ladder.resolution))
+    encoder, reference = yardstick.encoder, yardstick.reference()
+    found = evaluation.evaluate_generation(
+        ladder, count, encoder, reference, batch_size=100
+    ).figures
+    real = evaluation.controls(yardstick.images("train"), encoder, reference)
+    return {
+        "resolution": ladder.resolution,
+        "metric": encoder.frechet_name,
+        "frechet_distance": found["frechet_distance"],
+        "pixelated_to_16": real["pixelated_to_16"],
+    }
 
 
 def novelty(model: CFEBM, yardstick: Yardstick) -> dict[str, float]:
@@ -219,6 +242,8 @@ def measured(
     sections: dict[str, Callable[[], Any]] = {"check": lambda: checked(model)}
     if config.source is None:
         sections["generation"] = lambda: generation(model, yardstick, samples)
+        if config.data.resolution > _SMALL:
+            sections["smaller"] = lambda: smaller(model, config.data, samples)
         if yardstick.has_all:
             sections["novelty"] = lambda: novelty(model, yardstick)
         if model.num_classes is not None:
@@ -230,7 +255,8 @@ def measured(
     else:
         source = config.source
         sections["translation"] = lambda: translation(model, yardstick, source)
-    sections["detection"] = lambda: detection(model, yardstick, reference)
+    if model.detector is not None:
+        sections["detection"] = lambda: detection(model, yardstick, reference)
     chosen = list(sections if only is None else only)
     if unknown := set(chosen) - set(sections):
         raise ValueError(

@@ -10,6 +10,8 @@ from keras_cfebm.runs.train import held_out_split, load_data
 
 #: Sets of which a part comes with the package, and can be judged by anyone.
 _GARMENTS = (datasets.EMBEDDED, "fashion_mnist")
+#: Test images of which a detector's p-values and its judgement need as many at least.
+_LEAST_FOR_DETECTION = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Yardstick:
     def has_all(self) -> bool:
         """Whether all training images are at hand."""
         return self.data.name == datasets.EMBEDDED or not self.of_garments
+
+    @property
+    def judges_detection(self) -> bool:
+        """Whether there are test images enough for a detector, and to judge it."""
+        return len(self.image_data("test")) >= _LEAST_FOR_DETECTION
 
     @property
     def encoder(self) -> evaluation.Encoder:

@@ -34,7 +34,7 @@ _PORTRAITS = RunConfig(
 
 def _tone(name):
     data = _PORTRAITS.data
-    return replace(data, name=f"./emoji/tones/{name}", resolution=32)
+    return replace(data, name=f"./emoji/portrait_tones/{name}", resolution=32)
 
 
 #: A local energy, which sees some ten pixels, and faithfulness in training: more of the
@@ -43,10 +43,11 @@ def _tone(name):
 _YELLOW_TO_DARK = RunConfig(
     data=_tone("dark"),
     source=_tone("yellow"),
-    network=NetworkConfig(32, base_width=16, widths={16: 32, 32: 32}),
+    network=NetworkConfig(32, base_width=16, widths={16: 64, 32: 64}),
     langevin=Langevin(15, step_size=4.0, noise_scale=0.0, clip=None, faithfulness=0.01),
     stages=(Stage(32, 0, 19_200, 32, 1e-3, decay_images=9_600),),
     data_noise=0.03,
+    ema_decay=0.995,
     chain_start_noise=0.03,
     report_steps=50,
 )
@@ -59,7 +60,7 @@ PRESETS = {
         origin=ORIGIN,
     ),
     "emoji_yellow_to_dark": Preset(
-        "Gives people and hands of an emoji font dark skin.",
+        "Gives people of an emoji font, head and shoulders, dark skin.",
         _YELLOW_TO_DARK,
         channels=3,
         origin=ORIGIN,

@@ -80,15 +80,10 @@ def next_version(path: pathlib.Path) -> int:
 def _write_signatures(model, folder, model_name, detector, limits, fit, chosen, dtype):
     # Not keras.export.ExportArchive, which would trace, and store, everything twice.
     module = tf.Module()
-    module.energies = [
-        [weight.value for weight in network.weights]
-        for network in model.sampling_ladder
-    ]
-    if (normality := getattr(detector, "normality", None)) is not None:
-        module.normality = [weight.value for weight in normality.weights]
     # Traced anew inside, so that nothing of it has been compiled by XLA.
     with backend.portable():
         builder = Signatures(model, detector, limits, fit, dtype)
+        module.weights = builder.weights.variables
         signatures = builder.build(chosen)
         functions = {}
         with progress_bar(len(signatures) + 1, "signature") as done:

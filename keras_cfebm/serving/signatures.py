@@ -17,6 +17,7 @@ from keras_cfebm.serving.request_checks import (
     check_request,
     refuse_bad_images,
 )
+from keras_cfebm.serving.stored_weights import StoredWeights
 from keras_cfebm.tasks import AnomalyDetector, LadderDetector
 from keras_cfebm.tasks.chain import Chain
 from keras_cfebm.tasks.energies import ComposedEnergy
@@ -65,9 +66,16 @@ class Signatures:
         self.num_classes = model.num_classes
         self.value_range = _BYTES if self.as_bytes else model.value_range or INNER
         self.detector = detector
-        if isinstance(detector, LadderDetector):
+        weights = [w for network in model.sampling_ladder for w in network.weights]
+        ladder = detector if isinstance(detector, LadderDetector) else None
+        if ladder is not None and ladder.normality is not None:
+            weights += ladder.normality.weights
+        self.weights = StoredWeights(weights)
+        if ladder is not None:
             # Traced once, for images and for files of them.
-            self.ladder_scores = tf.function(detector.tensor_scores, autograph=False)
+            self.ladder_scores = tf.function(
+                self.weights.read_by(ladder.tensor_scores), autograph=False
+            )
         self.limits = limits
         # A function of its own, so that all signatures have one copy of it.
         self._decode = tf.function(
@@ -139,7 +147,7 @@ class Signatures:
             return _with_levels(outputs) if self.as_bytes else outputs
 
         inputs = {name: self.specs[name] for name in names}
-        return Signature(checked, inputs, image_shape)
+        return Signature(self.weights.read_by(checked), inputs, image_shape)
 
     # --- Inputs ---------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from keras_cfebm.tasks import LadderDetector
 from keras_cfebm.tasks.restoration import DENOISING, LADDER_INPAINTING
 from keras_cfebm.tasks.translation import single_settings
 from keras_cfebm.utils import atomic_files
+from keras_cfebm.utils.half_floats import halved
 from keras_cfebm.utils.paths import user_path
 from keras_cfebm.utils.typing import PathLike
 from keras_cfebm.utils.validation import check_images
@@ -104,10 +105,7 @@ class _Numbers:
         """The entry of an array, which stands for `scale` · its numbers."""
         array = np.asarray(array)
         if array.dtype != np.uint8:
-            array = array.astype("float32")
-            with np.errstate(over="ignore"):
-                half = array.astype("float16")
-            array = half if np.array_equal(half, array) else array
+            array = halved(array.astype("float32"))
         self.buffer.extend(bytes(-len(self.buffer) % 4))
         offset = len(self.buffer)
         self.buffer.extend(np.ascontiguousarray(array).tobytes())

@@ -71,7 +71,7 @@ def neighbour_map(
 
 
 def _features_of(network):
-    return lambda x: ops.cast(network.blocks[0].bind()(x), "float32")
+    return lambda x: network.bind_features()(x)[0]
 
 
 def _distances(features, bank, reach):

@@ -147,7 +147,7 @@ def any_class(network: Any) -> ComposedEnergy:
 
     def bound(labels: Tensor | None = None) -> Energy:
         features = network.bind_features()
-        return lambda x: features(x)[1]
+        return lambda x: features(x)[-1]
 
     return ComposedEnergy(bound, network.image_shape)
 

@@ -3,11 +3,14 @@
 The energy of the finest level alone is a poor score: it may be low for uniform noise
 and for garments of classes that were left out. Two things are better, and need no
 labels either: whether an image moves on the energies' surfaces as normal images do, and
-whether the features that the energies have of it are near those of a normal image.
+whether the features that the energies have of it, of each of its quarters and of all of
+it, are near those of a normal image. Those in the networks' heads, of all of it, are
+not enough: they are sums over places, and tell less the longer a network is trained.
 """
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -41,9 +44,10 @@ class LadderDetector:
 
     At each level, of the mean-pooled image, are measured its energy, the logarithms of
     the norm of ∂E/∂x and of the length of the way that five Langevin steps without
-    noise take, the energy that they change, and the features in the network's head.
-    `Normality` learns what is normal of them. A score is −log p, p the share of normal
-    images that are as unusual, so that the threshold is −log(false_positive_rate).
+    noise take, the energy that they change, the means of the first block's features
+    over each quarter of the image, and the features in the network's head. `Normality`
+    learns what is normal of them. A score is −log p, p the share of normal images that
+    are as unusual, so that the threshold is −log(false_positive_rate).
 
     With classes, energies are those of any class, −log Σ_y exp(−E(x, y)): a new image
     has no label.
@@ -148,7 +152,8 @@ class LadderDetector:
         """What is measured of images `(n, h, w, c)`, as NumPy arrays.
 
         Statistics are `(n, 4 · levels)`, those of `STATISTICS` of the coarsest level
-        first; features `(n, sum of the widths of the heads)`.
+        first; quarters `(n, 4 · channels of all first blocks)`, of each level the upper
+        two first; heads `(n, sum of the widths of the heads)`.
         """
         arrays = (self._check(images),)
         found = run_batches(self._compiled, arrays, self.batch_size, progress)
@@ -206,8 +211,19 @@ class LadderDetector:
     @classmethod
     def of_config(
         cls, energies: Sequence[EnergyNetwork], config: dict[str, Any]
-    ) -> Self:
-        """The detector of these energies that `get_config()` describes."""
+    ) -> Self | None:
+        """The detector of these energies that `get_config()` describes.
+
+        None, with a warning, of one that compared features of whole images only, as
+        those before 2026-12 did: it has to be fitted again.
+        """
+        if "directions" not in config["normality"]["config"]:
+            warnings.warn(
+                "Left out the detector of the file, which was fitted by an earlier "
+                "version. Fit a LadderDetector again, and save the model with it.",
+                stacklevel=2,
+            )
+            return None
         normality = keras.saving.deserialize_keras_object(config["normality"])
         settings = Langevin(**config["settings"])
         detector = cls(energies, settings, normality=normality)
@@ -235,24 +251,24 @@ class LadderDetector:
             )
             for level, energy in enumerate(self.energies)
         ]
-        statistics, features = zip(*levels, strict=True)
-        return ops.concatenate(statistics, axis=-1), ops.concatenate(features, axis=-1)
+        kinds = zip(*levels, strict=True)
+        return tuple(ops.concatenate(of_levels, axis=-1) for of_levels in kinds)
 
 
 def _of_level(network, x, settings):
-    """Statistics `(batch, 4)` and features of images at the network's resolution."""
+    """Statistics `(batch, 4)`, and features of the quarters and of the head."""
     features_of = network.bind_features()
     step_size = settings.step_size_at(0)
 
     def energy(x):
-        return features_of(x)[1]
+        return features_of(x)[-1]
 
     def step(_, carry):
         x, length = carry
         moved, _ = langevin_step(energy, x, 0.0, step_size, 0.0)
         return moved, length + _norm(moved - x)
 
-    features, first = features_of(x)
+    maps, head, first = features_of(x)
     _, gradient = backend.value_and_input_gradient(energy, x)
     norm = _norm(gradient)
     start = (x - step_size * gradient, step_size * norm)
@@ -260,7 +276,15 @@ def _of_level(network, x, settings):
     last = energy(settings.clipped(end))
     logs = ops.log(ops.stack([norm, length], axis=-1) + 1e-12)
     statistics = [first[:, None], logs, (last - first)[:, None]]
-    return ops.concatenate(statistics, axis=-1), features
+    return ops.concatenate(statistics, axis=-1), _means_of_quarters(maps), head
+
+
+def _means_of_quarters(x):
+    """Means `(batch, 4 · channels)`; a middle row or column counts to both sides."""
+    half = (x.shape[1] + 1) // 2
+    halves = slice(half), slice(-half, None)
+    quarters = [x[:, rows, columns] for rows in halves for columns in halves]
+    return ops.concatenate([ops.mean(q, axis=(1, 2)) for q in quarters], axis=-1)
 
 
 def _norm(x):

@@ -15,6 +15,9 @@ _POINTS = 65
 #: scores as are needed to know its slope.
 _TAIL, _LEAST_IN_TAIL = 0.02, 5
 _TINY = 1e-6
+#: Principal components of the features, at most: on Fashion-MNIST they have 98 % of the
+#: variance, and detect as well as all features do.
+_DIRECTIONS = 64
 #: A feature that hardly varies is divided by this share of its mean at least: by less,
 #: its rounding alone would be larger than all that other features say.
 _LEAST_SPREAD = 0.01
@@ -25,11 +28,18 @@ class Measurements(NamedTuple):
 
     Attributes:
         statistics: float array or tensor `(n, s)`, see `LadderDetector`.
-        features: float array or tensor `(n, d)`.
+        quarters: float array or tensor `(n, q)`, features of places.
+        heads: float array or tensor `(n, h)`, features of whole images.
     """
 
     statistics: Tensor
-    features: Tensor
+    quarters: Tensor
+    heads: Tensor
+
+    @property
+    def features(self) -> Tensor:
+        """Those of both kinds, a tensor `(n, q + h)`."""
+        return ops.concatenate([self.quarters, self.heads], axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="keras_cfebm")
@@ -37,10 +47,12 @@ class Normality(keras.layers.Layer):
     """From measurements of images to −log p, how surprising they would be if normal.
 
     Two scores: the negative log-density of the statistics under a Gaussian mixture, and
-    the distance of the features to the nearest of those of reference images. Either
-    becomes −log p, where p is the share of held-out normal images that score as high.
-    Their sum (Fisher's method) becomes −log p in the same way, as the two are not
-    independent.
+    the distance of the features to the nearest of those of reference images. Features
+    are divided by their deviations, and both kinds count the same, whatever their
+    number. Of the references the principal components are kept; what these leave out of
+    an image adds to its distance. Either score becomes −log p, where p is the share of
+    held-out normal images that score as high. Their sum (Fisher's method) becomes
+    −log p in the same way, as the two are not independent.
 
     All that is learned are weights that no optimizer trains: they are saved with a
     model, and computed with by any backend.
@@ -48,6 +60,7 @@ class Normality(keras.layers.Layer):
     Args:
         statistics: int, number of statistics of an image.
         features: int, number of features of an image.
+        directions: int, number of principal components of the features.
         components: int, number of Gaussians.
         references: int, number of reference images.
 
@@ -62,6 +75,7 @@ class Normality(keras.layers.Layer):
         self,
         statistics: int,
         features: int,
+        directions: int,
         components: int,
         references: int,
         **kwargs: Any,
@@ -69,6 +83,7 @@ class Normality(keras.layers.Layer):
         super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
         self.statistics = statistics
         self.features = features
+        self.directions = directions
         self.components = components
         self.references = references
         shapes = {
@@ -77,8 +92,10 @@ class Normality(keras.layers.Layer):
             "whitening": (components, statistics, statistics),
             "whitened_means": (components, statistics),
             "log_peaks": (components,),
+            "feature_centre": (features,),
             "feature_spread": (features,),
-            "reference_features": (references, features),
+            "principal": (features, directions),
+            "reference_features": (references, directions),
             "curves": (3, 3, _POINTS),
         }
         for name, shape in shapes.items():
@@ -111,11 +128,14 @@ class Normality(keras.layers.Layer):
             ImportError: without the extra `eval` (scikit-learn).
         """
         statistics = density.statistics.astype("float64")
+        features = ops.convert_to_numpy(reference.features).astype("float64")
+        directions = min(_DIRECTIONS, *features.shape)
         found = cls(
             statistics.shape[1],
-            reference.features.shape[1],
+            features.shape[1],
+            directions,
             components,
-            len(reference.features),
+            len(features),
         )
         centre = statistics.mean(axis=0)
         spread = np.maximum(statistics.std(axis=0), _TINY)
@@ -125,17 +145,24 @@ class Normality(keras.layers.Layer):
         mixture.fit((statistics - centre) / spread)
         whitening = mixture.precisions_cholesky_
         determinants = np.log(np.diagonal(whitening, axis1=1, axis2=2)).sum(axis=1)
-        means = np.abs(reference.features.mean(axis=0))
-        least = np.maximum(_LEAST_SPREAD * means, _TINY)
-        feature_spread = np.maximum(reference.features.std(axis=0), least)
+        feature_centre = features.mean(axis=0)
+        least = np.maximum(_LEAST_SPREAD * np.abs(feature_centre), _TINY)
+        feature_spread = np.maximum(features.std(axis=0), least)
+        kinds = [reference.quarters.shape[1], reference.heads.shape[1]]
+        feature_spread *= np.sqrt(np.repeat(kinds, kinds))
+        scaled = (features - feature_centre) / feature_spread
+        _, _, rows = np.linalg.svd(scaled, full_matrices=False)
+        principal = rows[:directions].T
         values = {
             "centre": centre,
             "spread": spread,
             "whitening": whitening,
             "whitened_means": np.einsum("ks,ksd->kd", mixture.means_, whitening),
             "log_peaks": np.log(mixture.weights_) + determinants,
+            "feature_centre": feature_centre,
             "feature_spread": feature_spread,
-            "reference_features": reference.features / feature_spread,
+            "principal": principal,
+            "reference_features": scaled @ principal,
         }
         for name, value in values.items():
             getattr(found, name).assign(value)
@@ -152,10 +179,11 @@ class Normality(keras.layers.Layer):
         whitened = ops.einsum("ns,ksd->nkd", x, self.whitening) - self.whitened_means
         squares = ops.sum(ops.square(whitened), axis=-1)
         densities = -ops.logsumexp(self.log_peaks - 0.5 * squares, axis=-1)
-        y = measurements.features / self.feature_spread
+        y = (measurements.features - self.feature_centre) / self.feature_spread
         references = ops.cast(self.reference_features, "float32")
-        products = ops.matmul(y, ops.transpose(references))
+        products = ops.matmul(ops.matmul(y, self.principal), ops.transpose(references))
         squares = ops.min(ops.sum(ops.square(references), -1) - 2 * products, axis=-1)
+        # The square of what is left out is that of all less that of the components.
         squares = squares + ops.sum(ops.square(y), axis=-1)
         return densities, ops.sqrt(ops.maximum(squares, 0.0))
 
@@ -172,6 +200,7 @@ class Normality(keras.layers.Layer):
             **super().get_config(),
             "statistics": self.statistics,
             "features": self.features,
+            "directions": self.directions,
             "components": self.components,
             "references": self.references,
         }

@@ -155,6 +155,9 @@ def test_set_of_the_font(emoji):
             names.add(tuple(files))
         assert len(names) == 1 and len(files) > minimum
         assert f"{HAND:x}.png" in {p.name for p in folder.glob("tones/dark/*/*")}
+        heads = {p.name for p in folder.glob(f"portrait_tones/dark/{side}/*")}
+        assert len(heads) == counts[f"portrait_tones/yellow/{side}"] > minimum / 3
+        assert heads < set(files)
     assert sum(n for name, n in counts.items() if name.startswith("groups")) > 3000
     assert counts["portraits/train"] > 700 and counts["portraits/test"] > 100
     for side, minimum in (("train", 200), ("test", 30)):

@@ -36,7 +36,7 @@ def test_a_file_of_them_is_half_as_large_and_loads_bit_for_bit(
     assert half == again
     with zipfile.ZipFile(tmp_path / "half.keras") as archive:
         assert set(json.loads(archive.read("metadata.json"))) == {"keras_version"}
-    assert len(half) < 0.6 * len(whole)
+    assert len(half) < 0.35 * len(whole)  # half of the bytes, and averages once
     loaded = load_ladder(tmp_path / "half.keras")
     assert {w.dtype for w in loaded.weights} == {w.dtype for w in model.weights}
     assert_equal(values(loaded), values(model))

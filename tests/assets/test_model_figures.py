@@ -10,6 +10,8 @@ from keras_cfebm import configs
 from keras_cfebm.assets import model_figures
 from keras_cfebm.assets.yardsticks import Yardstick
 from keras_cfebm.configs.run_config import DataConfig
+from keras_cfebm.model import CFEBM
+from keras_cfebm.sampling import Langevin
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,12 @@ FIGURES = {
             "images_per_cpu_second": 14,
         },
     ],
+    "smaller": {
+        "resolution": 32,
+        "metric": "Fréchet distance",
+        "frechet_distance": 6.3,
+        "pixelated_to_16": 7.2,
+    },
     "novelty": {"samples": 6.021, "test": 9.5, "ratio": 0.634},
     "detection": {
         "auroc": {
@@ -67,6 +75,7 @@ def test_the_card_shows_what_was_measured_and_keeps_its_head(folder):
     assert card.count("## What it does") == 1
     for text in (
         "| 2 | 4 + 2 | 5.5 | 1.8× |",
+        "**At 32×32 pixels**, without its last level: Fréchet distance 6.3, of",
         "mean AUROC 0.900, worst 0.800 (held out); at a nominal 5 % it flags 4.8% of",
         "is at a distance of 6.02 from a sample, and of 9.50 from a",
         "- chains from noise (fault): They leave.",
@@ -121,30 +130,53 @@ def test_translations_of_emoji_are_judged_by_the_file_of_the_same_name(tmp_path)
     assert f"| {right:.3f} |" in card
 
 
+def test_the_smaller_ladder_is_compared_with_images_of_its_size(tmp_path, make_network):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "train"
+    folder.mkdir()
+    for number in range(70):
+        pixels = rng.integers(0, 256, (32, 32, 3), "uint8")
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    ladder = [make_network(side, channels=3) for side in (16, 32)]
+    model = CFEBM(ladder, Langevin(steps=1)).finished()
+    config = DataConfig(str(tmp_path), "train", 32, "crop", options={"channels": 3})
+    figures = model_figures.smaller(model, config, 70)
+    assert figures["resolution"] == 16
+    # At 32 pixels, these images would be far from what 16×16 leaves of them.
+    assert figures["pixelated_to_16"] == pytest.approx(0, abs=1e-3)
+    assert figures["frechet_distance"] > 1
+
+
 @pytest.mark.parametrize(
     ("preset", "sections"),
     [
         ("fashion_mnist_conditional", ["generation", "guidance", "inpainting"]),
-        ("fashion_mnist_eight_classes", ["generation", "novelty"]),
-        ("emoji_portraits", ["generation", "novelty", "inpainting"]),
+        ("fashion_mnist_quick", ["generation", "novelty"]),
+        ("fashion_mnist_eight_classes", ["generation", "soundness"]),
+        ("emoji_portraits", ["generation", "smaller", "novelty", "inpainting"]),
         ("fashion_mnist_denoise", ["denoising"]),
         ("fashion_mnist_sneaker_to_boot", ["translation"]),
+        ("fashion_mnist_boot_to_sneaker", ["translation"]),
         ("fashion_mnist_shirt_to_dress", ["translation"]),
+        ("fashion_mnist_dress_to_shirt", ["translation"]),
+        ("emoji_yellow_to_dark", ["translation"]),
     ],
 )
 def test_a_model_is_judged_by_what_it_is_for(preset, sections, monkeypatch):
-    for name in ("checked", "generation", "novelty", "guidance", "inpainting"):
-        monkeypatch.setattr(model_figures, name, lambda *given, name=name: name)
-    for name in ("soundness", "denoising", "translation", "detection"):
+    kinds = "generation smaller novelty guidance inpainting soundness denoising"
+    for name in ("checked", *kinds.split(), "translation", "detection"):
         monkeypatch.setattr(model_figures, name, lambda *given, name=name: name)
 
     class Model:
         num_classes = 10 if configs.config(preset).network.conditional else None
+        detector = None if preset == "emoji_yellow_to_dark" else "a detector"
 
     figures = model_figures.measured(preset, Model(), 130, 64)
-    assert set(figures) >= {"check", "detection", *sections}
+    assert set(figures) >= {"check", *sections}
+    assert ("detection" in figures) == (Model.detector is not None)
     assert ("soundness" in figures) == ("generation" in figures)
-    assert ("novelty" in figures) == ("novelty" in sections)
+    for section in ("novelty", "smaller"):
+        assert (section in figures) == (section in sections)
     assert {*figures["dates"], "dates"} == set(figures)
 
     some = model_figures.measured(preset, Model(), 130, 64, only=sections[:1])

@@ -1,6 +1,8 @@
 """LadderDetector and what it learns: densities, distances and p-values."""
 
 import dataclasses
+import json
+import zipfile
 
 import keras
 import numpy as np
@@ -17,7 +19,7 @@ from keras_cfebm.tasks.normality import Measurements, along, curve
 
 @dataclasses.dataclass
 class Quadratic:
-    """The energy ½ a ‖x‖² with mean and largest pixel as features."""
+    """The energy ½ a ‖x‖² with pixels, their squares, and the largest as features."""
 
     side: int
     a: float
@@ -28,8 +30,9 @@ class Quadratic:
 
     def bind_features(self):
         def features(x):
-            found = ops.stack([ops.mean(x, (1, 2, 3)), ops.max(x, (1, 2, 3))], -1)
-            return found, 0.5 * self.a * ops.sum(ops.square(x), axis=(1, 2, 3))
+            maps = ops.concatenate([x, ops.square(x)], axis=-1)
+            energies = 0.5 * self.a * ops.sum(ops.square(x), axis=(1, 2, 3))
+            return maps, ops.max(x, axis=(1, 2)), energies
 
         return features
 
@@ -52,6 +55,11 @@ def fitted(detector):
     return detector.fit(dim(400, 0), held_out=dim(1000, 1))
 
 
+def measured(statistics, features):
+    """Measurements, the first feature that of a quarter."""
+    return Measurements(statistics, features[:, :1], features[:, 1:])
+
+
 # --- Normality ----------------------------------------------------------------------
 
 
@@ -72,19 +80,40 @@ def test_scores_are_those_of_the_mixture_and_of_the_nearest_neighbour():
     rng = np.random.default_rng(0)
     statistics = rng.normal(5, [1, 100], (300, 2)) + 20 * (rng.random((300, 1)) < 0.5)
     features = rng.normal(0, [1, 10, 0.1], (200, 3)).astype("float32")
-    some = Measurements(statistics.astype("float32"), features[:1])
-    held_out = Measurements(some.statistics[:200], features)
+    some = measured(statistics.astype("float32"), features[:1])
+    held_out = measured(some.statistics[:200], features)
     normality = Normality.learned(some, held_out, held_out, components=2)
-    x = Measurements(held_out.statistics[:50], features[:50] + 1)
+    x = measured(held_out.statistics[:50], features[:50] + 1)
     density, distance = normality.scores(x)
 
     scaled = (statistics - statistics.mean(0)) / statistics.std(0)
     mixture = GaussianMixture(2, reg_covar=1e-3, random_state=0).fit(scaled)
     expected = -mixture.score_samples(scaled[:50])
     assert np.ptp(np.asarray(density) - expected) < 1e-3
-    y = (x.features[:, None] - features) / features.std(0)
+    y = (features[:50, None] + 1 - features) / features.std(0)
+    y[..., 1:] /= np.sqrt(2)  # as there are two of this kind
     nearest = np.sqrt(np.square(y).sum(-1)).min(1)
     np.testing.assert_allclose(distance, nearest, rtol=0.02, atol=0.02)
+
+
+def test_what_principal_components_leave_out_adds_to_the_distance():
+    """Of 80 features that depend on three numbers, 64 components have all variance."""
+    rng = np.random.default_rng(0)
+    few = rng.normal(size=(3, 80))
+    sets = [
+        measured(*(a.astype("float32") for a in (x, x @ few)))
+        for x in rng.normal(size=(3, 300, 3))
+    ]
+    normality = Normality.learned(*sets, components=2)
+    assert normality.directions == 64
+    statistics, x = sets[2].statistics[:50], np.asarray(sets[2].features)[:50]
+    spread = np.asarray(normality.feature_spread)
+    beside = x + 5 * spread * np.linalg.svd(few / spread)[2][-1]
+    found = [
+        np.asarray(normality.scores(measured(statistics, features))[1])
+        for features in (x, beside.astype("float32"))
+    ]
+    np.testing.assert_allclose(found[1] ** 2 - found[0] ** 2, 25, atol=0.2)
 
 
 def test_a_feature_that_hardly_varies_drowns_no_other():
@@ -95,13 +124,13 @@ def test_a_feature_that_hardly_varies_drowns_no_other():
         features = rng.normal(0, 1, (count, 3))
         features[:, 2] = 0.25 + 1e-5 * features[:, 2]
         features = features.astype("float32")
-        sets.append(Measurements(features[:, :2], features))
+        sets.append(measured(features[:, :2], features))
     *known, new = sets
     normality = Normality.learned(*known, components=2)
     half_precision.round_weights(normality)
     _, distance = normality.scores(new)
-    reference = known[1].features[:, :2]
-    y = (new.features[:, None, :2] - reference) / reference.std(0)
+    new, reference = (np.asarray(m.features)[:, :2] for m in (new, known[1]))
+    y = (new[:, None] - reference) / reference.std(0) / [1, np.sqrt(2)]
     nearest = np.sqrt(np.square(y).sum(-1)).min(1)
     np.testing.assert_allclose(distance, nearest, atol=0.1)
 
@@ -111,8 +140,8 @@ def test_a_feature_that_hardly_varies_drowns_no_other():
 
 def test_what_is_measured_of_a_quadratic_energy(detector):
     images = dim(3, 0)
-    statistics, features = detector.measurements(images)
-    assert statistics.shape == (3, 8) and features.shape == (3, 4)
+    statistics, quarters, heads = detector.measurements(images)
+    assert statistics.shape == (3, 8) and quarters.shape == (3, 16)
     pooled = images.reshape(3, 2, 2, 2, 2, 1).mean(axis=(2, 4))
     expected = []
     for x, a, step_size in ((pooled, 0.3, 1.0), (images, 0.2, 0.5)):
@@ -122,7 +151,33 @@ def test_what_is_measured_of_a_quadratic_energy(detector):
         length = (1 - left) * norm
         expected += [energy, np.log(a * norm), np.log(length), energy * (left**2 - 1)]
     np.testing.assert_allclose(statistics, np.stack(expected, 1), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(features[:, 2], images.mean(axis=(1, 2, 3)), atol=1e-6)
+    both = np.concatenate([images, images**2], axis=-1)
+    expected = both.reshape(3, 2, 2, 2, 2, 2).mean(axis=(2, 4)).reshape(3, 8)
+    np.testing.assert_allclose(quarters[:, 8:], expected, atol=1e-6)
+    both = np.concatenate([pooled, pooled**2], axis=-1).reshape(3, 8)
+    np.testing.assert_allclose(quarters[:, :8], both, atol=1e-6)
+    largest = [x.max(axis=(1, 2, 3)) for x in (pooled, images)]
+    np.testing.assert_allclose(heads, np.stack(largest, axis=1), atol=1e-6)
+
+
+def test_a_middle_row_counts_to_both_sides():
+    images = dim(1, 0, side=3)
+    _, found, _ = LadderDetector(Quadratic(3, 0.2)).measurements(images)
+    (x,) = images[..., 0]
+    expected = [x[:2, :2], x[:2, 1:], x[1:, :2], x[1:, 1:]]
+    expected = [quarter.mean() for quarter in expected]
+    np.testing.assert_allclose(found[0, ::2], expected, atol=1e-6)
+
+
+def test_where_something_is_matters():
+    """By features of whole images alone, it would not."""
+    bright = np.zeros((1, 4, 4, 1), "float32")
+    bright[:, :2, :2] = 0.5
+    detector = LadderDetector(Quadratic(4, 0.2))
+    normal = dim(400, 0) * 0.1 + bright
+    detector.fit(normal, 0.01)
+    new = np.concatenate([dim(1, 1) * 0.1 + bright, dim(1, 1) * 0.1 + bright[:, ::-1]])
+    assert detector.detect(new).tolist() == [False, True]
 
 
 def test_false_alarms_are_as_many_as_asked_for(fitted):
@@ -194,15 +249,41 @@ def test_a_model_keeps_its_detector_until_it_is_trained(
     assert model.detector is None
 
 
+def test_a_model_with_an_older_detector_loads_without_it(
+    make_network, noise_images, tmp_path
+):
+    model = CFEBM([make_network(8)], Langevin(steps=2))
+    images = noise_images(20, 8)
+    model.detector = LadderDetector(model.sampling_ladder).fit(images)
+    model.save(tmp_path / "new.keras")
+    with (
+        zipfile.ZipFile(tmp_path / "new.keras") as new,
+        zipfile.ZipFile(tmp_path / "old.keras", "w") as old,
+    ):
+        for name in new.namelist():
+            content = new.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                del config["config"]["detector"]["normality"]["config"]["directions"]
+                content = json.dumps(config)
+            old.writestr(name, content)
+    with pytest.warns(UserWarning, match="Fit a LadderDetector again"):
+        loaded = load_ladder(tmp_path / "old.keras")
+    assert loaded.detector is None
+    energies = (m.predict(images, verbose=0) for m in (loaded, model))
+    np.testing.assert_array_equal(*energies)
+
+
 def test_with_classes_an_image_is_of_any(make_network, noise_images):
     network = make_network(8, num_classes=3)
     images = noise_images(4, 8)
     each = [of_class(network, label)(images) for label in range(3)]
     expected = -np.logaddexp.reduce(-np.stack(each), axis=0)
     np.testing.assert_allclose(any_class(network)(images), expected, rtol=1e-5)
-    statistics, features = LadderDetector(network).measurements(images)
+    statistics, quarters, heads = LadderDetector(network).measurements(images)
     np.testing.assert_allclose(statistics[:, 0], expected, rtol=1e-5)
-    assert features.shape == (4, network.head.width)
+    assert quarters.shape == (4, 4 * network.blocks[0](images).shape[-1])
+    assert heads.shape == (4, network.head.width)
     with pytest.raises(ValueError, match="with classes"):
         any_class(make_network(8))
 
@@ -211,5 +292,5 @@ def test_without_classes_features_come_with_the_energy(make_network, noise_image
     network = make_network(8)
     images = noise_images(4, 8)
     energies = tasks.anomaly_scores(network, images)
-    statistics, _ = LadderDetector([network]).measurements(images)
+    statistics, *_ = LadderDetector([network]).measurements(images)
     np.testing.assert_allclose(statistics[:, 0], energies, rtol=1e-5)

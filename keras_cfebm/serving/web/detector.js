@@ -22,7 +22,24 @@ function measurements(energy, image, stepSize, clip) {
   }
   const last = anyClass.valueAndGradient(clipped(x, clip), 1).energies[0];
   const logs = [gradientNorm, length].map((v) => Math.log(v + 1e-12));
-  return { statistics: [first, ...logs, last - first], features: energy.features(image) };
+  const { maps, head } = energy.features(image);
+  return { statistics: [first, ...logs, last - first], quarters: meansOfQuarters(maps), head };
+}
+
+/** Means of the quarters of maps `{values, side, channels}`, as of `LadderDetector`. */
+function meansOfQuarters({ values, side, channels }) {
+  const half = Math.ceil(side / 2), starts = [0, side - half];
+  const mean = (top, left, channel) => {
+    let sum = 0;
+    for (let row = top; row < top + half; row++) {
+      for (let column = left; column < left + half; column++) {
+        sum += values[(row * side + column) * channels + channel];
+      }
+    }
+    return sum / half ** 2;
+  };
+  const all = Array.from({ length: channels }, (_, channel) => channel);
+  return starts.flatMap((top) => starts.flatMap((left) => all.map((c) => mean(top, left, c))));
 }
 
 /** −log p by a curve of rows: scores, −log p, slopes. */
@@ -50,16 +67,20 @@ function surprise(statistics, { centre, spread, whitening, whitened_means: means
   return -highest - Math.log(logs.reduce((sum, v) => sum + Math.exp(v - highest), 0));
 }
 
-/** The distance of features to the nearest of the references. */
-function distance(features, { feature_spread: spread, reference_features: references }) {
-  const y = features.map((v, i) => v / spread[i]);
+/** The distance of features to the nearest of the references' principal components. */
+function distance(features, normality) {
+  const { feature_centre: centre, feature_spread: spread, principal, reference_features: references } = normality;
+  const y = features.map((v, i) => (v - centre[i]) / spread[i]);
+  const directions = principal.length / y.length;
+  const components = new Float32Array(directions);
+  y.forEach((v, i) => components.forEach((_, d) => (components[d] += v * principal[i * directions + d])));
+  const square = (x) => x.reduce((sum, v) => sum + v * v, 0);
+  const leftOut = square(y) - square(components);
   let nearest = Infinity;
-  for (let from = 0; from < references.length; from += y.length) {
-    let squares = 0;
-    for (let i = 0; i < y.length; i++) squares += (y[i] - references[from + i]) ** 2;
-    nearest = Math.min(nearest, squares);
+  for (let from = 0; from < references.length; from += directions) {
+    nearest = Math.min(nearest, square(components.map((v, d) => v - references[from + d])));
   }
-  return Math.sqrt(nearest);
+  return Math.sqrt(Math.max(nearest + leftOut, 0));
 }
 
 /**
@@ -78,7 +99,7 @@ export function score(energies, image, { settings, normality }) {
   }
   const scores = [
     surprise(found.flatMap((f) => f.statistics), normality),
-    distance(found.flatMap((f) => [...f.features]), normality),
+    distance([...found.flatMap((f) => f.quarters), ...found.flatMap((f) => [...f.head])], normality),
   ];
   const points = normality.curves.length / 9;
   const curves = [0, 1, 2].map((i) => normality.curves.subarray(3 * points * i, 3 * points * (i + 1)));

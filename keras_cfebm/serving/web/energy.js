@@ -111,9 +111,12 @@ export class Energy {
     const toVector = tf.reshape(last.kernel, [-1, last.bias.shape[0]]);
     this.embedding = embedding;
     this.linear = (f) => tf.squeeze(tf.add(tf.matMul(f, linear.kernel), linear.bias), [1]);
-    this.featuresOf = (images) => {
-      let x = tf.concat([images, tf.onesLike(tf.slice(images, 0, [-1, -1, -1, 1]))], 3);
-      for (const block of blocks) x = block(x);
+    const [first, ...others] = blocks;
+    this.mapsOf = (images) =>
+      first(tf.concat([images, tf.onesLike(tf.slice(images, 0, [-1, -1, -1, 1]))], 3));
+    this.headOf = (maps) => {
+      let x = maps;
+      for (const block of others) x = block(x);
       x = act(tf.add(headConvolution(x), conv.bias));
       return act(tf.add(tf.matMul(tf.reshape(x, [x.shape[0], -1]), toVector), last.bias));
     };
@@ -150,7 +153,7 @@ export class Energy {
     return tf.tidy(() => {
       let energies;
       const gradient = tf.grad((images) => {
-        energies = tf.keep(energyOf(this.featuresOf(images)));
+        energies = tf.keep(energyOf(this.headOf(this.mapsOf(images))));
         return tf.sum(energies);
       })(tf.tensor(x, shape));
       const found = { energies: energies.dataSync(), gradient: gradient.dataSync() };
@@ -171,9 +174,14 @@ export class Energy {
     return { resolution: this.resolution, channels: this.channels, valueAndGradient };
   }
 
-  /** The head's features of one image, a Float32Array. */
+  /** What the first block makes of one image, `{values, side, channels}`, and the head. */
   features(x) {
     const shape = [1, this.resolution, this.resolution, this.channels];
-    return this.tf.tidy(() => this.featuresOf(this.tf.tensor(x, shape)).dataSync());
+    return this.tf.tidy(() => {
+      const maps = this.mapsOf(this.tf.tensor(x, shape));
+      const [, side, , channels] = maps.shape;
+      const head = this.headOf(maps).dataSync();
+      return { maps: { values: maps.dataSync(), side, channels }, head };
+    });
   }
 }
