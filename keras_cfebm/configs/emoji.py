@@ -32,17 +32,16 @@ _PORTRAITS = RunConfig(
 )
 
 
-def _tone(name):
-    data = _PORTRAITS.data
-    return replace(data, name=f"./emoji/portrait_tones/{name}", resolution=32)
+def _part(name):
+    return replace(_PORTRAITS.data, name=f"./emoji/{name}", resolution=32)
 
 
 #: A local energy, which sees some ten pixels, and faithfulness in training: more of the
 #: clothes keep their colours. There is no coarser level, as tones change no shape. With
 #: clipping at the end of chains grey hair turned blue.
 _YELLOW_TO_DARK = RunConfig(
-    data=_tone("dark"),
-    source=_tone("yellow"),
+    data=_part("portrait_tones/dark"),
+    source=_part("portrait_tones/yellow"),
     network=NetworkConfig(32, base_width=16, widths={16: 64, 32: 64}),
     langevin=Langevin(15, step_size=4.0, noise_scale=0.0, clip=None, faithfulness=0.01),
     stages=(Stage(32, 0, 19_200, 32, 1e-3, decay_images=9_600),),
@@ -50,6 +49,18 @@ _YELLOW_TO_DARK = RunConfig(
     ema_decay=0.995,
     chain_start_noise=0.03,
     report_steps=50,
+)
+
+#: A larger change, from few images. With more noise on them, and fewer steps, less is
+#: learned by heart; faithfulness keeps the background clean.
+_WOMAN_TO_MAN = _YELLOW_TO_DARK.replace(
+    data=_part("genders/man"),
+    source=_part("genders/woman"),
+    network=NetworkConfig(32, base_width=16, widths={16: 48, 32: 64}),
+    langevin=_YELLOW_TO_DARK.langevin.replace(steps=20, faithfulness=0.02),
+    stages=(Stage(32, 0, 12_800, 32, 1e-3, decay_images=6_400),),
+    data_noise=0.2,
+    chain_start_noise=0.2,
 )
 
 PRESETS = {
@@ -62,6 +73,12 @@ PRESETS = {
     "emoji_yellow_to_dark": Preset(
         "Gives people of an emoji font, head and shoulders, dark skin.",
         _YELLOW_TO_DARK,
+        channels=3,
+        origin=ORIGIN,
+    ),
+    "emoji_woman_to_man": Preset(
+        "Turns the women of an emoji font into men.",
+        _WOMAN_TO_MAN,
         channels=3,
         origin=ORIGIN,
     ),

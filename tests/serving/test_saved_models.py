@@ -28,6 +28,7 @@ def test_one_of_each_kind_is_there():
         "fashion_mnist_dress_to_shirt",
         "emoji_portraits",
         "emoji_yellow_to_dark",
+        "emoji_woman_to_man",
     } <= set(NAMES)
 
 
