@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from keras_cfebm import configs
-from keras_cfebm.assets import model_figures
+from keras_cfebm.assets import card_sections, model_figures
 from keras_cfebm.assets.yardsticks import Yardstick
 from keras_cfebm.configs.run_config import DataConfig
 from keras_cfebm.model import CFEBM
@@ -116,7 +116,7 @@ def test_translations_of_emoji_are_judged_by_the_file_of_the_same_name(tmp_path)
         def translate(self, images, seed):
             return images + 230 / 255  # 115 grey levels, which is right on average
 
-    figures = model_figures.translation(
+    figures = card_sections.translation(
         Model(), Yardstick(config("light")), config("dark")
     )
     errors = np.array([-15, -5, 5, 15]) / 127.5
@@ -140,7 +140,7 @@ def test_the_smaller_ladder_is_compared_with_images_of_its_size(tmp_path, make_n
     ladder = [make_network(side, channels=3) for side in (16, 32)]
     model = CFEBM(ladder, Langevin(steps=1)).finished()
     config = DataConfig(str(tmp_path), "train", 32, "crop", options={"channels": 3})
-    figures = model_figures.smaller(model, config, 70)
+    figures = card_sections.smaller(model, config, 70)
     assert figures["resolution"] == 16
     # At 32 pixels, these images would be far from what 16×16 leaves of them.
     assert figures["pixelated_to_16"] == pytest.approx(0, abs=1e-3)
@@ -166,7 +166,7 @@ def test_the_smaller_ladder_is_compared_with_images_of_its_size(tmp_path, make_n
 def test_a_model_is_judged_by_what_it_is_for(preset, sections, monkeypatch):
     kinds = "generation smaller novelty guidance inpainting soundness denoising"
     for name in ("checked", *kinds.split(), "translation", "detection"):
-        monkeypatch.setattr(model_figures, name, lambda *given, name=name: name)
+        monkeypatch.setattr(card_sections, name, lambda *given, name=name: name)
 
     few_test_images = "emoji_yellow_to_dark", "emoji_woman_to_man"
 

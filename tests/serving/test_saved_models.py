@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from keras_cfebm import configs, datasets, tasks
-from keras_cfebm.assets import model_figures
+from keras_cfebm.assets import card_sections
 from keras_cfebm.datasets.embedded import CLASS_NAMES
 from keras_cfebm.model import CFEBM
 
@@ -86,7 +86,7 @@ def test_both_forms_are_the_model_of_the_preset(name, monkeypatch):
         warnings.simplefilter("error", UserWarning)  # as of an untrained model
         model = CFEBM.from_preset(name)
     recorded = json.loads((FOLDER / name / "figures.json").read_text(encoding="utf-8"))
-    found = model_figures.checked(model)
+    found = card_sections.checked(model)
     for what, numbers in recorded["check"].items():
         np.testing.assert_allclose(found[what], numbers, atol=1e-3)
 
